@@ -1,0 +1,1 @@
+//! The gRPC control service over a running lab

@@ -1,0 +1,1 @@
+//! DLMS/COSEM codec, both ends, sans-IO

@@ -1,0 +1,1 @@
+//! Mock DCC: front door, access, inventory, outbox

@@ -1,0 +1,1 @@
+//! Verifies, compares with what the request permits, approves, keeps an audit

@@ -1,0 +1,1 @@
+//! Faces of the device families, both ends from one description

@@ -1,0 +1,1 @@
+//! DUIS messages: structure table, reader, writer, schema check, signatures

@@ -1,0 +1,1 @@
+//! Estates and hub tasks driving installations

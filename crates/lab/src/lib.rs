@@ -1,0 +1,1 @@
+//! Builds a lab from one configuration: real clocks, sockets, TLS, PKI, disk

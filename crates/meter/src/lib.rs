@@ -1,0 +1,1 @@
+//! Pure installation: hub, HAN queue, electricity meter, gas proxy function, gas meter, security core

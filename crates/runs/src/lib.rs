@@ -1,0 +1,1 @@
+//! Scenarios, the SIT pack, checks, verdicts and reports

@@ -1,0 +1,2 @@
+//! The `s1lab` command line.
+fn main() {}

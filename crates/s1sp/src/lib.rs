@@ -1,0 +1,1 @@
+//! Request to steps to head-end to signed SMETS1 response

@@ -1,0 +1,1 @@
+//! Service request table, Equivalent Steps, permits, outcome to payload and code

@@ -1,0 +1,1 @@
+//! DUIS client and simulated users

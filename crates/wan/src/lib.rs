@@ -1,0 +1,1 @@
+//! Bearers, SMS and sessions between hubs and head-ends

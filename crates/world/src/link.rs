@@ -1,0 +1,191 @@
+//! Links: ordered channels of encoded [`Envelope`]s between two roles, with tape and fault hook in the sender.
+//!
+//! A link is always a channel of octets in memory; where the other role is behind a socket, `lab` pumps the octets of a
+//! link end through it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use prost::Message;
+use proto::{Envelope, Kind};
+use tokio::sync::mpsc;
+
+use crate::World;
+use crate::fault::Verdict;
+
+/// Envelopes a link holds before its sender waits.
+pub const LINK_CAPACITY: usize = 1024;
+
+/// The direction of a link: who sends, who receives.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LinkName {
+    /// Sending role.
+    pub from: Arc<str>,
+    /// Receiving role.
+    pub to: Arc<str>,
+}
+
+impl LinkName {
+    /// Whether it joins these two roles, in either direction; prefixes match.
+    #[must_use]
+    pub fn joins(&self, left: &str, right: &str) -> bool {
+        (self.from.starts_with(left) && self.to.starts_with(right))
+            || (self.from.starts_with(right) && self.to.starts_with(left))
+    }
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}>{}", self.from, self.to)
+    }
+}
+
+/// The other end is gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("link {link} is closed")]
+pub struct LinkClosed {
+    /// Which link.
+    pub link: String,
+}
+
+/// One role's end of a link: sends one way, receives the other.
+#[derive(Debug)]
+pub struct LinkEnd {
+    sender: LinkSender,
+    receiver: LinkReceiver,
+}
+
+/// The sending half; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LinkSender {
+    world: World,
+    name: LinkName,
+    next_id: Arc<AtomicU64>,
+    octets: mpsc::Sender<Bytes>,
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct LinkReceiver {
+    name: LinkName,
+    octets: mpsc::Receiver<Bytes>,
+}
+
+pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, LinkEnd) {
+    let (to_right, at_right) = mpsc::channel(LINK_CAPACITY);
+    let (to_left, at_left) = mpsc::channel(LINK_CAPACITY);
+    let there = LinkName { from: Arc::clone(&left), to: Arc::clone(&right) };
+    let back = LinkName { from: right, to: left };
+    let end = |out: &LinkName, sender, back: &LinkName, receiver| LinkEnd {
+        sender: LinkSender { world: world.clone(), name: out.clone(), next_id: Arc::new(AtomicU64::new(1)), octets: sender },
+        receiver: LinkReceiver { name: back.clone(), octets: receiver },
+    };
+    (end(&there, to_right, &back, at_left), end(&back, to_left, &there, at_right))
+}
+
+impl LinkEnd {
+    /// Both halves, for roles that send from one task and receive in another.
+    #[must_use]
+    pub fn split(self) -> (LinkSender, LinkReceiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// A clone of the sending half.
+    #[must_use]
+    pub fn sender(&self) -> LinkSender {
+        self.sender.clone()
+    }
+
+    /// As [`LinkSender::send`].
+    ///
+    /// # Errors
+    /// [`LinkClosed`] when the other end is gone.
+    pub async fn send(&self, envelope: Envelope, kind: Kind, body: &[u8]) -> Result<u64, LinkClosed> {
+        self.sender.send(envelope, kind, body).await
+    }
+
+    /// As [`LinkReceiver::recv`].
+    pub async fn recv(&mut self) -> Option<Envelope> {
+        self.receiver.recv().await
+    }
+}
+
+impl LinkSender {
+    /// The direction it sends in.
+    #[must_use]
+    pub fn name(&self) -> &LinkName {
+        &self.name
+    }
+
+    /// Sends one message: fills in from, to, kind, id and body, records it on the tape, asks the fault rules, delivers.
+    ///
+    /// Of `envelope`, `trace_id` and `in_reply_to` are kept. Gives the id it was sent under. A lost envelope is not an
+    /// error: the sender of a real network would not know either. Waits while the link is full. Not cancelled half-way:
+    /// once taped, it is delivered or lost as judged.
+    ///
+    /// # Errors
+    /// [`LinkClosed`] when the other end is gone.
+    pub async fn send(&self, envelope: Envelope, kind: Kind, body: &[u8]) -> Result<u64, LinkClosed> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let envelope = Envelope {
+            from: self.name.from.to_string(),
+            to: self.name.to.to_string(),
+            kind: kind.into(),
+            body: Bytes::copy_from_slice(body),
+            id,
+            ..envelope
+        };
+        let now = self.world.clock.now();
+        let verdict = self.world.faults.judge(&self.name, &envelope, now);
+        let octets = Bytes::from(envelope.encode_to_vec());
+        self.world.tape.record(self.world.number, now, &self.name, verdict, &octets);
+        match verdict {
+            Verdict::Drop => {}
+            Verdict::Pass => self.deliver(octets).await?,
+            Verdict::Duplicate => {
+                self.deliver(octets.clone()).await?;
+                self.deliver(octets).await?;
+            }
+            Verdict::Delay(span) => {
+                self.world.clock.sleep(span).await;
+                self.deliver(octets).await?;
+            }
+        }
+        Ok(id)
+    }
+
+    async fn deliver(&self, octets: Bytes) -> Result<(), LinkClosed> {
+        self.octets.send(octets).await.map_err(|_| LinkClosed { link: self.name.to_string() })
+    }
+
+    /// Answers `request` on this link: as [`LinkSender::send`] with its trace id and `in_reply_to` set.
+    ///
+    /// # Errors
+    /// [`LinkClosed`] when the other end is gone.
+    pub async fn reply(&self, request: &Envelope, kind: Kind, body: &[u8]) -> Result<u64, LinkClosed> {
+        let envelope =
+            Envelope { trace_id: request.trace_id.clone(), in_reply_to: request.id, ..Envelope::default() };
+        self.send(envelope, kind, body).await
+    }
+}
+
+impl LinkReceiver {
+    /// The direction it receives from.
+    #[must_use]
+    pub fn name(&self) -> &LinkName {
+        &self.name
+    }
+
+    /// The next envelope; `None` once every sender is gone. Octets that are no envelope are dropped with a warning.
+    /// Safe to cancel.
+    pub async fn recv(&mut self) -> Option<Envelope> {
+        loop {
+            match Envelope::decode(self.octets.recv().await?) {
+                Ok(envelope) => return Some(envelope),
+                Err(error) => tracing::warn!(link = %self.name, %error, "octets that are no envelope"),
+            }
+        }
+    }
+}
