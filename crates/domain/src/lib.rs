@@ -12,6 +12,7 @@
 //! # Ok::<(), domain::ParseError>(())
 //! ```
 
+pub mod access;
 pub mod approval;
 mod identity;
 pub mod keys;
@@ -22,6 +23,7 @@ pub mod seed;
 pub mod service;
 pub mod time;
 
+pub use access::{Access, Association, Execution, SecurityEvent};
 pub use approval::Approval;
 pub use identity::{Eui64, Mpan, Mprn, Mpxn, ParseError, RequestId};
 pub use model::{Cohort, CommunicationsProvider, DeviceKind, DeviceModel, Dmc, ProfileId};
