@@ -8,9 +8,7 @@ use s1lab_tests::workspace;
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
     let text = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("read ARCHITECTURE.md");
     let section = text.split("## Import table").nth(1).expect("a section 'Import table'");
-    let names = |cell: &str| -> BTreeSet<String> {
-        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
+    let names = |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     section
         .lines()
         .skip_while(|line| !line.starts_with('|'))
@@ -38,9 +36,15 @@ fn every_room_imports_only_what_its_row_allows() {
         .map(|package| package.name.to_string())
         .collect();
     let table = documented();
-    assert_eq!(table.keys().cloned().collect::<BTreeSet<_>>(), rooms, "rows of the table and folders under crates/");
+    assert_eq!(
+        table.keys().cloned().collect::<BTreeSet<_>>(),
+        rooms,
+        "rows of the table and folders under crates/"
+    );
     for package in &metadata.packages {
-        let Some(allowed) = table.get(package.name.as_str()) else { continue };
+        let Some(allowed) = table.get(package.name.as_str()) else {
+            continue;
+        };
         let imported: BTreeSet<String> = package
             .dependencies
             .iter()
@@ -49,7 +53,11 @@ fn every_room_imports_only_what_its_row_allows() {
             .filter(|name| rooms.contains(name))
             .collect();
         let smuggled: Vec<_> = imported.difference(allowed).collect();
-        assert!(smuggled.is_empty(), "{} imports {smuggled:?}, which its row does not allow", package.name);
+        assert!(
+            smuggled.is_empty(),
+            "{} imports {smuggled:?}, which its row does not allow",
+            package.name
+        );
     }
 }
 
@@ -64,7 +72,10 @@ fn pure_rooms_do_not_see_the_runtime() {
         if ["domain", "cosem", "duis", "meter", "dialects", "dmc", "steps"].contains(&package.name.as_str()) {
             for banned in ["tokio", "tracing", "axum", "rustls", "world"] {
                 assert!(
-                    !package.dependencies.iter().any(|d| d.name == banned && d.kind == cargo_metadata::DependencyKind::Normal),
+                    !package
+                        .dependencies
+                        .iter()
+                        .any(|d| d.name == banned && d.kind == cargo_metadata::DependencyKind::Normal),
                     "{} is a pure room and imports {banned}",
                     package.name
                 );

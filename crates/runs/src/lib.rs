@@ -1,1 +1,9 @@
-//! Scenarios, the SIT pack, checks, verdicts and reports
+//! Runs: the SIT pack, the checks every run makes, verdicts and reports.
+//!
+//! This crate deliberately knows no socket and no role's inside: it starts a lab through `lab`, speaks to it as a user,
+//! and judges what the user, the audit and the tape show.
+
+pub mod report;
+pub mod verdict;
+
+pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};
