@@ -1,1 +1,3 @@
-//! DLMS/COSEM codec, both ends, sans-IO
+//! DLMS/COSEM codec, both ends, sans-IO.
+
+pub mod security;

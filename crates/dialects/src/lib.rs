@@ -1,1 +1,25 @@
-//! Faces of the device families, both ends from one description
+//! Faces of the device families: what a family's devices and head ends say to each other in bytes, both ends from one
+//! description.
+//!
+//! A face translates between [`domain::Operation`]s and octets. It deliberately does not know what a device does with an
+//! operation (that is [`Host`]'s business), where keys and counters live, which link carries the octets, or what time it
+//! is. It performs no input or output: octets go in, octets and values come out.
+//!
+//! Main types: [`MeterSession`] answers on the device's side of one connection, [`HeadEndSession`] asks on the other side,
+//! [`FaceProfile`] says in data what one family, model or firmware does its own way.
+//!
+//! No real GB SMETS1 WAN protocol is public. The Elster face is standard DLMS/COSEM; everything outside the standard is
+//! ours and named ours (`Lab…`).
+
+mod head_end;
+mod host;
+mod meter;
+mod notification;
+mod profile;
+pub mod wake_up;
+
+pub use head_end::{FaceError, HeadEndEvent, HeadEndSession, Keys};
+pub use host::Host;
+pub use meter::{MeterSession, SessionOutput};
+pub use notification::Notification;
+pub use profile::{FaceProfile, Family, Saps, TimeForm};

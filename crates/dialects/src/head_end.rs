@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+
+use domain::keys::{DeviceKey, Purpose};
+use domain::{Approval, Association, DeviceKind, Eui64, Operation, Outcome};
+
+use crate::{FaceProfile, Notification};
+
+/// What a head end's side sees of its operator's custody.
+pub trait Keys {
+    /// The operator's key for this device in the epoch in force.
+    fn key(&self, device: Eui64, purpose: Purpose) -> DeviceKey;
+
+    /// The next invocation counter towards this device; never the same twice, also across restarts.
+    fn next_counter(&mut self, device: Eui64, association: Association) -> u32;
+
+    /// The device says that `next` is the first counter it takes: later calls of [`Keys::next_counter`] give at least
+    /// that. What the device says here is not authenticated.
+    fn resume_counter_at(&mut self, device: Eui64, association: Association, next: u32);
+
+    /// Takes the device's own counter from an authentic message; `false` when it was seen before, and the message is
+    /// then dropped.
+    fn note_device_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool;
+
+    /// The operator's eight octets in every nonce.
+    fn system_title(&self) -> [u8; 8];
+
+    /// 16 fresh octets for an authentication challenge.
+    fn challenge(&mut self) -> [u8; 16];
+}
+
+/// Why a session cannot go on, or could not begin an operation.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaceError {
+    /// The device does not let these keys or this client in.
+    #[error("association refused: result {result}, diagnostic {diagnostic}")]
+    AssociationRefused {
+        /// The `result` of the answer.
+        result: u8,
+        /// The `result-source-diagnostic` of the answer.
+        diagnostic: u8,
+    },
+    /// An operation is in progress; one at a time.
+    #[error("an operation is in progress")]
+    Busy,
+    /// The device answered with an exception.
+    #[error("exception from the device: state error {state}, service error {service}")]
+    Exception {
+        /// State error.
+        state: u8,
+        /// Service error.
+        service: u8,
+    },
+    /// The device sent octets that are no message, or not one that answers the request.
+    #[error("malformed message from the device: {0}")]
+    Malformed(String),
+    /// No device in this slot, or none that this family can address.
+    #[error("this installation has no {0}")]
+    NoDevice(DeviceKind),
+    /// A message that is not protected with the keys it should be, or replayed.
+    #[error("a message from the device does not fit its keys")]
+    NotAuthentic,
+}
+
+/// What happened on a head end's side of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HeadEndEvent {
+    /// The operation ended.
+    Finished(Outcome),
+    /// The hub that opened the connection said who it is.
+    Identified(Eui64),
+    /// The device said something unasked.
+    Notification(Notification),
+    /// The operation is held for a sleeping device under this ticket; the outcome comes as
+    /// [`Notification::LateResult`].
+    Queued(u32),
+    /// The association was released; the connection may be closed.
+    Released,
+    /// Octets to send.
+    Send(Vec<u8>),
+}
+
+/// The head end's side of one connection to one installation.
+#[derive(Debug)]
+pub struct HeadEndSession {
+    profile: FaceProfile,
+    devices: BTreeMap<DeviceKind, Eui64>,
+}
+
+impl HeadEndSession {
+    /// A session on a fresh connection to the installation with these devices.
+    #[must_use]
+    pub fn new(profile: &FaceProfile, devices: BTreeMap<DeviceKind, Eui64>) -> Self {
+        Self {
+            profile: profile.clone(),
+            devices,
+        }
+    }
+
+    /// Begins an operation; gives the octets to send first.
+    ///
+    /// # Errors
+    /// [`FaceError::Busy`] or [`FaceError::NoDevice`]: the session is unchanged.
+    pub fn start(
+        &mut self,
+        keys: &mut dyn Keys,
+        slot: DeviceKind,
+        association: Association,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Result<Vec<u8>, FaceError> {
+        let device = *self.devices.get(&slot).ok_or(FaceError::NoDevice(slot))?;
+        let _ = (
+            &self.profile,
+            keys.key(device, Purpose::ManagementEncryption),
+            association,
+            operation,
+            approval,
+        );
+        Err(FaceError::Busy)
+    }
+
+    /// Takes octets from the link, in pieces of any size.
+    ///
+    /// # Errors
+    /// Any [`FaceError`]; the operation in progress, if any, is over and the connection should be closed.
+    pub fn input(&mut self, keys: &mut dyn Keys, octets: &[u8]) -> Result<Vec<HeadEndEvent>, FaceError> {
+        let _ = (keys.system_title(), octets);
+        Ok(Vec::new())
+    }
+
+    /// The octets that release the association in use; empty when there is none.
+    pub fn release(&mut self, keys: &mut dyn Keys) -> Vec<u8> {
+        let _ = keys.system_title();
+        Vec::new()
+    }
+}

@@ -1,0 +1,104 @@
+use domain::DeviceKind;
+
+/// A family of faces: what the octets on the WAN leg are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Family {
+    /// DLMS/COSEM with logical names over the TCP wrapper.
+    DlmsWrapper,
+}
+
+/// How a device writes instants into COSEM date-times.
+///
+/// In all forms UTC = local time + deviation, and the summer flag of the status octet follows the local time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TimeForm {
+    /// UK civil time with deviation 0 or -60.
+    London,
+    /// UTC without a deviation; the reader must know.
+    UnspecifiedUtc,
+    /// UTC with deviation 0.
+    Utc,
+}
+
+/// Server access points (logical devices) of the devices of an installation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Saps {
+    /// Electricity meter; 1 is the management logical device every client looks for.
+    pub esme: u16,
+    /// Gas proxy.
+    pub gpf: u16,
+    /// Gas meter.
+    pub gsme: u16,
+    /// Communications hub.
+    pub chf: u16,
+}
+
+impl Saps {
+    /// The access point of this slot; `None` for devices without one.
+    #[must_use]
+    pub fn of(&self, slot: DeviceKind) -> Option<u16> {
+        match slot {
+            DeviceKind::Esme => Some(self.esme),
+            DeviceKind::Gpf => Some(self.gpf),
+            DeviceKind::Gsme => Some(self.gsme),
+            DeviceKind::Chf => Some(self.chf),
+            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+        }
+    }
+
+    /// The slot behind an access point.
+    #[must_use]
+    pub fn slot(&self, sap: u16) -> Option<DeviceKind> {
+        [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme, DeviceKind::Chf]
+            .into_iter()
+            .find(|slot| self.of(*slot) == Some(sap))
+    }
+}
+
+impl Default for Saps {
+    fn default() -> Self {
+        Self {
+            esme: 1,
+            gpf: 2,
+            gsme: 3,
+            chf: 4,
+        }
+    }
+}
+
+/// What one family, model or firmware does its own way on the wire. The default is the Honeywell Elster family as we
+/// emulate it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FaceProfile {
+    /// What the octets are.
+    pub family: Family,
+    /// The three letters that open a logical device name (a FLAG manufacturer id).
+    pub flag_id: [u8; 3],
+    /// Where the devices sit.
+    pub saps: Saps,
+    /// Largest APDU the device takes and sends, octets, 64 to 65 535. Also what the head end proposes.
+    pub pdu_max: u16,
+    /// How instants are written.
+    pub time_form: TimeForm,
+    /// Most rows of a log fetched from the device at once while a long answer is delivered, 1 to 10 000.
+    pub rows_per_fetch: u16,
+    /// Defect to inject: one surplus octet after every value. Only for `LAB-` firmware.
+    pub surplus_octet: bool,
+    /// Defect to inject: the deviation carries the wrong sign. Only for `LAB-` firmware.
+    pub deviation_sign_wrong: bool,
+}
+
+impl Default for FaceProfile {
+    fn default() -> Self {
+        Self {
+            family: Family::DlmsWrapper,
+            flag_id: *b"ELS",
+            saps: Saps::default(),
+            pdu_max: 1024,
+            time_form: TimeForm::London,
+            rows_per_fetch: 336,
+            surplus_octet: false,
+            deviation_sign_wrong: false,
+        }
+    }
+}
