@@ -81,7 +81,12 @@ impl Clock {
     /// `span` times the latency scale.
     #[must_use]
     pub fn scaled_latency(&self, span: SimDuration) -> SimDuration {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "spans are small and not negative")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "spans are small and not negative"
+        )]
         let scaled = (span.0 as f64 * self.0.latency_scale).round() as u64;
         SimDuration(scaled)
     }
@@ -91,6 +96,8 @@ impl Clock {
     /// # Errors
     /// [`Elapsed`] when time ran out; `work` is then dropped.
     pub async fn timeout<F: Future>(&self, span: SimDuration, work: F) -> Result<F::Output, Elapsed> {
-        tokio::time::timeout_at(self.instant_of(self.now() + span), work).await.map_err(|_| Elapsed)
+        tokio::time::timeout_at(self.instant_of(self.now() + span), work)
+            .await
+            .map_err(|_| Elapsed)
     }
 }

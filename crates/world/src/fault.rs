@@ -40,7 +40,10 @@ pub struct Faults(Arc<Mutex<Vec<Box<dyn FaultHook>>>>);
 impl Faults {
     /// Adds a rule after those in force.
     pub fn install(&self, hook: impl FaultHook + 'static) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(hook));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(hook));
     }
 
     /// Removes all rules.
@@ -52,18 +55,30 @@ impl Faults {
     pub fn cut(&self, left: &str, right: &str) {
         let (left, right) = (left.to_owned(), right.to_owned());
         self.install(move |link: &LinkName, _: &Envelope, _: SimInstant| {
-            if link.joins(&left, &right) { Verdict::Drop } else { Verdict::Pass }
+            if link.joins(&left, &right) {
+                Verdict::Drop
+            } else {
+                Verdict::Pass
+            }
         });
     }
 
     pub(crate) fn judge(&self, link: &LinkName, envelope: &Envelope, now: SimInstant) -> Verdict {
         let mut hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hooks.iter_mut().map(|hook| hook.judge(link, envelope, now)).find(|v| *v != Verdict::Pass).unwrap_or(Verdict::Pass)
+        hooks
+            .iter_mut()
+            .map(|hook| hook.judge(link, envelope, now))
+            .find(|v| *v != Verdict::Pass)
+            .unwrap_or(Verdict::Pass)
     }
 }
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Faults({})", self.0.lock().unwrap_or_else(PoisonError::into_inner).len())
+        write!(
+            f,
+            "Faults({})",
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        )
     }
 }

@@ -17,8 +17,10 @@
 //! # });
 //! ```
 
+pub mod call;
 pub mod clock;
 pub mod fault;
+pub mod limits;
 pub mod link;
 pub mod semantic;
 pub mod store;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use domain::{Seed, SimInstant};
 
+pub use call::{CallError, Caller, Router};
 pub use clock::{Clock, Elapsed};
 pub use fault::{FaultHook, Faults, Verdict};
 pub use link::{LinkClosed, LinkEnd, LinkName, LinkReceiver, LinkSender};
@@ -53,7 +56,13 @@ impl World {
     /// A world on the virtual clock, to be used inside a current-thread runtime whose time is paused.
     #[must_use]
     pub fn virtual_at(start: SimInstant, seed: Seed) -> Self {
-        Self { number: 0, clock: Clock::new(start, 1.0, 1.0), seed, tape: Tape::default(), faults: Faults::default() }
+        Self {
+            number: 0,
+            clock: Clock::new(start, 1.0, 1.0),
+            seed,
+            tape: Tape::default(),
+            faults: Faults::default(),
+        }
     }
 
     /// A link between two roles of this world: the first end is `left`'s.

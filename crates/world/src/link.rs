@@ -12,11 +12,9 @@ use prost::Message;
 use proto::{Envelope, Kind};
 use tokio::sync::mpsc;
 
-use crate::World;
 use crate::fault::Verdict;
-
-/// Envelopes a link holds before its sender waits.
-pub const LINK_CAPACITY: usize = 1024;
+use crate::limits::LINK_CAPACITY;
+use crate::{Clock, World};
 
 /// The direction of a link: who sends, who receives.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -76,13 +74,27 @@ pub struct LinkReceiver {
 pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, LinkEnd) {
     let (to_right, at_right) = mpsc::channel(LINK_CAPACITY);
     let (to_left, at_left) = mpsc::channel(LINK_CAPACITY);
-    let there = LinkName { from: Arc::clone(&left), to: Arc::clone(&right) };
+    let there = LinkName {
+        from: Arc::clone(&left),
+        to: Arc::clone(&right),
+    };
     let back = LinkName { from: right, to: left };
     let end = |out: &LinkName, sender, back: &LinkName, receiver| LinkEnd {
-        sender: LinkSender { world: world.clone(), name: out.clone(), next_id: Arc::new(AtomicU64::new(1)), octets: sender },
-        receiver: LinkReceiver { name: back.clone(), octets: receiver },
+        sender: LinkSender {
+            world: world.clone(),
+            name: out.clone(),
+            next_id: Arc::new(AtomicU64::new(1)),
+            octets: sender,
+        },
+        receiver: LinkReceiver {
+            name: back.clone(),
+            octets: receiver,
+        },
     };
-    (end(&there, to_right, &back, at_left), end(&back, to_left, &there, at_right))
+    (
+        end(&there, to_right, &back, at_left),
+        end(&back, to_left, &there, at_right),
+    )
 }
 
 impl LinkEnd {
@@ -128,7 +140,27 @@ impl LinkSender {
     /// # Errors
     /// [`LinkClosed`] when the other end is gone.
     pub async fn send(&self, envelope: Envelope, kind: Kind, body: &[u8]) -> Result<u64, LinkClosed> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.reserve_id();
+        self.send_as(id, envelope, kind, body).await?;
+        Ok(id)
+    }
+
+    /// The id of a message yet to be sent, so that its reply can be awaited before it goes out.
+    pub(crate) fn reserve_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.world.clock
+    }
+
+    pub(crate) fn closed(&self) -> LinkClosed {
+        LinkClosed {
+            link: self.name.to_string(),
+        }
+    }
+
+    pub(crate) async fn send_as(&self, id: u64, envelope: Envelope, kind: Kind, body: &[u8]) -> Result<(), LinkClosed> {
         let envelope = Envelope {
             from: self.name.from.to_string(),
             to: self.name.to.to_string(),
@@ -140,7 +172,9 @@ impl LinkSender {
         let now = self.world.clock.now();
         let verdict = self.world.faults.judge(&self.name, &envelope, now);
         let octets = Bytes::from(envelope.encode_to_vec());
-        self.world.tape.record(self.world.number, now, &self.name, verdict, &octets);
+        self.world
+            .tape
+            .record(self.world.number, now, &self.name, verdict, &octets);
         match verdict {
             Verdict::Drop => {}
             Verdict::Pass => self.deliver(octets).await?,
@@ -153,11 +187,11 @@ impl LinkSender {
                 self.deliver(octets).await?;
             }
         }
-        Ok(id)
+        Ok(())
     }
 
     async fn deliver(&self, octets: Bytes) -> Result<(), LinkClosed> {
-        self.octets.send(octets).await.map_err(|_| LinkClosed { link: self.name.to_string() })
+        self.octets.send(octets).await.map_err(|_| self.closed())
     }
 
     /// Answers `request` on this link: as [`LinkSender::send`] with its trace id and `in_reply_to` set.
@@ -165,8 +199,11 @@ impl LinkSender {
     /// # Errors
     /// [`LinkClosed`] when the other end is gone.
     pub async fn reply(&self, request: &Envelope, kind: Kind, body: &[u8]) -> Result<u64, LinkClosed> {
-        let envelope =
-            Envelope { trace_id: request.trace_id.clone(), in_reply_to: request.id, ..Envelope::default() };
+        let envelope = Envelope {
+            trace_id: request.trace_id.clone(),
+            in_reply_to: request.id,
+            ..Envelope::default()
+        };
         self.send(envelope, kind, body).await
     }
 }

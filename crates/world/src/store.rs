@@ -45,7 +45,11 @@ struct Records {
 
 impl Store for MemoryStore {
     fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pending.push(record.to_vec());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pending
+            .push(record.to_vec());
         Ok(())
     }
 

@@ -33,7 +33,14 @@ impl Tape {
     pub(crate) fn record(&self, world: u32, at: SimInstant, link: &LinkName, verdict: Verdict, octets: &Bytes) {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sequence = records.len() as u64;
-        records.push(TapeRecord { world, sequence, at, link: link.clone(), verdict, octets: octets.clone() });
+        records.push(TapeRecord {
+            world,
+            sequence,
+            at,
+            link: link.clone(),
+            verdict,
+            octets: octets.clone(),
+        });
     }
 
     /// All records so far.
