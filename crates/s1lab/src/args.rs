@@ -1,0 +1,227 @@
+//! The command line as clap sees it. Names are a contract with scripts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
+/// system, for integration and migration tests.
+#[derive(Parser, Debug)]
+#[command(
+    name = "s1lab",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 fine; 1 it ran and something failed its checks; 2 usage or bad input; 3 could not start.\n\
+        Data goes to standard output, logs to standard error (set S1LAB_LOG=debug for more).\n\n\
+        Example:\n  s1lab sit --seed 7 --out report"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// Lab configuration (TOML); without it the built-in lab is used
+    #[arg(long, global = true, value_name = "FILE", env = "S1LAB_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Root seed of the run; the same seed and files give the same run
+    #[arg(long, global = true, value_name = "NUMBER", env = "S1LAB_SEED")]
+    pub(crate) seed: Option<u64>,
+    /// Which clock: virtual, real, or x60 for sixty times as fast
+    #[arg(long, global = true, value_name = "virtual|real|xN")]
+    pub(crate) clock: Option<String>,
+    /// Scale of latencies on a real or scaled clock: x0.01 makes an 8 s text message take 80 ms
+    #[arg(long, global = true, value_name = "xN")]
+    pub(crate) latency: Option<String>,
+    /// Folder for reports and tapes
+    #[arg(long, global = true, value_name = "DIR", env = "S1LAB_OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Control address of a running lab, for example http://127.0.0.1:8081; without it the state folder is asked
+    #[arg(long, global = true, value_name = "URL", env = "S1LAB_LAB")]
+    pub(crate) lab: Option<String>,
+    /// Folder in which a running lab keeps its journals, keys and address
+    #[arg(long, global = true, value_name = "DIR", env = "S1LAB_STATE", default_value = "s1lab-out/state")]
+    pub(crate) state: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run the system integration tests: every service request against every device of an embedded lab
+    #[command(after_help = "Example:\n  s1lab sit --seed 7 --worlds 2 --out report\n  xdg-open report/index.html")]
+    Sit(Sit),
+    /// Start a lab on real sockets and keep it running until interrupted
+    #[command(after_help = "Example:\n  s1lab up --latency x0.01\n  s1lab device list")]
+    Up(Up),
+    /// Run one role of a lab in a process of its own
+    #[command(after_help = "Example:\n  s1lab role fleet --connect 127.0.0.1:8082 --pki s1lab-out/state/pki")]
+    Role(Role),
+    /// Look at the devices of a running lab, or open one to a DLMS client
+    #[command(subcommand)]
+    Device(Device),
+    /// Sign, verify and send DUIS requests
+    #[command(subcommand)]
+    Duis(Duis),
+    /// The lab's public key infrastructure
+    #[command(subcommand)]
+    Pki(Pki),
+    /// Look at a recorded tape
+    #[command(subcommand)]
+    Tape(Tape),
+    /// The service audit trail of one request of a running lab
+    #[command(after_help = "Example:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:00-DB-12-34-56-78-90-A0:1000")]
+    Audit {
+        /// RequestID: originator, target and counter joined by ':'
+        request_id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sit {
+    /// Worlds to run in, one thread each; part of what the digest depends on
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) worlds: u32,
+    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dmc: Vec<PathBuf>,
+    /// Estate file (TOML) instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
+    /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …
+    #[arg(long, value_name = "A-B")]
+    pub(crate) cut: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Address of the DUIS front door
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) duis: Option<SocketAddr>,
+    /// Address of the control service
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) control: Option<SocketAddr>,
+    /// Wait for the fleet on this address (mutual TLS) instead of running it in this process
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) fleet: Option<SocketAddr>,
+    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dmc: Vec<PathBuf>,
+    /// Estate file (TOML) instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Role {
+    /// Which role; `fleet` is the one that can stand alone for now
+    #[arg(value_parser = ["fleet"])]
+    pub(crate) name: String,
+    /// Tunnel address of the lab it belongs to: host and port
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) connect: String,
+    /// Folder with this role's certificates and custody file, made by `s1lab pki init`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pki: PathBuf,
+    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dmc: Vec<PathBuf>,
+    /// Estate file (TOML) instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Device {
+    /// List the devices with kind, profile, hub and state
+    #[command(after_help = "Example:\n  s1lab device list --json")]
+    List,
+    /// Show one device: profile, rules with their confidence, associations
+    #[command(after_help = "Example:\n  s1lab device show 00-DB-12-34-00-00-00-01 --json --secrets")]
+    Show {
+        /// EUI-64 of the device
+        id: String,
+        /// Include the device's test keys
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Give one meter a TCP port of its own, on which any DLMS client can talk to it
+    #[command(after_help = "Example:\n  s1lab device expose 00-DB-12-34-00-00-00-01 --listen 127.0.0.1:4059")]
+    Expose {
+        /// EUI-64 of the device
+        id: String,
+        /// Address to listen on; port 0 picks a free one, which is printed
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Duis {
+    /// Sign a request or response with a key and certificate
+    #[command(after_help = "Example:\n  s1lab duis sign request.xml --key supplier-1.key.pem --cert supplier-1.cert.pem > signed.xml")]
+    Sign {
+        /// File with the message; - for standard input
+        file: PathBuf,
+        /// Private key, PKCS#8 PEM
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Certificate, PEM
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+    },
+    /// Check structure and signatures of a message, the inner S1SP signature included
+    #[command(after_help = "Example:\n  s1lab duis verify response.xml --cert dcc.cert.pem --cert s1sp.cert.pem")]
+    Verify {
+        /// File with the message; - for standard input
+        file: PathBuf,
+        /// Certificates to verify with, PEM; may be given again
+        #[arg(long, value_name = "FILE", required = true)]
+        cert: Vec<PathBuf>,
+    },
+    /// Send a request to a running lab as one of its users and wait for the outcome
+    #[command(after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
+        Example:\n  s1lab duis send request.xml")]
+    Send {
+        /// File with the request; - for standard input
+        file: PathBuf,
+        /// Give up waiting for the outcome after so many seconds of the machine's clock
+        #[arg(long, default_value_t = 120)]
+        wait: u64,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Pki {
+    /// Make the keys and certificates of a lab: authorities, DCC, S1SP, users, tunnel
+    #[command(after_help = "Example:\n  s1lab pki init s1lab-out/state/pki")]
+    Init {
+        /// Folder to fill; it must be empty or missing
+        dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Tape {
+    /// Print a tape as text, a line per message
+    #[command(after_help = "Example:\n  s1lab tape show report/tape.s1tape | grep dco")]
+    Show {
+        /// The tape
+        file: PathBuf,
+        /// Only what belongs to this RequestID
+        #[arg(long, value_name = "REQUEST_ID")]
+        request: Option<String>,
+    },
+    /// Recompute the digest over the canonical view of a tape
+    #[command(after_help = "Example:\n  s1lab tape digest report/tape.s1tape")]
+    Digest {
+        /// The tape
+        file: PathBuf,
+    },
+}
