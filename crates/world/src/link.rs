@@ -48,6 +48,26 @@ pub struct LinkClosed {
     pub link: String,
 }
 
+/// Octets that a link does not take from a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// The other end is gone.
+    #[error(transparent)]
+    Closed(#[from] LinkClosed),
+    /// They do not decode; the peer is at fault.
+    #[error("octets that are no envelope")]
+    NotAnEnvelope,
+    /// The envelope names other roles than the link joins; the peer is at fault.
+    #[error("an envelope of {claimed} on link {link}")]
+    OtherLink {
+        /// The link it came on.
+        link: String,
+        /// The roles it names.
+        claimed: String,
+    },
+}
+
 /// One role's end of a link: sends one way, receives the other.
 #[derive(Debug)]
 pub struct LinkEnd {
@@ -169,25 +189,46 @@ impl LinkSender {
             id,
             ..envelope
         };
-        let now = self.world.clock.now();
-        let verdict = self.world.faults.judge(&self.name, &envelope, now);
         let octets = Bytes::from(envelope.encode_to_vec());
+        self.pass(&envelope, octets).await
+    }
+
+    /// Passes on an envelope that the role at this end sent from elsewhere, as it came out of a tunnel: checks that it
+    /// names this link, then tape, fault rules and delivery as for [`LinkSender::send`].
+    ///
+    /// # Errors
+    /// [`ForwardError`] when the octets are no envelope of this link or the other end is gone.
+    pub async fn forward(&self, octets: Bytes) -> Result<(), ForwardError> {
+        let envelope = Envelope::decode(octets.clone()).map_err(|_| ForwardError::NotAnEnvelope)?;
+        if *envelope.from != *self.name.from || *envelope.to != *self.name.to {
+            let claimed = format!("{}>{}", envelope.from, envelope.to);
+            return Err(ForwardError::OtherLink {
+                link: self.name.to_string(),
+                claimed,
+            });
+        }
+        self.pass(&envelope, octets).await.map_err(ForwardError::Closed)
+    }
+
+    /// Tape, fault rules, delivery.
+    async fn pass(&self, envelope: &Envelope, octets: Bytes) -> Result<(), LinkClosed> {
+        let now = self.world.clock.now();
+        let verdict = self.world.faults.judge(&self.name, envelope, now);
         self.world
             .tape
             .record(self.world.number, now, &self.name, verdict, &octets);
         match verdict {
-            Verdict::Drop => {}
-            Verdict::Pass => self.deliver(octets).await?,
+            Verdict::Drop => Ok(()),
+            Verdict::Pass => self.deliver(octets).await,
             Verdict::Duplicate => {
                 self.deliver(octets.clone()).await?;
-                self.deliver(octets).await?;
+                self.deliver(octets).await
             }
             Verdict::Delay(span) => {
                 self.world.clock.sleep(span).await;
-                self.deliver(octets).await?;
+                self.deliver(octets).await
             }
         }
-        Ok(())
     }
 
     async fn deliver(&self, octets: Bytes) -> Result<(), LinkClosed> {
@@ -213,6 +254,11 @@ impl LinkReceiver {
     #[must_use]
     pub fn name(&self) -> &LinkName {
         &self.name
+    }
+
+    /// The octets of the next envelope, for a tunnel; `None` once every sender is gone. Safe to cancel.
+    pub async fn recv_octets(&mut self) -> Option<Bytes> {
+        self.octets.recv().await
     }
 
     /// The next envelope; `None` once every sender is gone. Octets that are no envelope are dropped with a warning.
