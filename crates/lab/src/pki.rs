@@ -1,0 +1,546 @@
+//! The lab's own PKI: a root, an issuing authority for XML signatures, and an authority of its own for the tunnel.
+//!
+//! Certificates have the shape of the published test certificates (issuer `OU=07`, subject `OU` = role in hex followed by
+//! the EUI-64 as unique identifier), but claim no policy: they are a lab's. Keys are drawn at random; serial numbers come
+//! from the seed, so that a message which names its signer has the same octets in every run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use domain::{Eui64, Seed, UserRole};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm, SigningKey,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, ConfigError, UserConfig, strict};
+use crate::files::{FileError, read_text, write_public, write_secret};
+
+/// Role number of parties that sign XML: 0x87.
+pub const XML_SIGNING: u8 = 0x87;
+/// Role number of the DCC's own XML signatures: 0x89.
+pub const DSP_XML_SIGNING: u8 = 0x89;
+/// EUI-64 of the lab's S1SP as a signer of XML.
+pub const S1SP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0051);
+/// Name of the core in its tunnel certificate.
+pub const TUNNEL_CORE: &str = "core.s1lab.invalid";
+/// Name of the fleet in its tunnel certificate.
+pub const TUNNEL_FLEET: &str = "fleet.s1lab.invalid";
+
+/// A certificate with its private key. Prints without the key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, PEM.
+    pub certificate_pem: String,
+    /// The private key as PKCS#8, PEM.
+    key_pem: String,
+}
+
+impl Identity {
+    /// From a certificate and its key, both PEM.
+    #[must_use]
+    pub fn new(certificate_pem: String, key_pem: String) -> Self {
+        Self {
+            certificate_pem,
+            key_pem,
+        }
+    }
+
+    /// The private key, PEM; only signers and key files have a reason to ask.
+    #[must_use]
+    pub fn expose_key_pem(&self) -> &str {
+        &self.key_pem
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Identity({} octets of certificate, key <redacted>)",
+            self.certificate_pem.len()
+        )
+    }
+}
+
+/// One user: who it is, what proves its signatures and, for the lab's own users, what makes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// A plainly fake name.
+    pub name: String,
+    /// Its EUI-64.
+    pub eui: Eui64,
+    /// Roles it may send in.
+    pub roles: Vec<UserRole>,
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+    /// Certificate and key, for users the lab plays itself.
+    pub identity: Option<Identity>,
+    /// Where its responses are posted.
+    pub listener: Option<String>,
+}
+
+/// Everything the lab's authorities have issued.
+#[derive(Clone, Debug)]
+pub struct Pki {
+    /// Root of the XML signing certificates.
+    pub root: Identity,
+    /// Issuing authority, `CN=L1,OU=07`.
+    pub issuer: Identity,
+    /// The DCC's signing certificate.
+    pub dcc: Identity,
+    /// The S1SP's signing certificate.
+    pub s1sp: Identity,
+    /// Authority of the tunnel.
+    pub tunnel_ca: Identity,
+    /// The core's end of the tunnel.
+    pub tunnel_core: Identity,
+    /// The fleet's end of the tunnel.
+    pub tunnel_fleet: Identity,
+    /// Users, in the order of the configuration.
+    pub users: Vec<User>,
+}
+
+/// A PKI that could not be made, written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The certificate could not be made: our bug, or a name the encoding does not permit.
+    #[error("make the certificate of {subject}")]
+    Certificate {
+        /// Whose.
+        subject: String,
+        /// Why.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A file of users that cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Pki {
+    /// Makes authorities, the parties' and the users' certificates.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`], which only a bug can cause.
+    pub fn generate(config: &Config) -> Result<Self, Error> {
+        let seed = Seed::root(config.seed).child("pki");
+        let root = Authority::new(
+            &seed,
+            "root",
+            &[(DnType::OrganizationalUnitName, "00"), (DnType::CommonName, "L0")],
+            None,
+        )?;
+        let issuer = Authority::new(
+            &seed,
+            "issuer",
+            &[(DnType::OrganizationalUnitName, "07"), (DnType::CommonName, "L1")],
+            Some(&root),
+        )?;
+        let tunnel = Authority::new(&seed, "tunnel", &[(DnType::CommonName, "s1lab tunnel authority")], None)?;
+        let mut users = Vec::with_capacity(config.users.len());
+        for user in &config.users {
+            users.push(User::issue(&seed, &issuer, user)?);
+        }
+        Ok(Self {
+            dcc: issuer.signer(&seed, DSP_XML_SIGNING, config.dcc.eui)?,
+            s1sp: issuer.signer(&seed, XML_SIGNING, S1SP_EUI)?,
+            tunnel_core: tunnel.tunnel_end(&seed, TUNNEL_CORE)?,
+            tunnel_fleet: tunnel.tunnel_end(&seed, TUNNEL_FLEET)?,
+            root: root.identity,
+            issuer: issuer.identity,
+            tunnel_ca: tunnel.identity,
+            users,
+        })
+    }
+
+    /// Writes every certificate and key below `folder`, and `users.toml`; keys with mode 0600. Gives the files written.
+    ///
+    /// # Errors
+    /// When a file exists already or cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
+        let mut written = Vec::new();
+        let mut identity = |name: &str, identity: &Identity| -> Result<(), Error> {
+            let certificate = folder.join(format!("{name}.crt.pem"));
+            write_public(&certificate, &identity.certificate_pem)?;
+            let key = folder.join(format!("{name}.key.pem"));
+            write_secret(&key, identity.expose_key_pem())?;
+            written.extend([certificate, key]);
+            Ok(())
+        };
+        for (name, of) in self.parties() {
+            identity(name, of)?;
+        }
+        for user in &self.users {
+            if let Some(own) = &user.identity {
+                identity(&user_file(user.eui), own)?;
+            }
+        }
+        let users = folder.join("users.toml");
+        write_public(&users, &self.users_toml())?;
+        written.push(users);
+        Ok(written)
+    }
+
+    /// Reads what [`Pki::write`] wrote.
+    ///
+    /// # Errors
+    /// When a file is missing or is not what it should be.
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let identity = |name: &str| -> Result<Identity, Error> {
+            Ok(Identity::new(
+                read_text(&folder.join(format!("{name}.crt.pem")))?,
+                read_text(&folder.join(format!("{name}.key.pem")))?,
+            ))
+        };
+        let mut users = load_users(&folder.join("users.toml"))?;
+        for user in &mut users {
+            let key = folder.join(format!("{}.key.pem", user_file(user.eui)));
+            if key.exists() {
+                user.identity = Some(Identity::new(user.certificate_pem.clone(), read_text(&key)?));
+            }
+        }
+        Ok(Self {
+            root: identity("root-ca")?,
+            issuer: identity("issuing-ca")?,
+            dcc: identity("dcc")?,
+            s1sp: identity("s1sp")?,
+            tunnel_ca: identity("tunnel-ca")?,
+            tunnel_core: identity("tunnel-core")?,
+            tunnel_fleet: identity("tunnel-fleet")?,
+            users,
+        })
+    }
+
+    fn parties(&self) -> [(&'static str, &Identity); 7] {
+        [
+            ("root-ca", &self.root),
+            ("issuing-ca", &self.issuer),
+            ("dcc", &self.dcc),
+            ("s1sp", &self.s1sp),
+            ("tunnel-ca", &self.tunnel_ca),
+            ("tunnel-core", &self.tunnel_core),
+            ("tunnel-fleet", &self.tunnel_fleet),
+        ]
+    }
+
+    fn users_toml(&self) -> String {
+        let file = UsersFile {
+            ca: Some(self.issuer.certificate_pem.clone()),
+            user: self
+                .users
+                .iter()
+                .map(|user| UserEntry {
+                    name: user.name.clone(),
+                    eui: user.eui.to_string(),
+                    roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+                    listener: user.listener.clone(),
+                    certificate: user.certificate_pem.clone(),
+                })
+                .collect(),
+        };
+        let text = toml::to_string(&file).unwrap_or_default();
+        format!("# DCC users of the lab: EUI-64, roles, certificate. No private keys.\n{text}")
+    }
+}
+
+/// Reads users with their certificates from one file, as `pki init` writes it or as given from elsewhere.
+///
+/// # Errors
+/// When the file cannot be read, has an unknown key, or an EUI-64 or role that is none.
+pub fn load_users(path: &Path) -> Result<Vec<User>, Error> {
+    let file = path.display().to_string();
+    let entries: UsersFile = strict(&file, &read_text(path)?)?;
+    let wrong = |problem: String| ConfigError {
+        file: file.clone(),
+        line: None,
+        problem,
+        hint: None,
+    };
+    let mut users = Vec::with_capacity(entries.user.len());
+    for entry in entries.user {
+        let eui = entry
+            .eui
+            .parse()
+            .map_err(|error| wrong(format!("user {}: {error}", entry.name)))?;
+        let mut roles = Vec::with_capacity(entry.roles.len());
+        for role in &entry.roles {
+            roles.push(
+                role.parse()
+                    .map_err(|error| wrong(format!("user {}: {error}", entry.name)))?,
+            );
+        }
+        users.push(User {
+            name: entry.name,
+            eui,
+            roles,
+            certificate_pem: entry.certificate,
+            identity: None,
+            listener: entry.listener,
+        });
+    }
+    Ok(users)
+}
+
+impl User {
+    fn issue(seed: &Seed, issuer: &Authority, config: &UserConfig) -> Result<Self, Error> {
+        let identity = issuer.signer(seed, XML_SIGNING, config.eui)?;
+        Ok(Self {
+            name: config.name.clone(),
+            eui: config.eui,
+            roles: config.roles.clone(),
+            certificate_pem: identity.certificate_pem.clone(),
+            identity: Some(identity),
+            listener: config.listener.clone(),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsersFile {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    #[serde(default)]
+    user: Vec<UserEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserEntry {
+    name: String,
+    eui: String,
+    roles: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listener: Option<String>,
+    certificate: String,
+}
+
+struct Authority {
+    params: CertificateParams,
+    key: KeyPair,
+    identity: Identity,
+}
+
+impl Authority {
+    fn new(seed: &Seed, label: &str, name: &[(DnType, &str)], above: Option<&Self>) -> Result<Self, Error> {
+        let failed = |source| Error::Certificate {
+            subject: label.to_owned(),
+            source,
+        };
+        let mut params = params(seed, label);
+        for (kind, text) in name {
+            params.distinguished_name.push(kind.clone(), *text);
+        }
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = match above {
+            None => params.self_signed(&key),
+            Some(above) => params.signed_by(&key, &Issuer::from_params(&above.params, &above.key)),
+        }
+        .map_err(failed)?;
+        let identity = Identity::new(certificate.pem(), key.serialize_pem());
+        Ok(Self { params, key, identity })
+    }
+
+    /// A certificate for XML signatures: `OU` = role in hex, then the EUI-64 as unique identifier, which must come last.
+    fn signer(&self, seed: &Seed, role: u8, eui: Eui64) -> Result<Identity, Error> {
+        let failed = |source| Error::Certificate {
+            subject: eui.to_string(),
+            source,
+        };
+        let mut params = params(seed, &format!("{role:02X} {eui}"));
+        params
+            .distinguished_name
+            .push(DnType::OrganizationalUnitName, format!("{role:02X}"));
+        params
+            .distinguished_name
+            .push(DnType::CustomDnType(UNIQUE_IDENTIFIER.to_vec()), PLACEHOLDER);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().map_err(failed)?;
+        let patching = Patching { key: &self.key, eui };
+        let certificate = params
+            .signed_by(&key, &Issuer::from_params(&self.params, patching))
+            .map_err(failed)?;
+        let der = with_unique_identifier(certificate.der(), eui);
+        Ok(Identity::new(pem("CERTIFICATE", &der), key.serialize_pem()))
+    }
+
+    fn tunnel_end(&self, seed: &Seed, name: &str) -> Result<Identity, Error> {
+        let failed = |source| Error::Certificate {
+            subject: name.to_owned(),
+            source,
+        };
+        let mut params = params(seed, name);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(name.to_owned().try_into().map_err(failed)?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params
+            .signed_by(&key, &Issuer::from_params(&self.params, &self.key))
+            .map_err(failed)?;
+        Ok(Identity::new(certificate.pem(), key.serialize_pem()))
+    }
+}
+
+/// Signs the certificate body with the EUI-64 in place of the placeholder.
+///
+/// rcgen writes names as strings only, while a unique identifier is a BIT STRING; both encodings have the same length.
+struct Patching<'a> {
+    key: &'a KeyPair,
+    eui: Eui64,
+}
+
+impl PublicKeyData for Patching<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.key.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.key.algorithm()
+    }
+}
+
+impl SigningKey for Patching<'_> {
+    fn sign(&self, body: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.key.sign(&with_unique_identifier(body, self.eui))
+    }
+}
+
+/// Valid from 2018 to 2118, with a serial number of eight octets that comes from the seed.
+fn params(seed: &Seed, label: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2018, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2118, 1, 1);
+    params.distinguished_name = DistinguishedName::new();
+    // The top bit clear keeps it positive, the next one set keeps its length.
+    let serial = seed.child(label).number() & 0x3FFF_FFFF_FFFF_FFFF | 0x4000_0000_0000_0000;
+    params.serial_number = Some(SerialNumber::from_slice(&serial.to_be_bytes()));
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+/// The placeholder's encoding (UTF8String, nine octets) replaced by BIT STRING, no unused bits, EUI-64.
+fn with_unique_identifier(der: &[u8], eui: Eui64) -> Vec<u8> {
+    let mut wanted = vec![0x0C, 9];
+    wanted.extend_from_slice(PLACEHOLDER.as_bytes());
+    let mut out = der.to_vec();
+    if let Some(at) = der.windows(wanted.len()).position(|window| window == wanted) {
+        let mut identifier = vec![0x03, 9, 0];
+        identifier.extend_from_slice(&eui.to_bytes());
+        out.splice(at..at + wanted.len(), identifier);
+    }
+    out
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut out = format!("-----BEGIN {label}-----\n");
+    for line in text.as_bytes().chunks(64) {
+        out.push_str(&String::from_utf8_lossy(line));
+        out.push('\n');
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}
+
+fn user_file(eui: Eui64) -> String {
+    format!("user-{eui}")
+}
+
+const UNIQUE_IDENTIFIER: [u64; 4] = [2, 5, 4, 45];
+const PLACEHOLDER: &str = "EUI-64...";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    fn subject_and_serial(pem: &str) -> (String, Vec<u8>, String) {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).expect("PEM");
+        let (_, certificate) = X509Certificate::from_der(&pem.contents).expect("DER");
+        let last = certificate
+            .subject()
+            .iter_attributes()
+            .last()
+            .expect("a name")
+            .as_slice()
+            .to_vec();
+        (
+            certificate.issuer().to_string(),
+            last,
+            certificate.tbs_certificate.serial.to_string(),
+        )
+    }
+
+    #[test]
+    fn certificates_have_the_published_shape_and_verify() {
+        let config = Config::default();
+        let pki = Pki::generate(&config).expect("made");
+        let (issuer, unique, serial) = subject_and_serial(&pki.users[0].certificate_pem);
+        assert_eq!(issuer, "OU=07, CN=L1");
+        assert_eq!(unique, [&[0u8][..], &config.users[0].eui.to_bytes()].concat());
+        let again = Pki::generate(&config).expect("made");
+        assert_eq!(
+            subject_and_serial(&again.users[0].certificate_pem).2,
+            serial,
+            "serials come from the seed"
+        );
+        assert_ne!(
+            again.users[0].certificate_pem, pki.users[0].certificate_pem,
+            "keys do not"
+        );
+
+        let der = |pem: &str| {
+            x509_parser::pem::parse_x509_pem(pem.as_bytes())
+                .expect("PEM")
+                .1
+                .contents
+        };
+        let (user, issuer, root) = (
+            der(&pki.users[0].certificate_pem),
+            der(&pki.issuer.certificate_pem),
+            der(&pki.root.certificate_pem),
+        );
+        let parse = |der| X509Certificate::from_der(der).expect("DER").1;
+        let verifies = |child: &X509Certificate<'_>, parent: &X509Certificate<'_>| {
+            let key = aws_lc_rs::signature::UnparsedPublicKey::new(
+                &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1,
+                &parent.public_key().subject_public_key.data,
+            );
+            key.verify(child.tbs_certificate.as_ref(), &child.signature_value.data)
+                .is_ok()
+        };
+        assert!(verifies(&parse(&user), &parse(&issuer)));
+        assert!(verifies(&parse(&issuer), &parse(&root)));
+    }
+
+    #[test]
+    fn files_read_back_as_written_and_keys_are_private() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pki = Pki::generate(&Config::default()).expect("made");
+        let files = pki.write(folder.path()).expect("written");
+        assert_eq!(files.len(), 14 + 2 * pki.users.len() + 1);
+        let back = Pki::load(folder.path()).expect("read");
+        assert_eq!(back.users, pki.users);
+        assert_eq!(back.dcc, pki.dcc);
+        #[cfg(unix)]
+        for file in files.iter().filter(|file| file.to_string_lossy().ends_with(".key.pem")) {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(
+                std::fs::metadata(file).expect("there").permissions().mode() & 0o777,
+                0o600
+            );
+        }
+        assert!(pki.write(folder.path()).is_err(), "nothing is overwritten");
+        assert!(!format!("{pki:?}").contains("PRIVATE"));
+    }
+}

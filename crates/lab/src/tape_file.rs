@@ -1,0 +1,183 @@
+//! Tapes on disk: prost records in zstd frames.
+//!
+//! A tape file is `s1labt\0\x01` followed by zstd frames. Each frame holds length-delimited `TapeFileRecord`s; frames end
+//! at [`FRAME_RECORDS`] records, so that a tape can be read in pieces and a torn tail costs one frame.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use domain::{SimDuration, SimInstant};
+use prost::Message;
+use world::{LinkName, TapeRecord, Verdict};
+
+use crate::files::FileError;
+
+/// Records per zstd frame.
+pub const FRAME_RECORDS: usize = 1000;
+/// Largest record, in octets.
+pub const RECORD_MAX: usize = 64 << 20;
+
+const MAGIC: &[u8; 8] = b"s1labt\0\x01";
+
+/// Writes records as a new tape file; an existing one is replaced.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write<'a>(path: &Path, records: impl IntoIterator<Item = &'a TapeRecord>) -> Result<(), FileError> {
+    let failed = |source| FileError::new("write the tape", path, source);
+    let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+    out.write_all(MAGIC).map_err(failed)?;
+    let mut frame = Vec::new();
+    let mut count = 0;
+    for record in records {
+        to_file(record)
+            .encode_length_delimited(&mut frame)
+            .map_err(|error| failed(io::Error::other(error)))?;
+        count += 1;
+        if count % FRAME_RECORDS == 0 {
+            out.write_all(&zstd::encode_all(frame.as_slice(), 3).map_err(failed)?)
+                .map_err(failed)?;
+            frame.clear();
+        }
+    }
+    if !frame.is_empty() {
+        out.write_all(&zstd::encode_all(frame.as_slice(), 3).map_err(failed)?)
+            .map_err(failed)?;
+    }
+    out.flush().map_err(failed)
+}
+
+/// Reads a whole tape file.
+///
+/// # Errors
+/// When it cannot be read, is no tape, or a record is damaged.
+pub fn read(path: &Path) -> Result<Vec<TapeRecord>, FileError> {
+    let failed = |source| FileError::new("read the tape", path, source);
+    let damaged = |what: &str| failed(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let mut magic = [0; 8];
+    file.read_exact(&mut magic).map_err(failed)?;
+    if &magic != MAGIC {
+        return Err(damaged("not a tape of this program"));
+    }
+    let mut plain = Vec::new();
+    zstd::Decoder::new(file)
+        .map_err(failed)?
+        .read_to_end(&mut plain)
+        .map_err(failed)?;
+    let mut rest = Bytes::from(plain);
+    let mut records = Vec::new();
+    while rest.has_remaining() {
+        let length = prost::decode_length_delimiter(&mut rest).map_err(|_| damaged("a record without its length"))?;
+        if length > RECORD_MAX || length > rest.len() {
+            return Err(damaged("a record longer than the tape"));
+        }
+        let record = TapeFileRecord::decode(rest.split_to(length)).map_err(|_| damaged("a record that is none"))?;
+        records.push(from_file(record).ok_or_else(|| damaged("a record with an unknown verdict"))?);
+    }
+    Ok(records)
+}
+
+/// One record as it stands in the file.
+#[derive(Clone, PartialEq, Message)]
+struct TapeFileRecord {
+    #[prost(uint32, tag = "1")]
+    world: u32,
+    #[prost(uint64, tag = "2")]
+    sequence: u64,
+    #[prost(int64, tag = "3")]
+    at_ms: i64,
+    #[prost(string, tag = "4")]
+    from: String,
+    #[prost(string, tag = "5")]
+    to: String,
+    /// 0 pass, 1 drop, 2 duplicate, 3 delay.
+    #[prost(uint32, tag = "6")]
+    verdict: u32,
+    #[prost(uint64, tag = "7")]
+    delay_ms: u64,
+    #[prost(bytes = "bytes", tag = "8")]
+    octets: Bytes,
+}
+
+fn to_file(record: &TapeRecord) -> TapeFileRecord {
+    let (verdict, delay_ms) = match record.verdict {
+        Verdict::Pass => (0, 0),
+        Verdict::Drop => (1, 0),
+        Verdict::Duplicate => (2, 0),
+        Verdict::Delay(span) => (3, span.as_millis()),
+    };
+    TapeFileRecord {
+        world: record.world,
+        sequence: record.sequence,
+        at_ms: record.at.0,
+        from: record.link.from.to_string(),
+        to: record.link.to.to_string(),
+        verdict,
+        delay_ms,
+        octets: record.octets.clone(),
+    }
+}
+
+fn from_file(record: TapeFileRecord) -> Option<TapeRecord> {
+    Some(TapeRecord {
+        world: record.world,
+        sequence: record.sequence,
+        at: SimInstant(record.at_ms),
+        link: LinkName {
+            from: Arc::from(record.from),
+            to: Arc::from(record.to),
+        },
+        verdict: match record.verdict {
+            0 => Verdict::Pass,
+            1 => Verdict::Drop,
+            2 => Verdict::Duplicate,
+            3 => Verdict::Delay(SimDuration::from_millis(record.delay_ms)),
+            _ => return None,
+        },
+        octets: record.octets,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tapes_read_as_written() {
+        let verdicts = [
+            Verdict::Pass,
+            Verdict::Drop,
+            Verdict::Duplicate,
+            Verdict::Delay(SimDuration::from_millis(80)),
+        ];
+        let records: Vec<TapeRecord> = (0..2500u64)
+            .map(|n| TapeRecord {
+                world: (n % 2) as u32,
+                sequence: n,
+                at: SimInstant(n as i64 * 7),
+                link: LinkName {
+                    from: Arc::from("dcc"),
+                    to: Arc::from("s1sp"),
+                },
+                verdict: verdicts[n as usize % 4],
+                octets: Bytes::from(vec![n as u8; n as usize % 50]),
+            })
+            .collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run.tape");
+        write(&path, &records).expect("written");
+        let back = read(&path).expect("read");
+        assert_eq!(format!("{back:?}"), format!("{records:?}"));
+        std::fs::write(&path, b"not a tape at all").expect("written");
+        assert!(
+            read(&path)
+                .expect_err("no tape")
+                .to_string()
+                .starts_with("read the tape ")
+        );
+    }
+}
