@@ -225,7 +225,7 @@ impl Site {
     /// Never: its digits follow from limits of the file.
     #[must_use]
     pub fn mpan(&self) -> Mpan {
-        let core = 99_0000_0000_00 + u64::from(self.template.number) * 100_0000_00 + u64::from(self.position);
+        let core = 990_000_000_000 + u64::from(self.template.number) * 100_000_000 + u64::from(self.position);
         Mpan::new(core * 10 + check_digit(core)).expect("12 digits and a check digit are 13")
     }
 
@@ -235,7 +235,7 @@ impl Site {
     /// Never: its digits follow from limits of the file.
     #[must_use]
     pub fn mprn(&self) -> Option<Mprn> {
-        let digits = 9_00_0000000 + u64::from(self.template.number) * 1_000_0000 + u64::from(self.position);
+        let digits = 9_000_000_000 + u64::from(self.template.number) * 10_000_000 + u64::from(self.position);
         self.template
             .dmc
             .gsme

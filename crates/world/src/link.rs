@@ -1,15 +1,25 @@
 //! Links: ordered channels of encoded [`Envelope`]s between two roles, with tape and fault hook in the sender.
 //!
+//! A delayed envelope ([`Verdict::Delay`]) never holds up its sender, and later envelopes overtake it, as separate
+//! exchanges between two systems would. Only octets of a WAN connection keep their order: a delayed one holds back what
+//! follows for the same hub, because a connection shows loss and delay but never disorder.
+//!
 //! A link is always a channel of octets in memory; where the other role is behind a socket, `lab` pumps the octets of a
 //! link end through it.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use domain::{SimDuration, SimInstant};
 use prost::Message;
-use proto::{Envelope, Kind};
+use proto::{Envelope, Kind, WanOpen};
 use tokio::sync::mpsc;
 
 use crate::fault::Verdict;
@@ -81,14 +91,37 @@ pub struct LinkSender {
     world: World,
     name: LinkName,
     next_id: Arc<AtomicU64>,
-    octets: mpsc::Sender<Bytes>,
+    /// Per hub, until when its delayed connection octets hold back what follows.
+    held_back: Arc<Mutex<BTreeMap<u64, SimInstant>>>,
+    parcels: mpsc::Sender<Parcel>,
+}
+
+/// Octets under way; due at once when the fault rules let them pass.
+#[derive(Debug)]
+struct Parcel {
+    due: Option<SimInstant>,
+    octets: Bytes,
 }
 
 /// The receiving half.
-#[derive(Debug)]
 pub struct LinkReceiver {
     name: LinkName,
-    octets: mpsc::Receiver<Bytes>,
+    clock: Clock,
+    parcels: mpsc::Receiver<Parcel>,
+    /// Delayed parcels by due instant and order of arrival.
+    late: BinaryHeap<Reverse<Late>>,
+    arrivals: u64,
+    /// Rings when the first of `late` is due.
+    alarm: Option<(SimInstant, Alarm)>,
+}
+
+type Alarm = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Late {
+    due: SimInstant,
+    arrival: u64,
+    octets: Bytes,
 }
 
 pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, LinkEnd) {
@@ -104,11 +137,16 @@ pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, 
             world: world.clone(),
             name: out.clone(),
             next_id: Arc::new(AtomicU64::new(1)),
-            octets: sender,
+            held_back: Arc::default(),
+            parcels: sender,
         },
         receiver: LinkReceiver {
             name: back.clone(),
-            octets: receiver,
+            clock: world.clock.clone(),
+            parcels: receiver,
+            late: BinaryHeap::new(),
+            arrivals: 0,
+            alarm: None,
         },
     };
     (
@@ -217,22 +255,41 @@ impl LinkSender {
         self.world
             .tape
             .record(self.world.number, now, &self.name, verdict, &octets);
-        match verdict {
-            Verdict::Drop => Ok(()),
-            Verdict::Pass => self.deliver(octets).await,
-            Verdict::Duplicate => {
-                self.deliver(octets.clone()).await?;
-                self.deliver(octets).await
-            }
-            Verdict::Delay(span) => {
-                self.world.clock.sleep(span).await;
-                self.deliver(octets).await
-            }
+        let span = match verdict {
+            Verdict::Drop => return Ok(()),
+            Verdict::Delay(span) => span,
+            Verdict::Duplicate | Verdict::Pass => SimDuration::ZERO,
+        };
+        let due = self.due(envelope, now, span);
+        if verdict == Verdict::Duplicate {
+            self.deliver(due, octets.clone()).await?;
         }
+        self.deliver(due, octets).await
     }
 
-    async fn deliver(&self, octets: Bytes) -> Result<(), LinkClosed> {
-        self.octets.send(octets).await.map_err(|_| self.closed())
+    /// When an envelope arrives that is delayed by `span`; `None` for at once.
+    fn due(&self, envelope: &Envelope, now: SimInstant, span: SimDuration) -> Option<SimInstant> {
+        let mut due = (span > SimDuration::ZERO).then(|| now + span);
+        if keeps_order(envelope.kind()) {
+            let mut held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
+            if due.is_some() || !held_back.is_empty() {
+                held_back.retain(|_, until| *until > now);
+                // All connection messages begin with the same fields.
+                let hub = WanOpen::decode(envelope.body.clone()).unwrap_or_default().hub;
+                due = due.max(held_back.get(&hub).copied());
+                if let Some(due) = due {
+                    held_back.insert(hub, due);
+                }
+            }
+        }
+        due
+    }
+
+    async fn deliver(&self, due: Option<SimInstant>, octets: Bytes) -> Result<(), LinkClosed> {
+        self.parcels
+            .send(Parcel { due, octets })
+            .await
+            .map_err(|_| self.closed())
     }
 
     /// Answers `request` on this link: as [`LinkSender::send`] with its trace id and `in_reply_to` set.
@@ -256,19 +313,79 @@ impl LinkReceiver {
         &self.name
     }
 
-    /// The octets of the next envelope, for a tunnel; `None` once every sender is gone. Safe to cancel.
+    /// The octets of the next envelope, for a tunnel; `None` once every sender is gone and nothing is under way. Safe to
+    /// cancel.
     pub async fn recv_octets(&mut self) -> Option<Bytes> {
-        self.octets.recv().await
+        poll_fn(|context| self.poll_octets(context)).await
     }
 
-    /// The next envelope; `None` once every sender is gone. Octets that are no envelope are dropped with a warning.
-    /// Safe to cancel.
+    /// The next envelope; `None` once every sender is gone and nothing is under way. Octets that are no envelope are
+    /// dropped with a warning. Safe to cancel.
     pub async fn recv(&mut self) -> Option<Envelope> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// [`LinkReceiver::recv`] as a poll, for roles that watch many links.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Envelope>> {
         loop {
-            match Envelope::decode(self.octets.recv().await?) {
-                Ok(envelope) => return Some(envelope),
-                Err(error) => tracing::warn!(link = %self.name, %error, "octets that are no envelope"),
+            match self.poll_octets(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(octets)) => match Envelope::decode(octets) {
+                    Ok(envelope) => return Poll::Ready(Some(envelope)),
+                    Err(error) => tracing::warn!(link = %self.name, %error, "octets that are no envelope"),
+                },
             }
         }
     }
+
+    fn poll_octets(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let closed = loop {
+            match self.parcels.poll_recv(context) {
+                Poll::Ready(Some(Parcel { due: None, octets })) => return Poll::Ready(Some(octets)),
+                Poll::Ready(Some(Parcel { due: Some(due), octets })) => {
+                    self.late.push(Reverse(Late {
+                        due,
+                        arrival: self.arrivals,
+                        octets,
+                    }));
+                    self.arrivals += 1;
+                }
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        self.poll_late(context, closed)
+    }
+
+    fn poll_late(&mut self, context: &mut Context<'_>, closed: bool) -> Poll<Option<Bytes>> {
+        loop {
+            let Some(Reverse(first)) = self.late.peek() else {
+                return if closed { Poll::Ready(None) } else { Poll::Pending };
+            };
+            let due = first.due;
+            if due <= self.clock.now() {
+                return Poll::Ready(self.late.pop().map(|Reverse(late)| late.octets));
+            }
+            if self.alarm.as_ref().is_none_or(|(at, _)| *at != due) {
+                let clock = self.clock.clone();
+                self.alarm = Some((due, Box::pin(async move { clock.sleep_until(due).await })));
+            }
+            match self.alarm.as_mut().map(|(_, alarm)| alarm.as_mut().poll(context)) {
+                Some(Poll::Ready(())) => self.alarm = None,
+                _ => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LinkReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkReceiver({}, {} delayed)", self.name, self.late.len())
+    }
+}
+
+/// Whether envelopes of this kind are parts of a WAN connection.
+fn keeps_order(kind: Kind) -> bool {
+    matches!(kind, Kind::WanOpen | Kind::WanData | Kind::WanClose)
 }
