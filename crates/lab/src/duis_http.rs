@@ -1,0 +1,320 @@
+//! DUIS over HTTP as real clients use it: POST of signed XML, the signed answer in the same exchange.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::{Bytes, BytesMut};
+use domain::SimDuration;
+use http_body_util::BodyExt;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use world::Clock;
+use world::call::CallError;
+
+use crate::config::HttpConfig;
+use crate::user_port::UserPorts;
+
+/// The bound listener of the front door.
+pub struct DuisHttp {
+    listener: TcpListener,
+    app: Router,
+}
+
+struct Door {
+    ports: UserPorts,
+    limits: HttpConfig,
+    in_progress: Semaphore,
+    wall: Clock,
+    /// Calendar time per second of the machine, for waits on links.
+    speed: f64,
+}
+
+impl DuisHttp {
+    /// Binds the listener. `paths` maps outside paths to the DCC's services; `wall` runs as the machine's clock does.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        paths: &BTreeMap<String, String>,
+        limits: HttpConfig,
+        ports: UserPorts,
+        wall: Clock,
+        speed: f64,
+    ) -> io::Result<Self> {
+        let in_progress = Semaphore::new(limits.in_progress_max);
+        let door = Arc::new(Door {
+            ports,
+            limits,
+            in_progress,
+            wall,
+            speed,
+        });
+        let mut app = Router::new();
+        for (path, service) in paths {
+            let service: Arc<str> = Arc::from(format!("/api/v1/{service}"));
+            let answer = move |State(door): State<Arc<Door>>, request: Request| {
+                let service = Arc::clone(&service);
+                async move { door.answer(&service, request).await }
+            };
+            app = app.route(path, post(answer));
+        }
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            app: app.with_state(door),
+        })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then lets requests in progress end.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
+        axum::serve(self.listener, self.app)
+            .with_graceful_shutdown(shutdown.cancelled_owned())
+            .await
+    }
+}
+
+impl Door {
+    async fn answer(&self, service: &str, request: Request) -> Response {
+        if !is_xml(request.headers()) {
+            return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+        }
+        let Ok(_place) = self.in_progress.try_acquire() else {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        };
+        let allowed = SimDuration::from_millis(self.limits.reply_ms);
+        let exchange = async {
+            let Some(xml) = body(request.into_body(), self.limits.body_max).await else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
+            let Some(port) = self.ports.for_message(&xml) else {
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            };
+            match port.post(service, xml, self.in_calendar(self.limits.reply_ms)).await {
+                Ok(reply) => {
+                    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    (status, [(CONTENT_TYPE, "application/xml")], reply.xml).into_response()
+                }
+                Err(CallError::TooManyOutstanding { .. }) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                Err(error) => {
+                    tracing::warn!(%error, "the DCC did not reply");
+                    StatusCode::GATEWAY_TIMEOUT.into_response()
+                }
+            }
+        };
+        self.wall
+            .timeout(allowed, exchange)
+            .await
+            .unwrap_or_else(|_| StatusCode::GATEWAY_TIMEOUT.into_response())
+    }
+
+    fn in_calendar(&self, ms: u64) -> SimDuration {
+        in_calendar(ms, self.speed)
+    }
+}
+
+/// A span of the machine's time in the lab's calendar.
+#[must_use]
+pub fn in_calendar(ms: u64, speed: f64) -> SimDuration {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "waits are short"
+    )]
+    let scaled = (ms as f64 * speed).round() as u64;
+    SimDuration::from_millis(scaled)
+}
+
+fn is_xml(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/xml") || media.eq_ignore_ascii_case("text/xml")
+}
+
+/// The body, or its first `limit` octets and one more: the DCC then refuses it for its size, in a signed response.
+/// `None` when the connection broke.
+async fn body(mut body: Body, limit: usize) -> Option<Bytes> {
+    let mut octets = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            octets.extend_from_slice(&data);
+        }
+        if octets.len() > limit {
+            octets.truncate(limit.saturating_add(1));
+            break;
+        }
+    }
+    Some(octets.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Eui64, Seed, SimInstant};
+    use prost::Message;
+    use proto::{DuisDelivery, DuisDeliveryAck, DuisReply, DuisRequest, Envelope, Kind};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use world::World;
+
+    use super::*;
+    use crate::callback::Poster;
+    use crate::user_port::UserPort;
+
+    async fn exchange(address: SocketAddr, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("listens");
+        let text = format!(
+            "{head}\r\nHost: lab\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(text.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        answer
+    }
+
+    #[tokio::test]
+    async fn requests_reach_the_dcc_and_deliveries_the_listener() {
+        let world = World::virtual_at(SimInstant(0), Seed::root(1));
+        let user = Eui64(0x90B3_D51F_3001_0000);
+        let (dcc, user_end) = world.link("dcc", &format!("user:{user}"));
+        let own = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let listener = format!("http://{}/smartdcc/duis", own.local_addr().expect("bound"));
+        let poster = Poster::new(&listener, world.clock.clone(), SimDuration::from_secs(5)).expect("an address");
+        let (port, task) = UserPort::new(user, user_end, Some(poster));
+        let mailbox = port.mailbox().clone();
+        let limits = HttpConfig {
+            body_max: 300,
+            ..HttpConfig::default()
+        };
+        let paths = crate::Config::default().listen.paths;
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let http = DuisHttp::bind(
+            address,
+            &paths,
+            limits,
+            UserPorts::new([port]),
+            world.clock.clone(),
+            1.0,
+        );
+        let http = http.await.expect("bound");
+        let address = http.address().expect("bound");
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(http.run(shutdown.clone()));
+        let port_task = tokio::spawn(task.run(shutdown.clone()));
+
+        // The mock DCC says what it got and delivers once.
+        let (sender, mut receiver) = dcc.split();
+        let dcc = tokio::spawn(async move {
+            let mut acks = Vec::new();
+            while let Some(envelope) = receiver.recv().await {
+                if envelope.kind() == Kind::DuisDeliveryAck {
+                    acks.push(DuisDeliveryAck::decode(envelope.body).expect("an ack").http_status);
+                    continue;
+                }
+                let request = DuisRequest::decode(envelope.body.clone()).expect("a request");
+                let xml = Bytes::from(format!("{} {}", request.path, request.xml.len()));
+                let reply = DuisReply { http_status: 200, xml };
+                sender
+                    .reply(&envelope, Kind::DuisReply, &reply.encode_to_vec())
+                    .await
+                    .expect("open");
+                let xml =
+                    Bytes::from_static(b"<a:RequestID>00-00-00-00-00-00-00-01:00-00-00-00-00-00-00-02:3</a:RequestID>");
+                let delivery = DuisDelivery { delivery_id: 7, xml };
+                let envelope = Envelope {
+                    trace_id: envelope.trace_id,
+                    ..Envelope::default()
+                };
+                sender
+                    .send(envelope, Kind::DuisDelivery, &delivery.encode_to_vec())
+                    .await
+                    .expect("open");
+            }
+            acks
+        });
+
+        let answer = exchange(
+            address,
+            "POST /api/v1/serviceS HTTP/1.1\r\nContent-Type: application/xml; charset=utf-8",
+            "<x/>",
+        );
+        let answer = answer.await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("/api/v1/serviceS 4"), "{answer}");
+        let (mut delivered, _) = own.accept().await.expect("delivered");
+        let mut octets = vec![0; 4096];
+        let mut post = String::new();
+        while !post.ends_with("RequestID>") {
+            let n = delivered.read(&mut octets).await.expect("posted");
+            post.push_str(&String::from_utf8_lossy(&octets[..n]));
+        }
+        assert!(
+            post.starts_with("POST /smartdcc/duis HTTP/1.1\r\ncontent-type: application/xml\r\n"),
+            "{post}"
+        );
+        delivered
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .await
+            .expect("answered");
+        let id = "00-00-00-00-00-00-00-01:00-00-00-00-00-00-00-02:3"
+            .parse()
+            .expect("an id");
+        assert_eq!(mailbox.answer_to(id).await.id, 7);
+        drop(own);
+
+        let check = async |head: &str, body: &str, expected: &str| {
+            let answer = exchange(address, head, body).await;
+            assert!(answer.contains(expected), "{head}: {answer}");
+        };
+        check(
+            "POST /api/v1/serviceS HTTP/1.1\r\nContent-Type: application/xml",
+            &"x".repeat(1000),
+            "serviceS 301",
+        )
+        .await;
+        check(
+            "POST /api/v1/serviceD HTTP/1.1\r\nContent-Type: application/json",
+            "{}",
+            "415 Unsupported",
+        )
+        .await;
+        check(
+            "POST /api/v1/other HTTP/1.1\r\nContent-Type: application/xml",
+            "<x/>",
+            "404 Not Found",
+        )
+        .await;
+        check("GET /api/v1/serviceS HTTP/1.1", "", "405 Method").await;
+        shutdown.cancel();
+        serving.await.expect("ended").expect("well");
+        port_task.await.expect("ended");
+        assert_eq!(dcc.await.expect("ended").first(), Some(&204));
+    }
+}
