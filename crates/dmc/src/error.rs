@@ -1,0 +1,88 @@
+//! What can be wrong with profile files.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a catalogue was refused. It is either wholly in or not at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A profile file says something it may not.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A directory or file could not be read.
+    #[error("read profile file {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A fault in a profile file, with its place and, where one is likely, a suggestion.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileError {
+    /// Name of the file as it was given.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong and what was expected.
+    pub reason: String,
+    /// What may have been meant.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.reason)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "\n  did you mean {suggestion:?}?"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// Where something stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+}
+
+impl Place {
+    pub(crate) fn error(&self, reason: impl Into<String>) -> FileError {
+        FileError {
+            file: self.file.clone(),
+            line: self.line,
+            reason: reason.into(),
+            suggestion: None,
+        }
+    }
+
+    /// An error about a word that should have been one of `known`.
+    pub(crate) fn unknown<'k>(&self, what: &str, word: &str, known: impl IntoIterator<Item = &'k str>) -> FileError {
+        let known: Vec<&str> = known.into_iter().collect();
+        let suggestion = nearest(word, known.iter().copied());
+        let expected = if known.is_empty() {
+            "none".into()
+        } else {
+            known.join(", ")
+        };
+        FileError {
+            suggestion,
+            ..self.error(format!("unknown {what} {word:?}, expected one of: {expected}"))
+        }
+    }
+}
+
+/// The known word most like `word`, when it is like it at all.
+fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate.to_owned())
+}
