@@ -1,0 +1,675 @@
+//! The task of one active hub: one command at a time, wake-up, session, retries, held operations, reports.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
+use domain::keys::Purpose;
+use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInstant};
+use proto::{Kind, WanClose, WanData, WanSms};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::counters::CounterUse;
+use crate::directory::Site;
+use crate::job::{DeviceAlert, Failure, FailureKind, Job};
+use crate::session_keys::{FRAMES_AHEAD, SessionKeys};
+use crate::shared::Shared;
+
+/// How long a device may take to release an association before the connection is closed all the same.
+const RELEASE_WITHIN: SimDuration = SimDuration::from_secs(5);
+
+/// What the engine's loop gives to a hub's task.
+pub(crate) enum Input {
+    Job(Box<Pending>),
+    Open {
+        session: u64,
+    },
+    Data {
+        session: u64,
+        octets: Bytes,
+    },
+    Close {
+        session: u64,
+        reason: String,
+    },
+    /// The WAN has taken the wake-up text message.
+    SmsTaken,
+}
+
+/// A job and the one who waits for its outcome.
+pub(crate) struct Pending {
+    pub(crate) job: Job,
+    done: oneshot::Sender<Result<Outcome, Failure>>,
+}
+
+impl Pending {
+    pub(crate) fn new(job: Job, done: oneshot::Sender<Result<Outcome, Failure>>) -> Self {
+        Self { job, done }
+    }
+
+    pub(crate) fn finish(self, result: Result<Outcome, Failure>) {
+        // Whoever asked may have stopped waiting: nobody else has a use for the outcome.
+        let _ = self.done.send(result);
+    }
+}
+
+pub(crate) struct HubTask {
+    shared: Arc<Shared>,
+    site: Arc<Site>,
+    inbox: mpsc::Receiver<Input>,
+    /// Inputs taken from the inbox.
+    taken: u64,
+    idle: mpsc::Sender<(Eui64, u64)>,
+    queue: VecDeque<Pending>,
+    link: Option<Link>,
+    events: VecDeque<Event>,
+    tickets: BTreeMap<u32, Held>,
+    sms_taken: bool,
+    /// Trace id of what is done now, or was last.
+    trace_id: String,
+}
+
+/// One connection with the hub.
+struct Link {
+    session: u64,
+    face: HeadEndSession,
+    identified: bool,
+    challenges: (Seed, u32),
+    last_active: SimInstant,
+}
+
+/// A job whose operation is held for a sleeping device.
+struct Held {
+    pending: Pending,
+    until: SimInstant,
+}
+
+/// What [`HubTask::next`] gives.
+enum Event {
+    Closed(String),
+    Failed(Fault),
+    Finished(Outcome),
+    Identified,
+    Job,
+    Opened,
+    Progress,
+    Queued(u32),
+    Released,
+    Stopped,
+    TimedOut,
+}
+
+/// Why one try brought nothing.
+enum Fault {
+    /// Worth another try.
+    Again(Failure),
+    /// Another try would end the same way.
+    Final(Failure),
+    Stopped,
+}
+
+enum Reached {
+    Outcome(Outcome),
+    Ticket(u32),
+}
+
+impl HubTask {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        site: Arc<Site>,
+        inbox: mpsc::Receiver<Input>,
+        idle: mpsc::Sender<(Eui64, u64)>,
+    ) -> Self {
+        let trace_id = format!("hub {}", site.hub);
+        Self {
+            shared,
+            site,
+            inbox,
+            taken: 0,
+            idle,
+            queue: VecDeque::new(),
+            link: None,
+            events: VecDeque::new(),
+            tickets: BTreeMap::new(),
+            sms_taken: false,
+            trace_id,
+        }
+    }
+
+    /// Works until the engine lets go of it, which it does once there is nothing left to do.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.events.clear();
+            if let Some(pending) = self.queue.pop_front() {
+                if self.attend(pending).await {
+                    continue;
+                }
+                return;
+            }
+            if self.link.is_none() && self.tickets.is_empty() {
+                if self.idle.send((self.site.hub, self.taken)).await.is_err() {
+                    return;
+                }
+                let Some(input) = self.inbox.recv().await else { return };
+                self.take(input).await;
+                continue;
+            }
+            match self.next(self.patience()).await {
+                Event::Stopped => return,
+                Event::TimedOut if self.link.is_some() => self.release().await,
+                _ => {}
+            }
+        }
+    }
+
+    fn now(&self) -> SimInstant {
+        self.shared.world.clock.now()
+    }
+
+    /// Until when to wait while there is no job: for a connection its linger, else for the first held operation.
+    fn patience(&self) -> SimInstant {
+        let options = &self.shared.options;
+        match &self.link {
+            Some(link) if link.identified => link.last_active + options.linger,
+            Some(link) => link.last_active + options.identify_within,
+            None => self
+                .tickets
+                .values()
+                .map(|held| held.until)
+                .min()
+                .unwrap_or_else(|| self.now()),
+        }
+    }
+
+    /// Tries a job until it has an outcome; `false` when the engine stopped.
+    async fn attend(&mut self, pending: Pending) -> bool {
+        self.trace_id.clone_from(&pending.job.trace_id);
+        let options = &self.shared.options;
+        let (attempts, mut wait) = (options.attempts.max(1), options.back_off);
+        let mut attempt = 1;
+        loop {
+            if self.now() >= pending.job.deadline {
+                let reason = format!("the request's time ran out before hub {} could be used", self.site.hub);
+                pending.finish(Err(Failure::before(FailureKind::Deadline, reason)));
+                return true;
+            }
+            let failure = match self.attempt(&pending.job).await {
+                Ok(Reached::Outcome(outcome)) => {
+                    self.shared
+                        .firmware
+                        .note(pending.job.device, &pending.job.operation, &outcome);
+                    pending.finish(Ok(outcome));
+                    return true;
+                }
+                Ok(Reached::Ticket(ticket)) => {
+                    self.hold(ticket, pending);
+                    return true;
+                }
+                Err(Fault::Stopped) => return false,
+                Err(Fault::Final(failure)) => {
+                    pending.finish(Err(failure));
+                    return true;
+                }
+                Err(Fault::Again(failure)) => failure,
+            };
+            let risky = failure.may_have_executed && pending.job.operation.changes_state();
+            let next_try = self.now() + wait;
+            if attempt >= attempts || risky || next_try >= pending.job.deadline {
+                pending.finish(Err(failure));
+                return true;
+            }
+            tracing::debug!(hub = %self.site.hub, %failure, attempt, "tries again");
+            attempt += 1;
+            wait = wait + wait;
+            if !self.pause(next_try).await {
+                return false;
+            }
+        }
+    }
+
+    /// Waits before another try, but not if the hub connects meanwhile; `false` when the engine stopped.
+    async fn pause(&mut self, until: SimInstant) -> bool {
+        loop {
+            match self.next(until).await {
+                Event::Stopped => return false,
+                Event::TimedOut | Event::Identified => return true,
+                _ => {}
+            }
+        }
+    }
+
+    /// One try: connect, associate, operate.
+    async fn attempt(&mut self, job: &Job) -> Result<Reached, Fault> {
+        if self.site.slot(job.slot).is_none_or(|device| device.id != job.device) {
+            let reason = format!("no {} {} behind hub {}", job.slot, job.device, self.site.hub);
+            return Err(Fault::Final(Failure::before(FailureKind::Unknown, reason)));
+        }
+        self.connect(job.deadline).await?;
+        self.events.clear();
+        let association = match self.shared.options.critical.contains(&job.operation) {
+            true => Association::Critical,
+            false => Association::Management,
+        };
+        let reserved = self
+            .shared
+            .counters()
+            .reserve(job.device, CounterUse::Frames(association), FRAMES_AHEAD);
+        reserved.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
+        let octets =
+            self.with_face(|face, keys| face.start(keys, job.slot, association, &job.operation, job.approval.as_ref()));
+        match octets {
+            Some(Ok(octets)) => self.send_octets(octets).await?,
+            Some(Err(error)) => {
+                self.close("no operation could be begun").await;
+                return Err(self.fault_of(&error));
+            }
+            None => {
+                return Err(Fault::Again(Failure::before(
+                    FailureKind::LinkLost,
+                    "the connection was lost",
+                )));
+            }
+        }
+        self.answer(job).await
+    }
+
+    /// Waits for what becomes of the operation begun.
+    async fn answer(&mut self, job: &Job) -> Result<Reached, Fault> {
+        let within = self.shared.options.answer_within;
+        let mut until = (self.now() + within).min(job.deadline);
+        loop {
+            match self.next(until).await {
+                Event::Finished(outcome) => return Ok(Reached::Outcome(outcome)),
+                Event::Queued(ticket) => return Ok(Reached::Ticket(ticket)),
+                Event::Progress => until = (self.now() + within).min(job.deadline),
+                Event::Failed(fault) => return Err(fault),
+                Event::Closed(reason) => {
+                    let reason = format!("the connection with hub {} was lost: {reason}", self.site.hub);
+                    return Err(Fault::Again(Failure::after(FailureKind::LinkLost, reason)));
+                }
+                Event::TimedOut => {
+                    self.close("no answer").await;
+                    let reason = format!("{} {} did not answer: {}", job.slot, job.device, job.operation);
+                    return Err(Fault::Again(Failure::after(FailureKind::NoResponse, reason)));
+                }
+                Event::Stopped => return Err(Fault::Stopped),
+                Event::Identified | Event::Job | Event::Opened | Event::Released => {}
+            }
+        }
+    }
+
+    /// Sees to it that the hub is connected and has said who it is.
+    async fn connect(&mut self, deadline: SimInstant) -> Result<(), Fault> {
+        let hub = self.site.hub;
+        if self.link.is_none() {
+            let since = self.now();
+            let text = self.wake_up().await?;
+            let until = (since + self.shared.options.connect_within).min(deadline);
+            let reached = self.opened_by(until).await;
+            self.shared.wan_state().texts.remove(&text);
+            match reached {
+                Event::Opened => {}
+                Event::Stopped => return Err(Fault::Stopped),
+                _ => return Err(Fault::Again(self.silence(since))),
+            }
+        }
+        let until = (self.now() + self.shared.options.identify_within).min(deadline);
+        while self.link.as_ref().is_none_or(|link| !link.identified) {
+            match self.next(until).await {
+                Event::Stopped => return Err(Fault::Stopped),
+                Event::Failed(fault) => return Err(fault),
+                Event::Closed(reason) => {
+                    let reason = format!("the connection with hub {hub} was lost: {reason}");
+                    return Err(Fault::Again(Failure::before(FailureKind::LinkLost, reason)));
+                }
+                Event::TimedOut => {
+                    self.close("not identified").await;
+                    let reason = format!("hub {hub} connected but did not say who it is");
+                    return Err(Fault::Again(Failure::before(FailureKind::SessionFailed, reason)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until there is a connection: [`Event::Opened`], [`Event::TimedOut`] or [`Event::Stopped`].
+    async fn opened_by(&mut self, until: SimInstant) -> Event {
+        while self.link.is_none() {
+            match self.next(until).await {
+                event @ (Event::Stopped | Event::TimedOut) => return event,
+                _ => {}
+            }
+        }
+        Event::Opened
+    }
+
+    /// Sends the wake-up text message; gives the id it was sent under.
+    async fn wake_up(&mut self) -> Result<u64, Fault> {
+        let hub = self.site.hub;
+        let counter = self.shared.counters().next(hub, CounterUse::WakeUp);
+        let counter =
+            counter.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
+        let epoch = self.site.slot(DeviceKind::Chf).map_or(1, |chf| chf.epoch);
+        let key = self.shared.custody.key(hub, epoch, Purpose::WakeUp);
+        let payload = Bytes::from(wake_up::encode(&key, hub, counter));
+        self.sms_taken = false;
+        let sms = WanSms {
+            hub: hub.0,
+            head_end: self.shared.name.clone(),
+            payload,
+        };
+        let id = self
+            .shared
+            .send(&self.trace_id, Kind::WanSms, &sms)
+            .await
+            .map_err(|_| wan_closed())?;
+        self.shared.wan_state().texts.insert(id, hub);
+        Ok(id)
+    }
+
+    /// What it means that no connection came after a text message sent at `since`.
+    ///
+    /// A WAN from which nothing at all was heard since then is blamed itself; otherwise the hub is.
+    fn silence(&self, since: SimInstant) -> Failure {
+        let hub = self.site.hub;
+        let waited = self.now().since(since);
+        let alive = self.shared.wan_state().heard_at.is_some_and(|at| at >= since);
+        if self.sms_taken || alive {
+            let reason = format!("hub {hub} did not connect within {waited} of a wake-up text message");
+            Failure::before(FailureKind::HubNotConnected, reason)
+        } else {
+            let reason = format!("nothing came over the WAN within {waited} of a wake-up text message to hub {hub}");
+            Failure::before(FailureKind::WanUnusable, reason)
+        }
+    }
+
+    fn hold(&mut self, ticket: u32, pending: Pending) {
+        let until = (self.now() + self.shared.options.late_result_within).min(pending.job.deadline);
+        tracing::debug!(hub = %self.site.hub, ticket, %until, "held for a sleeping device");
+        if let Some(older) = self.tickets.insert(ticket, Held { pending, until }) {
+            let reason = format!("hub {} gave ticket {ticket} away again", self.site.hub);
+            older
+                .pending
+                .finish(Err(Failure::after(FailureKind::LateResultMissing, reason)));
+        }
+    }
+
+    fn expire_tickets(&mut self) {
+        let now = self.now();
+        while let Some((ticket, _)) = self.tickets.iter().find(|(_, held)| held.until <= now) {
+            let ticket = *ticket;
+            let Some(held) = self.tickets.remove(&ticket) else {
+                return;
+            };
+            let job = &held.pending.job;
+            let reason = format!(
+                "{} {} did not wake in time: {} (ticket {ticket})",
+                job.slot, job.device, job.operation
+            );
+            held.pending
+                .finish(Err(Failure::after(FailureKind::LateResultMissing, reason)));
+        }
+    }
+
+    /// The next thing that happens, at `until` at the latest. Held operations that run out end on the way.
+    async fn next(&mut self, until: SimInstant) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            self.expire_tickets();
+            let wake = self
+                .tickets
+                .values()
+                .map(|held| held.until)
+                .min()
+                .map_or(until, |first| first.min(until));
+            let clock = self.shared.world.clock.clone();
+            tokio::select! {
+                biased;
+                input = self.inbox.recv() => match input {
+                    Some(input) => self.take(input).await,
+                    None => return Event::Stopped,
+                },
+                () = clock.sleep_until(wake) => {
+                    self.expire_tickets();
+                    if self.now() >= until {
+                        return Event::TimedOut;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one input; what follows from it waits in `events`.
+    async fn take(&mut self, input: Input) {
+        self.taken += 1;
+        match input {
+            Input::Job(pending) => {
+                if self.queue.len() < self.shared.options.queue_per_hub {
+                    self.queue.push_back(*pending);
+                    self.events.push_back(Event::Job);
+                } else {
+                    let reason = format!("the queue of hub {} is full", self.site.hub);
+                    pending.finish(Err(Failure::before(FailureKind::Busy, reason)));
+                }
+            }
+            Input::Open { session } => self.opened(session),
+            Input::Data { session, octets } => {
+                if self.link.as_ref().is_some_and(|link| link.session == session) {
+                    self.octets(&octets).await;
+                }
+            }
+            Input::Close { session, reason } => {
+                if self.link.as_ref().is_some_and(|link| link.session == session) {
+                    self.link = None;
+                    self.save_seen();
+                    self.events.push_back(Event::Closed(reason));
+                }
+            }
+            Input::SmsTaken => self.sms_taken = true,
+        }
+    }
+
+    fn opened(&mut self, session: u64) {
+        if self.link.as_ref().is_some_and(|link| link.session == session) {
+            return; // the same message twice
+        }
+        if self.link.take().is_some() {
+            self.events.push_back(Event::Closed("the hub opened another".into()));
+        }
+        let Some(chf) = self.site.slot(DeviceKind::Chf) else {
+            return;
+        };
+        let devices = self
+            .site
+            .devices
+            .iter()
+            .map(|device| (device.slot, device.id))
+            .collect();
+        let now = self.now();
+        let label = format!("{} challenges {} {session} {}", self.shared.name, self.site.hub, now.0);
+        self.link = Some(Link {
+            session,
+            face: HeadEndSession::new(&chf.profile.face, devices),
+            identified: false,
+            challenges: (self.shared.world.seed.child(label), 0),
+            last_active: now,
+        });
+        self.events.push_back(Event::Opened);
+    }
+
+    /// Gives octets to the face and does what it says.
+    async fn octets(&mut self, octets: &[u8]) {
+        let now = self.now();
+        if let Some(link) = &mut self.link {
+            link.last_active = now;
+        }
+        match self.with_face(|face, keys| face.input(keys, octets)) {
+            None => {}
+            Some(Ok(happened)) => {
+                for event in happened {
+                    self.face_event(event).await;
+                }
+            }
+            Some(Err(error)) => {
+                let fault = self.fault_of(&error);
+                self.close("not understood").await;
+                self.events.push_back(Event::Failed(fault));
+            }
+        }
+    }
+
+    async fn face_event(&mut self, event: HeadEndEvent) {
+        match event {
+            HeadEndEvent::Finished(outcome) => self.events.push_back(Event::Finished(outcome)),
+            HeadEndEvent::Identified(hub) if hub == self.site.hub => {
+                if let Some(link) = &mut self.link {
+                    link.identified = true;
+                }
+                self.events.push_back(Event::Identified);
+            }
+            HeadEndEvent::Identified(other) => {
+                self.close("not the hub it came from").await;
+                let reason = format!("the connection of hub {} says that it is {other}", self.site.hub);
+                let failure = Failure::before(FailureKind::SessionFailed, reason);
+                self.events.push_back(Event::Failed(Fault::Again(failure)));
+            }
+            HeadEndEvent::Notification(notification) => self.notified(notification).await,
+            HeadEndEvent::Queued(ticket) => self.events.push_back(Event::Queued(ticket)),
+            HeadEndEvent::Released => self.events.push_back(Event::Released),
+            HeadEndEvent::Send(octets) => match self.send_octets(octets).await {
+                Ok(()) => self.events.push_back(Event::Progress),
+                Err(fault) => self.events.push_back(Event::Failed(fault)),
+            },
+        }
+    }
+
+    async fn notified(&mut self, notification: Notification) {
+        match notification {
+            Notification::Alert {
+                slot,
+                code,
+                description,
+                at,
+            } => {
+                let device = self.site.slot(slot).map_or(self.site.hub, |device| device.id);
+                let alert = DeviceAlert {
+                    hub: self.site.hub,
+                    device,
+                    slot,
+                    code,
+                    description,
+                    at,
+                };
+                if self.shared.alerts.send(alert).await.is_err() {
+                    tracing::debug!(hub = %self.site.hub, "nobody listens to alerts");
+                }
+            }
+            Notification::LateResult { ticket, outcome } => match self.tickets.remove(&ticket) {
+                Some(held) => {
+                    let job = &held.pending.job;
+                    self.shared.firmware.note(job.device, &job.operation, &outcome);
+                    held.pending.finish(Ok(outcome));
+                }
+                // Late beyond its time, twice, or from before a restart: its job has had its one outcome.
+                None => tracing::debug!(hub = %self.site.hub, ticket, "a late result nobody waits for"),
+            },
+        }
+    }
+
+    /// Runs `act` on the face of the connection; `None` without a connection or when no counter could be had.
+    fn with_face<R>(&mut self, act: impl FnOnce(&mut HeadEndSession, &mut SessionKeys<'_>) -> R) -> Option<R> {
+        let link = self.link.as_mut()?;
+        let mut keys = SessionKeys {
+            shared: &self.shared,
+            site: &self.site,
+            challenges: &mut link.challenges,
+            broken: None,
+        };
+        let result = act(&mut link.face, &mut keys);
+        if let Some(error) = keys.broken {
+            tracing::error!(hub = %self.site.hub, %error, "no counter to be had");
+            self.link = None;
+            let failure = Failure::after(FailureKind::Stopped, error.to_string());
+            self.events.push_back(Event::Failed(Fault::Final(failure)));
+            return None;
+        }
+        Some(result)
+    }
+
+    async fn send_octets(&mut self, octets: Vec<u8>) -> Result<(), Fault> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let data = WanData {
+            hub: self.site.hub.0,
+            head_end: self.shared.name.clone(),
+            session: link.session,
+            payload: octets.into(),
+        };
+        self.shared
+            .send(&self.trace_id, Kind::WanData, &data)
+            .await
+            .map_err(|_| wan_closed())?;
+        Ok(())
+    }
+
+    /// Releases the association and closes the connection.
+    async fn release(&mut self) {
+        let Some(session) = self.link.as_ref().map(|link| link.session) else {
+            return;
+        };
+        let octets = self.with_face(|face, keys| face.release(keys)).unwrap_or_default();
+        if !octets.is_empty() && self.send_octets(octets).await.is_ok() {
+            let until = self.now() + RELEASE_WITHIN;
+            loop {
+                match self.next(until).await {
+                    Event::Released | Event::Failed(_) | Event::Closed(_) | Event::TimedOut => break,
+                    Event::Stopped => return,
+                    _ => {}
+                }
+            }
+        }
+        if self.link.as_ref().is_some_and(|link| link.session == session) {
+            self.close("released").await;
+        }
+    }
+
+    /// Closes the connection without more ado.
+    async fn close(&mut self, reason: &str) {
+        self.save_seen();
+        let Some(link) = self.link.take() else { return };
+        let close = WanClose {
+            hub: self.site.hub.0,
+            head_end: self.shared.name.clone(),
+            session: link.session,
+            reason: reason.to_owned(),
+        };
+        // A closed WAN link ends the engine, which ends this task.
+        let _ = self.shared.send(&self.trace_id, Kind::WanClose, &close).await;
+    }
+
+    fn save_seen(&self) {
+        if let Err(error) = self.shared.counters().save_seen() {
+            tracing::warn!(hub = %self.site.hub, %error, "counters of devices not saved yet");
+        }
+    }
+
+    fn fault_of(&self, error: &FaceError) -> Fault {
+        let reason = format!("hub {}: {error}", self.site.hub);
+        match error {
+            FaceError::AssociationRefused { .. } => Fault::Final(Failure::before(FailureKind::SessionFailed, reason)),
+            FaceError::NoDevice(_) => Fault::Final(Failure::before(FailureKind::Unknown, reason)),
+            FaceError::Busy => Fault::Again(Failure::before(FailureKind::SessionFailed, reason)),
+            _ => Fault::Again(Failure::after(FailureKind::BadAnswer, reason)),
+        }
+    }
+}
+
+fn wan_closed() -> Fault {
+    Fault::Final(Failure::before(
+        FailureKind::WanUnusable,
+        "the link to the WAN is closed",
+    ))
+}
