@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -130,18 +130,16 @@ pub struct HeadEndConfig {
     pub answer_timeout_s: u64,
 }
 
-/// Addresses and ports; port 0 lets the system choose, and the bound address is printed.
+/// Addresses; port 0 lets the system choose, and the bound address is printed. Anything but loopback must be said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenConfig {
-    /// Address of all listeners. Anything but loopback must be said.
-    pub address: IpAddr,
     /// DUIS over HTTP.
-    pub duis_port: u16,
-    /// gRPC control service.
-    pub control_port: u16,
-    /// Tunnel for a fleet elsewhere.
-    pub tunnel_port: u16,
+    pub duis: SocketAddr,
+    /// gRPC control service. Whoever reaches it can have test keys shown: keep it to yourself.
+    pub control: SocketAddr,
+    /// Tunnel for a fleet elsewhere; mutual TLS.
+    pub tunnel: SocketAddr,
     /// Path of the outside on the left, service of the DCC on the right.
     pub paths: BTreeMap<String, String>,
 }
@@ -296,12 +294,6 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_else(|error| format!("# {error}\n"))
     }
-
-    /// The address of a listener on `port`.
-    #[must_use]
-    pub fn socket(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.listen.address, port)
-    }
 }
 
 /// The three services of the DCC that a path can lead to.
@@ -389,11 +381,11 @@ impl Default for HeadEndConfig {
 
 impl Default for ListenConfig {
     fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            duis_port: 8079,
-            control_port: 8081,
-            tunnel_port: 8082,
+            duis: local(8079),
+            control: local(8081),
+            tunnel: local(8082),
             paths: SERVICES
                 .iter()
                 .map(|s| (format!("/api/v1/{s}"), (*s).to_owned()))

@@ -71,18 +71,23 @@ impl Custody {
     /// # Errors
     /// When a file exists already or cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-        let mut written = Vec::new();
-        for (role, parties) in [
-            ("smso", &[Party::Smso][..]),
-            ("s1sp", &[Party::S1sp]),
-            ("dco", &[Party::Dco]),
-            ("fleet", &[Party::Smso, Party::S1sp, Party::Dco]),
-        ] {
+        let mut written = vec![self.write_fleet(folder)?];
+        for (role, party) in [("smso", Party::Smso), ("s1sp", Party::S1sp), ("dco", Party::Dco)] {
             let path = custody_file(folder, role);
-            write_secret(&path, &self.text(role, parties))?;
+            write_secret(&path, &self.text(role, &[party]))?;
             written.push(path);
         }
         Ok(written)
+    }
+
+    /// Writes the device side's file alone, for a fleet elsewhere.
+    ///
+    /// # Errors
+    /// When the file exists already or cannot be written.
+    pub fn write_fleet(&self, folder: &Path) -> Result<PathBuf, Error> {
+        let path = custody_file(folder, "fleet");
+        write_secret(&path, &self.text("fleet", &[Party::Smso, Party::S1sp, Party::Dco]))?;
+        Ok(path)
     }
 
     /// Reads the device side's file.

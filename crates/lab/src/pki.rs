@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError, UserConfig, strict};
 use crate::files::{FileError, read_text, write_public, write_secret};
+use crate::tunnel::Credentials;
 
 /// Role number of parties that sign XML: 0x87.
 pub const XML_SIGNING: u8 = 0x87;
@@ -217,6 +218,17 @@ impl Pki {
         })
     }
 
+    /// Writes what a fleet elsewhere needs of the PKI below `folder`: the tunnel's authority and the fleet's own end.
+    ///
+    /// # Errors
+    /// When a file exists already or cannot be written.
+    pub fn write_fleet(&self, folder: &Path) -> Result<(), Error> {
+        write_public(&folder.join("tunnel-ca.crt.pem"), &self.tunnel_ca.certificate_pem)?;
+        write_public(&folder.join("tunnel-fleet.crt.pem"), &self.tunnel_fleet.certificate_pem)?;
+        write_secret(&folder.join("tunnel-fleet.key.pem"), self.tunnel_fleet.expose_key_pem())?;
+        Ok(())
+    }
+
     fn parties(&self) -> [(&'static str, &Identity); 7] {
         [
             ("root-ca", &self.root),
@@ -247,6 +259,18 @@ impl Pki {
         let text = toml::to_string(&file).unwrap_or_default();
         format!("# DCC users of the lab: EUI-64, roles, certificate. No private keys.\n{text}")
     }
+}
+
+/// The fleet's credentials from a folder that [`Pki::write`] or [`Pki::write_fleet`] filled.
+///
+/// # Errors
+/// When a file is missing.
+pub fn load_fleet_credentials(folder: &Path) -> Result<Credentials, Error> {
+    let text = |name: &str| read_text(&folder.join(name));
+    Ok(Credentials {
+        authority_pem: text("tunnel-ca.crt.pem")?,
+        identity: Identity::new(text("tunnel-fleet.crt.pem")?, text("tunnel-fleet.key.pem")?),
+    })
 }
 
 /// Reads users with their certificates from one file, as `pki init` writes it or as given from elsewhere.
@@ -530,6 +554,12 @@ mod tests {
         let files = pki.write(folder.path()).expect("written");
         assert_eq!(files.len(), 14 + 2 * pki.users.len() + 1);
         let back = Pki::load(folder.path()).expect("read");
+        let fleet = tempfile::tempdir().expect("a folder");
+        pki.write_fleet(fleet.path()).expect("written");
+        assert_eq!(
+            load_fleet_credentials(fleet.path()).expect("read").identity,
+            pki.tunnel_fleet
+        );
         assert_eq!(back.users, pki.users);
         assert_eq!(back.dcc, pki.dcc);
         #[cfg(unix)]
