@@ -1,0 +1,197 @@
+//! The codes the schema lists: nothing else is ever written.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use domain::{Confidence, ParseError};
+
+/// A response code out of the list of the schema, version 5.4.
+#[derive(Clone, Copy)]
+pub struct ResponseCode(&'static str);
+
+/// What is known of a response code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CodeFacts {
+    /// For example `E4`.
+    pub value: &'static str,
+    /// True for the values a receiver that checks against version 5.1 refuses.
+    pub since_5_4: bool,
+    /// `good`, `access`, `validation`, `delivery`, `sequence`, `repeat`, `general`, `ecos`, `internal` or `service-8.2`.
+    pub group: &'static str,
+    /// How well the title is known.
+    pub confidence: Confidence,
+    /// In our words.
+    pub title: &'static str,
+}
+
+impl ResponseCode {
+    /// Success.
+    pub const I0: Self = Self("I0");
+    /// Acknowledged; the result follows asynchronously.
+    pub const I99: Self = Self("I99");
+
+    /// The code of that value, if the schema lists it.
+    #[must_use]
+    pub fn new(value: &str) -> Option<Self> {
+        Self::all()
+            .iter()
+            .find(|facts| facts.value == value)
+            .map(|facts| Self(facts.value))
+    }
+
+    /// Every code, in the order of the schema.
+    #[must_use]
+    pub fn all() -> &'static [CodeFacts] {
+        &RESPONSES
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// What is known of it; none only if the list and the constants disagree, which a test excludes.
+    #[must_use]
+    pub fn facts(self) -> Option<&'static CodeFacts> {
+        RESPONSES.iter().find(|facts| facts.value == self.0)
+    }
+}
+
+/// A DCC alert code out of the list of the schema.
+#[derive(Clone, Copy)]
+pub struct DccAlertCode(&'static str);
+
+/// What is known of a DCC alert code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlertFacts {
+    /// For example `N55`.
+    pub value: &'static str,
+    /// The payload element that goes with it, where known; the schema does not tie them.
+    pub payload: Option<&'static str>,
+    /// How well that pairing is known.
+    pub confidence: Confidence,
+}
+
+impl DccAlertCode {
+    /// An alert of an S1SP.
+    pub const N55: Self = Self("N55");
+
+    /// The code of that value, if the schema lists it.
+    #[must_use]
+    pub fn new(value: &str) -> Option<Self> {
+        Self::all()
+            .iter()
+            .find(|facts| facts.value == value)
+            .map(|facts| Self(facts.value))
+    }
+
+    /// Every code, in the order of the schema.
+    #[must_use]
+    pub fn all() -> &'static [AlertFacts] {
+        &ALERTS
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! code_traits {
+    ($type:ty, $expected:literal) => {
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.0 == other.0
+            }
+        }
+        impl Eq for $type {}
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.0.cmp(other.0)
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl FromStr for $type {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                let found: String = text.chars().take(80).collect();
+                Self::new(text).ok_or(ParseError {
+                    expected: $expected,
+                    found,
+                })
+            }
+        }
+    };
+}
+
+code_traits!(ResponseCode, "a response code of the DUIS schema");
+code_traits!(DccAlertCode, "a DCC alert code of the DUIS schema");
+
+static RESPONSES: LazyLock<Vec<CodeFacts>> = LazyLock::new(|| {
+    rows(include_str!("data/response_codes.txt"))
+        .filter_map(|mut field| {
+            Some(CodeFacts {
+                value: field.next()?,
+                since_5_4: field.next()? == "5.4",
+                group: field.next()?,
+                confidence: field.next()?.parse().ok()?,
+                title: field.next()?,
+            })
+        })
+        .collect()
+});
+
+static ALERTS: LazyLock<Vec<AlertFacts>> = LazyLock::new(|| {
+    rows(include_str!("data/alert_codes.txt"))
+        .filter_map(|mut field| {
+            Some(AlertFacts {
+                value: field.next()?,
+                payload: field.next().filter(|payload| *payload != "-"),
+                confidence: field.next()?.parse().ok()?,
+            })
+        })
+        .collect()
+});
+
+fn rows(text: &'static str) -> impl Iterator<Item = std::str::Split<'static, char>> {
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split('\t'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_complete() {
+        assert_eq!(RESPONSES.len(), rows(include_str!("data/response_codes.txt")).count());
+        assert_eq!(ALERTS.len(), rows(include_str!("data/alert_codes.txt")).count());
+        assert!(ResponseCode::I0.facts().is_some() && ResponseCode::I99.facts().is_some());
+        assert_eq!(DccAlertCode::new("N55"), Some(DccAlertCode::N55));
+        assert_eq!(DccAlertCode::new("N32"), None);
+        assert_eq!(ResponseCode::new("E6"), None);
+        assert_eq!(
+            "E4".parse::<ResponseCode>().map(|code| code.to_string()).as_deref(),
+            Ok("E4")
+        );
+    }
+}
