@@ -35,7 +35,7 @@ pub use clock::{Clock, Elapsed};
 pub use fault::{FaultHook, Faults, Verdict};
 pub use link::{ForwardError, LinkClosed, LinkEnd, LinkName, LinkReceiver, LinkSender};
 pub use store::{MemoryStore, Store, StoreError};
-pub use tape::{Tape, TapeRecord};
+pub use tape::{Digest, Tape, TapeRecord};
 
 /// The surroundings of one world: its number, clock, seed, tape and fault hook. Cheap to clone.
 #[derive(Clone, Debug)]

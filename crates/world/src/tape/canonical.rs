@@ -1,0 +1,198 @@
+//! The canonical view: decoded messages without what differs between two runs of the same seed.
+
+use bytes::Bytes;
+use proto::{
+    ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisReply, DuisRequest,
+    Envelope, Kind, Message, S1spAlert, S1spResponse, WanData, WanSms, approval_reply,
+};
+use sha2::{Digest, Sha256};
+
+use super::TapeRecord;
+use crate::fault::Verdict;
+
+/// Elements whose text is left out, by local name. Serial numbers and issuers stay: they come from the seed.
+const LEFT_OUT: [&[u8]; 3] = [b"DigestValue", b"SignatureValue", b"X509Certificate"];
+
+/// Octets of the MAC at the end of an approval.
+const APPROVAL_MAC: usize = 16;
+
+/// The hash of one record's canonical view: when, where, what became of it, and the message.
+pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let mut part = |octets: &[u8]| {
+        hasher.update((octets.len() as u64).to_be_bytes());
+        hasher.update(octets);
+    };
+    part(&record.at.0.to_be_bytes());
+    part(&record.world.to_be_bytes());
+    part(record.link.from.as_bytes());
+    part(record.link.to.as_bytes());
+    let (verdict, delay_ms) = match record.verdict {
+        Verdict::Pass => (0u8, 0),
+        Verdict::Drop => (1, 0),
+        Verdict::Delay(span) => (2, span.0),
+        Verdict::Duplicate => (3, 0),
+    };
+    part(&[verdict]);
+    part(&delay_ms.to_be_bytes());
+    match Envelope::decode(record.octets.clone()) {
+        Ok(envelope) => {
+            part(envelope.trace_id.as_bytes());
+            part(&envelope.kind.to_be_bytes());
+            part(&envelope.id.to_be_bytes());
+            part(&envelope.in_reply_to.to_be_bytes());
+            part(&canonical_body(envelope.kind(), &envelope.body));
+        }
+        Err(_) => part(&record.octets),
+    }
+    hasher.finalize().into()
+}
+
+/// The body of a message without signature values, the digest values that cover them, certificates, MACs of approvals
+/// and, of what crosses the WAN, the octets themselves (they are ciphertext): only their length counts.
+///
+/// Octets that do not decode are kept as they are.
+#[must_use]
+pub fn canonical_body(kind: Kind, body: &Bytes) -> Vec<u8> {
+    cleaned(kind, body.clone()).unwrap_or_else(|_| body.to_vec())
+}
+
+fn cleaned(kind: Kind, body: Bytes) -> Result<Vec<u8>, prost::DecodeError> {
+    Ok(match kind {
+        Kind::DuisRequest => {
+            let message = DuisRequest::decode(body)?;
+            DuisRequest {
+                xml: clean_xml(&message.xml),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::DuisReply => {
+            let message = DuisReply::decode(body)?;
+            DuisReply {
+                xml: clean_xml(&message.xml),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::DuisDelivery => {
+            let message = DuisDelivery::decode(body)?;
+            DuisDelivery {
+                xml: clean_xml(&message.xml),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::CountersignedRequest => clean_countersigned(CountersignedServiceRequest::decode(body)?)?.encode_to_vec(),
+        Kind::ApprovalRequest => {
+            let message = ApprovalRequest::decode(body)?;
+            let request = message.request.map(clean_countersigned).transpose()?;
+            ApprovalRequest { request, ..message }.encode_to_vec()
+        }
+        Kind::ApprovalReply => {
+            let mut message = ApprovalReply::decode(body)?;
+            if let Some(approval_reply::Result::Approval(approval)) = &mut message.result {
+                approval.truncate(approval.len().saturating_sub(APPROVAL_MAC));
+            }
+            message.encode_to_vec()
+        }
+        Kind::S1spResponse => {
+            let message = S1spResponse::decode(body)?;
+            let signed_response_xml = clean_xml(&message.signed_response_xml);
+            S1spResponse {
+                signed_response_xml,
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::S1spAlert => {
+            let message = S1spAlert::decode(body)?;
+            S1spAlert {
+                signed_xml: clean_xml(&message.signed_xml),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::WanSms => {
+            let message = WanSms::decode(body)?;
+            WanSms {
+                payload: length_of(&message.payload),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        Kind::WanData => {
+            let message = WanData::decode(body)?;
+            WanData {
+                payload: length_of(&message.payload),
+                ..message
+            }
+            .encode_to_vec()
+        }
+        _ => body.to_vec(),
+    })
+}
+
+fn clean_countersigned(
+    message: CountersignedServiceRequest,
+) -> Result<CountersignedServiceRequest, prost::DecodeError> {
+    let inner = Countersigned::decode(message.countersigned.clone())?;
+    let inner = Countersigned {
+        request_xml: clean_xml(&inner.request_xml),
+        ..inner
+    };
+    let countersigned = inner.encode_to_vec().into();
+    Ok(CountersignedServiceRequest {
+        countersigned,
+        signature: Bytes::new(),
+        ..message
+    })
+}
+
+fn clean_xml(xml: &Bytes) -> Bytes {
+    canonical_xml(xml).into()
+}
+
+fn length_of(octets: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(&(octets.len() as u64).to_be_bytes())
+}
+
+/// XML octets without the text of signature values, digest values and certificates; everything else unchanged.
+///
+/// It reads tags only and takes any octets: what is no XML comes out with little or nothing left out.
+#[must_use]
+pub fn canonical_xml(xml: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(xml.len());
+    let mut rest = xml;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'<') {
+        let end = rest
+            .iter()
+            .skip(at)
+            .position(|byte| *byte == b'>')
+            .map_or(rest.len(), |length| at + length + 1);
+        let (kept, after) = rest.split_at(end);
+        out.extend_from_slice(kept);
+        rest = after;
+        if leaves_out(kept.get(at..).unwrap_or_default()) {
+            let text = rest.iter().position(|byte| *byte == b'<').unwrap_or(rest.len());
+            rest = rest.get(text..).unwrap_or_default();
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Whether this tag opens an element whose text is left out.
+fn leaves_out(tag: &[u8]) -> bool {
+    let name = tag.strip_prefix(b"<").unwrap_or_default();
+    let end = name
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
+    let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
+    let local = name
+        .iter()
+        .position(|byte| *byte == b':')
+        .and_then(|colon| name.get(colon + 1..))
+        .unwrap_or(name);
+    !tag.ends_with(b"/>") && LEFT_OUT.contains(&local)
+}

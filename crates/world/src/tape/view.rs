@@ -1,0 +1,210 @@
+//! The plain-text view: one line per record, without payloads, keys or signatures.
+
+use proto::{
+    ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisDeliveryAck,
+    DuisReply, DuisRequest, Envelope, Kind, Message, OperationOutcome, S1spAlert, S1spResponse, SmsoCommand,
+    SmsoOutcome, WanClose, WanData, WanOpen, WanSms, approval_reply,
+};
+
+use super::TapeRecord;
+use crate::fault::Verdict;
+use crate::semantic;
+use domain::Eui64;
+
+/// Characters of a summary.
+const SUMMARY_MAX: usize = 160;
+
+/// One record as a line: time, world, link, kind, trace id, octets, verdict and a short summary. Never a payload, a key,
+/// a signature or a value read from a device.
+#[must_use]
+pub fn line(record: &TapeRecord) -> String {
+    let verdict = match record.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Drop => "drop".to_owned(),
+        Verdict::Delay(span) => format!("delay {span}"),
+        Verdict::Duplicate => "duplicate".to_owned(),
+    };
+    let head = format!("{} w{} {}", record.at, record.world, record.link);
+    let size = record.octets.len();
+    let Ok(envelope) = Envelope::decode(record.octets.clone()) else {
+        return format!("{head} no-envelope - {size} {verdict}");
+    };
+    let kind = envelope.kind();
+    let name = kind
+        .as_str_name()
+        .trim_start_matches("KIND_")
+        .to_lowercase()
+        .replace('_', "-");
+    let trace = if envelope.trace_id.is_empty() {
+        "-".to_owned()
+    } else {
+        plain(&envelope.trace_id)
+    };
+    let summary = summary(kind, &envelope).unwrap_or_else(|_| "does not decode".into());
+    format!("{head} {name} {trace} {size} {verdict} {}", plain(&summary))
+        .trim_end()
+        .to_owned()
+}
+
+fn summary(kind: Kind, envelope: &Envelope) -> Result<String, prost::DecodeError> {
+    let body = envelope.body.clone();
+    Ok(match kind {
+        Kind::DuisRequest => {
+            let message = DuisRequest::decode(body)?;
+            format!("{} {}", message.path, xml(&message.xml))
+        }
+        Kind::DuisReply => {
+            let message = DuisReply::decode(body)?;
+            format!("http {} {}", message.http_status, xml(&message.xml))
+        }
+        Kind::DuisDelivery => {
+            let message = DuisDelivery::decode(body)?;
+            format!("delivery {} {}", message.delivery_id, xml(&message.xml))
+        }
+        Kind::DuisDeliveryAck => {
+            let message = DuisDeliveryAck::decode(body)?;
+            format!("delivery {} http {}", message.delivery_id, message.http_status)
+        }
+        Kind::CountersignedRequest => countersigned(&CountersignedServiceRequest::decode(body)?)?,
+        Kind::S1spResponse => {
+            let message = S1spResponse::decode(body)?;
+            let hop = if message.failed_hop.is_empty() {
+                String::new()
+            } else {
+                format!(" at {}", message.failed_hop)
+            };
+            format!("{}{hop} {}", message.response_code, message.reason)
+        }
+        Kind::S1spAlert => {
+            let message = S1spAlert::decode(body)?;
+            format!("{} alert {}", Eui64(message.device), message.counter)
+        }
+        Kind::ApprovalRequest => {
+            let message = ApprovalRequest::decode(body)?;
+            format!(
+                "{} step {} {}",
+                Eui64(message.device),
+                message.step,
+                operation(message.operation.as_ref())
+            )
+        }
+        Kind::ApprovalReply => match ApprovalReply::decode(body)?.result {
+            Some(approval_reply::Result::Approval(_)) => "approved".into(),
+            Some(approval_reply::Result::Refused(reason)) => format!("refused: {reason}"),
+            None => "nothing".into(),
+        },
+        Kind::WanSms => {
+            let message = WanSms::decode(body)?;
+            format!(
+                "{} {} {} octets",
+                Eui64(message.hub),
+                message.head_end,
+                message.payload.len()
+            )
+        }
+        Kind::WanOpen => {
+            let message = WanOpen::decode(body)?;
+            format!(
+                "{} {} connection {}",
+                Eui64(message.hub),
+                message.head_end,
+                message.session
+            )
+        }
+        Kind::WanData => {
+            let message = WanData::decode(body)?;
+            format!(
+                "{} connection {} {} octets",
+                Eui64(message.hub),
+                message.session,
+                message.payload.len()
+            )
+        }
+        Kind::WanClose => {
+            let message = WanClose::decode(body)?;
+            format!(
+                "{} connection {} closed: {}",
+                Eui64(message.hub),
+                message.session,
+                message.reason
+            )
+        }
+        Kind::SmsoCommand => {
+            let message = SmsoCommand::decode(body)?;
+            format!("{} {}", Eui64(message.device), operation(message.operation.as_ref()))
+        }
+        Kind::SmsoOutcome => {
+            let message = SmsoOutcome::decode(body)?;
+            if message.failure.is_empty() {
+                outcome(message.outcome.as_ref())
+            } else {
+                message.failure
+            }
+        }
+        _ => String::new(),
+    })
+}
+
+fn countersigned(message: &CountersignedServiceRequest) -> Result<String, prost::DecodeError> {
+    let inner = Countersigned::decode(message.countersigned.clone())?;
+    let kind = inner.target.as_ref().map_or("", |target| target.device_kind.as_str());
+    Ok(format!("for {kind} {}", xml(&inner.request_xml)))
+}
+
+fn operation(message: Option<&proto::Operation>) -> String {
+    match message.map(semantic::operation_from_proto) {
+        Some(Ok(operation)) => operation.to_string(),
+        Some(Err(problem)) => problem.to_string(),
+        None => "no operation".into(),
+    }
+}
+
+fn outcome(message: Option<&OperationOutcome>) -> String {
+    match message.map(semantic::outcome_from_proto) {
+        Some(Ok(Ok(_))) => "done".into(),
+        Some(Ok(Err(refusal))) => format!("refused: {refusal}"),
+        Some(Err(problem)) => problem.to_string(),
+        None => "no outcome".into(),
+    }
+}
+
+/// Root element, service reference variant and response code, as far as they are there.
+fn xml(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    let root = text
+        .split('<')
+        .skip(1)
+        .find(|tag| !tag.starts_with(['?', '!']))
+        .and_then(|tag| tag.split([' ', '>', '/', '\n', '\r', '\t']).next())
+        .map(local);
+    let mut parts = vec![root.unwrap_or("no XML").to_owned()];
+    parts.extend(
+        ["ServiceReferenceVariant", "ResponseCode"]
+            .into_iter()
+            .filter_map(|name| element_text(&text, name)),
+    );
+    parts.join(" ")
+}
+
+fn element_text(text: &str, name: &str) -> Option<String> {
+    let tag = text
+        .split('<')
+        .find(|tag| local(tag).strip_prefix(name).is_some_and(|rest| rest.starts_with('>')))?;
+    tag.split_once('>')
+        .map(|(_, content)| content.chars().take(20).collect())
+}
+
+fn local(name: &str) -> &str {
+    match name.split_once(':') {
+        Some((prefix, local)) if prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) => local,
+        _ => name,
+    }
+}
+
+/// Without control characters, and cut: a line stays a line whatever a peer sent.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(SUMMARY_MAX)
+        .collect()
+}
