@@ -33,7 +33,7 @@ use domain::{Seed, SimInstant};
 pub use call::{CallError, Caller, Router};
 pub use clock::{Clock, Elapsed};
 pub use fault::{FaultHook, Faults, Verdict};
-pub use link::{ForwardError, LinkClosed, LinkEnd, LinkName, LinkReceiver, LinkSender};
+pub use link::{ForwardError, LinkClosed, LinkEnd, LinkName, LinkReceiver, LinkSender, LinkSocket};
 pub use store::{MemoryStore, Store, StoreError};
 pub use tape::{Digest, Tape, TapeRecord};
 

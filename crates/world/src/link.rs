@@ -113,6 +113,18 @@ pub struct LinkReceiver {
     arrivals: u64,
     /// Rings when the first of `late` is due.
     alarm: Option<(SimInstant, Alarm)>,
+    /// Where the channel waits for the role to be started again.
+    home: Option<Home>,
+}
+
+type Home = Arc<Mutex<Option<mpsc::Receiver<Parcel>>>>;
+
+/// Keeps one role's end of a link alive while the role is down, so that it can be started again.
+#[derive(Clone)]
+pub struct LinkSocket {
+    sender: LinkSender,
+    back: LinkName,
+    home: Home,
 }
 
 type Alarm = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -147,6 +159,7 @@ pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, 
             late: BinaryHeap::new(),
             arrivals: 0,
             alarm: None,
+            home: None,
         },
     };
     (
@@ -156,6 +169,18 @@ pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, 
 }
 
 impl LinkEnd {
+    /// Keeps the link for another start of the role that this end is given to: the other role never sees it close.
+    #[must_use]
+    pub fn socket(&mut self) -> LinkSocket {
+        let home = Home::default();
+        self.receiver.home = Some(Arc::clone(&home));
+        LinkSocket {
+            sender: self.sender.clone(),
+            back: self.receiver.name.clone(),
+            home,
+        }
+    }
+
     /// Both halves, for roles that send from one task and receive in another.
     #[must_use]
     pub fn split(self) -> (LinkSender, LinkReceiver) {
@@ -375,6 +400,44 @@ impl LinkReceiver {
                 Some(Poll::Ready(())) => self.alarm = None,
                 _ => return Poll::Pending,
             }
+        }
+    }
+}
+
+impl LinkSocket {
+    /// The end for the role's next start; `None` while the role still holds it. What was sent to the role while it was
+    /// down is lost, as it would be with a process that is not there. Ids go on where they were.
+    #[must_use]
+    pub fn attach(&self) -> Option<LinkEnd> {
+        let mut parcels = self.home.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        while parcels.try_recv().is_ok() {}
+        Some(LinkEnd {
+            sender: self.sender.clone(),
+            receiver: LinkReceiver {
+                name: self.back.clone(),
+                clock: self.sender.world.clock.clone(),
+                parcels,
+                late: BinaryHeap::new(),
+                arrivals: 0,
+                alarm: None,
+                home: Some(Arc::clone(&self.home)),
+            },
+        })
+    }
+}
+
+impl fmt::Debug for LinkSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkSocket({})", self.sender.name)
+    }
+}
+
+impl Drop for LinkReceiver {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            let (_, closed) = mpsc::channel(1);
+            let parcels = std::mem::replace(&mut self.parcels, closed);
+            *home.lock().unwrap_or_else(PoisonError::into_inner) = Some(parcels);
         }
     }
 }
