@@ -83,25 +83,23 @@ impl Cipher {
         }
     }
 
-    /// Protects in place: `out[from..]` is the plain APDU and becomes security header, content and tag.
-    pub fn seal(&self, control: SecurityControl, title: &SystemTitle, counter: u32, out: &mut Vec<u8>, from: usize) {
-        let from = from.min(out.len());
-        let header = header(control, counter);
-        out.splice(from..from, header);
-        let content = from + HEADER_LEN;
+    /// Appends security header, content and tag of `plain`.
+    pub fn seal(&self, control: SecurityControl, title: &SystemTitle, counter: u32, plain: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&header(control, counter));
+        let content = out.len();
+        out.extend_from_slice(plain);
         let nonce = nonce(title, counter);
         let tag = if control.encrypted() {
-            let aad = self.short_aad(control);
             let body = out.get_mut(content..).unwrap_or_default();
-            self.gcm.encrypt_inout_detached(&nonce, &aad, body.into())
+            self.gcm
+                .encrypt_inout_detached(&nonce, &self.short_aad(control), body.into())
         } else {
-            let aad = self.long_aad(control, out.get(content..).unwrap_or_default());
-            self.gcm.encrypt_inout_detached(&nonce, &aad, (&mut [][..]).into())
+            self.gcm
+                .encrypt_inout_detached(&nonce, &self.long_aad(control, plain), (&mut [][..]).into())
         };
         if control.authenticated() {
             // GCM fails only beyond 64 GiB, which no buffer here reaches.
-            let tag = tag.unwrap_or_default();
-            out.extend_from_slice(&tag);
+            out.extend_from_slice(&tag.unwrap_or_default());
         }
     }
 
