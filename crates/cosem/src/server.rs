@@ -397,12 +397,12 @@ impl<C> Association<C> {
         }
         .encode(out);
         self.phase = Phase::AwaitingProof(challenge);
-        self.security = Some(Security {
+        self.security = Some(Box::new(Security {
             cipher,
             client_title,
             server_title,
             client_challenge: client_challenge.to_vec(),
-        });
+        }));
         Ok(())
     }
 
