@@ -43,6 +43,15 @@ struct Records {
     pending: Vec<Vec<u8>>,
 }
 
+impl MemoryStore {
+    /// The same journal as a role finds it that starts after another died: what was not committed is gone.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pending.clear();
+        self.clone()
+    }
+}
+
 impl Store for MemoryStore {
     fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
         self.0
