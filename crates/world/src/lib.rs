@@ -25,6 +25,7 @@ pub mod link;
 pub mod semantic;
 pub mod store;
 pub mod tape;
+pub mod worlds;
 
 use std::sync::Arc;
 

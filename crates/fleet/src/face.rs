@@ -1,0 +1,67 @@
+//! What a face sees of an installation: the join of `meter` and `dialects`.
+
+use dialects::Host;
+use domain::keys::{DeviceKey, Party, Purpose};
+use domain::{Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, SecurityEvent, SimInstant};
+use meter::{Context, Installation};
+
+/// An installation lent to a face for one call.
+pub(crate) struct Face<'a> {
+    pub(crate) installation: &'a mut Installation,
+    pub(crate) context: Context<'a>,
+}
+
+impl Host for Face<'_> {
+    fn now(&self) -> SimInstant {
+        self.context.now
+    }
+
+    fn device(&self, slot: DeviceKind) -> Option<Eui64> {
+        self.installation.device(slot)
+    }
+
+    fn active_party(&self, slot: DeviceKind) -> Party {
+        self.installation.active_party(slot)
+    }
+
+    fn key(&self, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
+        self.installation.key(&self.context, slot, purpose)
+    }
+
+    fn accept_counter(
+        &mut self,
+        slot: DeviceKind,
+        association: Association,
+        title: [u8; 8],
+        counter: u32,
+    ) -> Result<(), u32> {
+        self.installation.accept_counter(slot, association, title, counter)
+    }
+
+    fn next_counter(&mut self, slot: DeviceKind, association: Association) -> u32 {
+        self.installation.next_counter(slot, association)
+    }
+
+    fn invocation_counter(&self, slot: DeviceKind) -> u32 {
+        self.installation.invocation_counter(slot)
+    }
+
+    fn challenge(&mut self) -> [u8; 16] {
+        self.installation.challenge()
+    }
+
+    fn execute(
+        &mut self,
+        slot: DeviceKind,
+        access: Access,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Execution {
+        self.installation
+            .execute(&self.context, slot, access, operation, approval)
+    }
+
+    fn security_event(&mut self, slot: DeviceKind, event: SecurityEvent) {
+        self.installation.security_event(&self.context, slot, event);
+    }
+}

@@ -1,0 +1,313 @@
+//! What others may ask of a running fleet: lists, direct sessions, what a consumer does, and truth for checks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::keys::{DeviceKey, Party, Purpose};
+use domain::{
+    Access, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
+    SupplyState,
+};
+use tokio::sync::{mpsc, oneshot};
+use world::Clock;
+
+use crate::estate::{Site, SiteDevice};
+use crate::hub::{Hub, Item};
+use crate::inbox::Inbox;
+
+/// Pieces a direct session holds in each direction.
+pub const DIRECT_PIECES: usize = 64;
+
+/// How long an answer of a hub is awaited; a running fleet answers at once.
+const ANSWER_WITHIN: SimDuration = SimDuration::from_secs(10);
+
+/// Why a fleet did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// No device of this fleet has this identity.
+    #[error("there is no device {0} in this fleet")]
+    NoSuchDevice(Eui64),
+    /// The hub does not answer: too much to do, or the fleet is not running.
+    #[error("the hub {0} does not answer")]
+    NotAnswering(Eui64),
+    /// What the consumer tried is not possible now.
+    #[error("not possible: {0}")]
+    Refused(#[source] Refusal),
+    /// All direct sessions of the installation are taken.
+    #[error("too many direct sessions to this installation")]
+    TooManySessions,
+}
+
+/// What a person in the home does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsumerAct {
+    /// Activates emergency credit at the meter.
+    ActivateEmergencyCredit,
+    /// Mains fail.
+    CutPower,
+    /// Restores an armed supply at the meter.
+    PressRestoreSupply,
+    /// Mains return.
+    RestorePower,
+    /// Enters credit at the meter, in milli-pence.
+    TopUp(u32),
+}
+
+/// A connection of any client of the family's protocol straight to the face of one installation, around the WAN.
+///
+/// The devices of the installation sit behind it as the face lays them out. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct DirectSession {
+    /// Octets to the face; bounded, full while the hub is busy.
+    pub to_device: mpsc::Sender<Bytes>,
+    /// Octets from the face; `None` when the face closed the connection.
+    pub from_device: mpsc::Receiver<Bytes>,
+}
+
+/// One device with what its operator could know of its state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeviceStatus {
+    /// The device.
+    pub device: SiteDevice,
+    /// Whose keys are in force.
+    pub party: Party,
+    /// Key epoch in force.
+    pub epoch: u32,
+    /// The head-end its hub is connected to.
+    pub connected_to: Option<String>,
+    /// Next client counter it accepts on the management association.
+    pub invocation_counter: u32,
+    /// Notifications that wait for a connection.
+    pub pending: usize,
+}
+
+/// The true state of one device, for tests and checks only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Truth {
+    /// State of the supply, of a meter.
+    pub supply: Option<SupplyState>,
+    /// Whether there are mains.
+    pub powered: bool,
+    /// When its installation has something to do next.
+    pub next_wake: SimInstant,
+    /// What would survive a restart of the installation, in the octets of `meter`.
+    pub durable: Vec<u8>,
+}
+
+/// A handle on a fleet; cheap to clone. It answers only while [`crate::Fleet::run`] runs, lists excepted.
+#[derive(Clone)]
+pub struct Handle {
+    directory: Arc<Directory>,
+    inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>,
+    clock: Clock,
+}
+
+/// Which installations there are, and through which hub a device is reached.
+pub(crate) struct Directory {
+    sites: BTreeMap<Eui64, Site>,
+    /// Device, hub and slot, in order of the device.
+    devices: Vec<(Eui64, Eui64, DeviceKind)>,
+}
+
+impl Directory {
+    pub(crate) fn new(sites: BTreeMap<Eui64, Site>) -> Self {
+        let slots = crate::estate::SLOTS;
+        let mut devices: Vec<_> = sites
+            .iter()
+            .flat_map(|(hub, site)| {
+                slots
+                    .into_iter()
+                    .filter_map(|slot| Some((site.device(slot)?, *hub, slot)))
+            })
+            .collect();
+        devices.sort_unstable();
+        Self { sites, devices }
+    }
+
+    fn find(&self, device: Eui64) -> Option<(Eui64, DeviceKind)> {
+        let index = self.devices.binary_search_by_key(&device, |entry| entry.0).ok()?;
+        self.devices.get(index).map(|(_, hub, slot)| (*hub, *slot))
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(directory: Directory, inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>, clock: Clock) -> Self {
+        Self {
+            directory: Arc::new(directory),
+            inboxes,
+            clock,
+        }
+    }
+
+    /// The installations of this fleet, in order of their hubs.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.directory.sites.values()
+    }
+
+    /// The devices of this fleet, by hub.
+    pub fn devices(&self) -> impl Iterator<Item = SiteDevice> + '_ {
+        self.sites().flat_map(Site::devices)
+    }
+
+    /// One device with what its operator could know of its state.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn status(&self, device: Eui64) -> Result<DeviceStatus, AskError> {
+        let (hub, slot) = self.find(device)?;
+        let listed = self
+            .directory
+            .sites
+            .get(&hub)
+            .and_then(|site| site.devices().into_iter().find(|d| d.kind == slot));
+        let listed = listed.ok_or(AskError::NoSuchDevice(device))?;
+        self.ask(hub, move |hub, _| DeviceStatus {
+            device: listed,
+            party: hub.installation.active_party(slot),
+            epoch: hub.installation.epoch(slot),
+            connected_to: hub.connected_to().map(str::to_owned),
+            invocation_counter: hub.installation.invocation_counter(slot),
+            pending: hub.pending(),
+        })
+        .await
+    }
+
+    /// The test keys in force on a device. They unlock it: only for the person who owns the lab.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn keys(&self, device: Eui64) -> Result<Vec<(Purpose, DeviceKey)>, AskError> {
+        let (hub, slot) = self.find(device)?;
+        self.ask(hub, move |hub, now| {
+            let (installation, context) = hub.parts(now);
+            PURPOSES
+                .into_iter()
+                .filter_map(|p| Some((p, installation.key(&context, slot, p)?)))
+                .collect()
+        })
+        .await
+    }
+
+    /// Connects straight to the face of the installation that this device belongs to.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn direct(&self, device: Eui64) -> Result<DirectSession, AskError> {
+        let (hub, _) = self.find(device)?;
+        let (to_device, from_client) = mpsc::channel(DIRECT_PIECES);
+        let (to_client, from_device) = mpsc::channel(DIRECT_PIECES);
+        let taken = self
+            .ask(hub, move |hub, _| hub.add_direct(from_client, to_client))
+            .await?;
+        if taken {
+            Ok(DirectSession { to_device, from_device })
+        } else {
+            Err(AskError::TooManySessions)
+        }
+    }
+
+    /// Does what a person in the home would do at this device.
+    ///
+    /// # Errors
+    /// [`AskError::Refused`] when it is not possible now.
+    pub async fn act(&self, device: Eui64, act: ConsumerAct) -> Result<(), AskError> {
+        let (hub, slot) = self.find(device)?;
+        let done = self.ask(hub, move |hub, now| {
+            let (installation, context) = hub.parts(now);
+            match act {
+                ConsumerAct::ActivateEmergencyCredit => installation.activate_emergency_credit(&context, slot),
+                ConsumerAct::PressRestoreSupply => installation.press_restore_supply(&context, slot),
+                ConsumerAct::TopUp(milli_pence) => installation.top_up(&context, slot, milli_pence),
+                ConsumerAct::CutPower => {
+                    installation.cut_power(&context);
+                    hub.power_lost();
+                    Ok(())
+                }
+                ConsumerAct::RestorePower => {
+                    installation.restore_power(&context);
+                    Ok(())
+                }
+            }
+        });
+        done.await?.map_err(AskError::Refused)
+    }
+
+    /// The true state of a device. Only tests and checks may look.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn truth(&self, device: Eui64) -> Result<Truth, AskError> {
+        let (hub, slot) = self.find(device)?;
+        self.ask(hub, move |hub, _| Truth {
+            supply: hub.installation.supply(slot),
+            powered: hub.installation.powered(),
+            next_wake: hub.installation.next_wake(),
+            durable: hub.installation.durable(),
+        })
+        .await
+    }
+
+    /// What a device would answer to a read, asked beside every link. Only tests and checks may ask; a gas meter's data
+    /// are asked of its gas proxy.
+    ///
+    /// # Errors
+    /// [`AskError`]; [`AskError::Refused`] for an operation that changes the device or would be queued.
+    pub async fn true_read(&self, device: Eui64, operation: Operation) -> Result<Outcome, AskError> {
+        if operation.changes_state() {
+            return Err(AskError::Refused(Refusal::NotPermitted));
+        }
+        let (hub, slot) = self.find(device)?;
+        if slot == DeviceKind::Gsme {
+            return Err(AskError::Refused(Refusal::Unreachable));
+        }
+        let execution = self.ask(hub, move |hub, now| {
+            let (installation, context) = hub.parts(now);
+            let party = installation.active_party(slot);
+            let access = Access {
+                association: Association::Management,
+                party: Some(party),
+            };
+            installation.execute(&context, slot, access, &operation, None)
+        });
+        match execution.await? {
+            Execution::Finished(outcome) => Ok(outcome),
+            Execution::Queued(_) => Err(AskError::Refused(Refusal::Unreachable)),
+        }
+    }
+
+    fn find(&self, device: Eui64) -> Result<(Eui64, DeviceKind), AskError> {
+        self.directory.find(device).ok_or(AskError::NoSuchDevice(device))
+    }
+
+    async fn ask<R: Send + 'static>(
+        &self,
+        hub: Eui64,
+        question: impl FnOnce(&mut Hub, SimInstant) -> R + Send + 'static,
+    ) -> Result<R, AskError> {
+        let inbox = self.inboxes.get(&hub).ok_or(AskError::NoSuchDevice(hub))?;
+        let (reply, answer) = oneshot::channel();
+        let ask = Item::Ask(Box::new(move |hub: &mut Hub, now| {
+            // Whoever asked may have gone.
+            let _ = reply.send(question(hub, now));
+        }));
+        if !inbox.push(ask) {
+            return Err(AskError::NotAnswering(hub));
+        }
+        match self.clock.timeout(ANSWER_WITHIN, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(AskError::NotAnswering(hub)),
+        }
+    }
+}
+
+const PURPOSES: [Purpose; 7] = [
+    Purpose::Approval,
+    Purpose::CriticalAuthentication,
+    Purpose::CriticalEncryption,
+    Purpose::ManagementAuthentication,
+    Purpose::ManagementEncryption,
+    Purpose::ReaderPassword,
+    Purpose::WakeUp,
+];

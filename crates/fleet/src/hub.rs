@@ -1,0 +1,535 @@
+//! One hub: an async task that drives one pure installation, its connection to the head-end and its direct sessions.
+//!
+//! The state lives in one box; the task itself holds little more than that and a timer. Between two wakes an idle hub
+//! costs no time at all.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use dialects::{MeterSession, Notification, wake_up};
+use dmc::{DeviceProfile, WanMode};
+use domain::keys::{Party, Purpose};
+use domain::operation::CriticalOperations;
+use domain::{DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
+use meter::{Context, Effect, Installation, Profiles, Relations};
+use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen};
+use tokio::sync::mpsc;
+use world::{Clock, LinkSender};
+
+use crate::face::Face;
+use crate::inbox::Inbox;
+
+/// Notifications a hub holds while it cannot connect; the oldest is dropped for one more.
+pub const PENDING_MAX: usize = 32;
+
+/// Direct sessions to one installation at a time; one more is refused.
+pub const DIRECT_MAX: usize = 4;
+
+/// Octets of a connection in one message.
+const PIECE: usize = 16 * 1024;
+
+/// What all hubs of a fleet share.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) wan: LinkSender,
+    pub(crate) relations: Relations,
+    pub(crate) critical: CriticalOperations,
+}
+
+/// What all hubs of a template share.
+pub(crate) struct Kit {
+    pub(crate) chf: Arc<DeviceProfile>,
+    pub(crate) esme: Arc<DeviceProfile>,
+    pub(crate) gas: Option<(Arc<DeviceProfile>, Arc<DeviceProfile>)>,
+    /// Operator at the start, and the name of its head-end.
+    pub(crate) party: Party,
+    pub(crate) head_end: String,
+}
+
+/// What reaches a hub.
+pub(crate) enum Item {
+    /// Something to be done with the hub, and with nobody else at it: control and checks.
+    Ask(Ask),
+    Close {
+        session: u64,
+        reason: String,
+    },
+    Data {
+        session: u64,
+        trace_id: String,
+        payload: Bytes,
+    },
+    Sms {
+        trace_id: String,
+        payload: Bytes,
+    },
+}
+
+/// A question to a hub, answered by its task.
+pub(crate) type Ask = Box<dyn FnOnce(&mut Hub, SimInstant) + Send>;
+
+/// The state of one hub.
+pub(crate) struct Hub {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) kit: Arc<Kit>,
+    pub(crate) installation: Installation,
+    inbox: Inbox<Item>,
+    eui: Eui64,
+    last_wake_up: u32,
+    last_session: u64,
+    connecting: Option<Box<Connecting>>,
+    link: Option<Box<Link>>,
+    pending: VecDeque<Notification>,
+    direct: Vec<Direct>,
+    output: Vec<Output>,
+}
+
+/// A connection being prepared.
+struct Connecting {
+    at: SimInstant,
+    attempts_left: u8,
+    trace_id: String,
+}
+
+/// An open connection to the head-end.
+struct Link {
+    session: MeterSession,
+    number: u64,
+    head_end: String,
+    trace_id: String,
+    close_at: SimInstant,
+    attempts_left: u8,
+    /// Told on this connection before anything was heard on it: to be told again if it never worked.
+    told: Vec<Notification>,
+    heard: bool,
+}
+
+/// A client connected straight to the face, around the WAN.
+struct Direct {
+    session: MeterSession,
+    from_client: mpsc::Receiver<Bytes>,
+    to_client: mpsc::Sender<Bytes>,
+}
+
+struct Output {
+    kind: Kind,
+    trace_id: String,
+    body: Vec<u8>,
+}
+
+enum Event {
+    Direct(usize, Option<Bytes>),
+    Due,
+    Item(Item),
+}
+
+impl Hub {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        kit: Arc<Kit>,
+        installation: Installation,
+        inbox: Inbox<Item>,
+        eui: Eui64,
+    ) -> Box<Self> {
+        Box::new(Self {
+            shared,
+            kit,
+            installation,
+            inbox,
+            eui,
+            last_wake_up: 0,
+            last_session: 0,
+            connecting: None,
+            link: None,
+            pending: VecDeque::new(),
+            direct: Vec::new(),
+            output: Vec::new(),
+        })
+    }
+
+    /// Runs for ever; its owner drops it.
+    pub(crate) async fn run(mut self: Box<Self>) {
+        self.start();
+        loop {
+            let event = self.next_event().await;
+            self.handle(event);
+            if !self.output.is_empty() {
+                // Boxed: an idle hub should not carry the state of a send.
+                Box::pin(self.flush()).await;
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let clock = self.shared.clock.clone();
+        let mut alarm = pin!(clock.sleep_until(self.next_due()));
+        poll_fn(|context| {
+            if let Poll::Ready(item) = self.inbox.poll(context) {
+                return Poll::Ready(Event::Item(item));
+            }
+            if let Poll::Ready((index, octets)) = self.poll_direct(context) {
+                return Poll::Ready(Event::Direct(index, octets));
+            }
+            alarm.as_mut().poll(context).map(|()| Event::Due)
+        })
+        .await
+    }
+
+    fn poll_direct(&mut self, context: &mut TaskContext<'_>) -> Poll<(usize, Option<Bytes>)> {
+        for (index, direct) in self.direct.iter_mut().enumerate() {
+            if let Poll::Ready(octets) = direct.from_client.poll_recv(context) {
+                return Poll::Ready((index, octets));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn next_due(&self) -> SimInstant {
+        let mut due = self.installation.next_wake();
+        if let Some(connecting) = &self.connecting {
+            due = due.min(connecting.at);
+        }
+        if let Some(link) = &self.link {
+            due = due.min(link.close_at);
+        }
+        due
+    }
+
+    /// A hub that is always connected does not wait for anything.
+    fn start(&mut self) {
+        if self.kit.chf.wan.mode == WanMode::AlwaysOn {
+            let now = self.shared.clock.now();
+            self.connect_after(now, self.kit.chf.wan.attach_delay, format!("hub:{}", self.eui));
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.shared.clock.now();
+        match event {
+            Event::Due => self.due(now),
+            Event::Direct(index, octets) => self.direct_input(now, index, octets),
+            Event::Item(Item::Sms { trace_id, payload }) => self.sms(now, trace_id, &payload),
+            Event::Item(Item::Data {
+                session,
+                trace_id,
+                payload,
+            }) => self.data(now, session, trace_id, &payload),
+            Event::Item(Item::Close { session, reason }) => self.closed(now, session, &reason),
+            Event::Item(Item::Ask(ask)) => ask(self, now),
+        }
+        if self.inbox.take_overrun() {
+            tracing::warn!(hub = %self.eui, "inbox full: connection given up");
+            self.close(now, "hub overrun");
+        }
+        self.drain_effects(now);
+    }
+
+    fn due(&mut self, now: SimInstant) {
+        if self.installation.next_wake() <= now {
+            let (installation, context) = self.parts(now);
+            installation.wake(&context);
+        }
+        if self.connecting.as_ref().is_some_and(|connecting| connecting.at <= now) {
+            self.open(now);
+        }
+        if self.link.as_ref().is_some_and(|link| link.close_at <= now) {
+            self.close(now, "idle");
+        }
+    }
+
+    fn sms(&mut self, now: SimInstant, trace_id: String, payload: &[u8]) {
+        if !self.installation.powered() {
+            return;
+        }
+        let (hub, last) = (self.eui, self.last_wake_up);
+        let (installation, context) = self.parts(now);
+        let Some(key) = installation.key(&context, DeviceKind::Chf, Purpose::WakeUp) else {
+            return;
+        };
+        if let Some(counter) = wake_up::check(&key, hub, payload, last) {
+            self.last_wake_up = counter;
+            self.connect_after(now, self.kit.chf.wan.attach_delay, trace_id);
+        } else if wake_up::check(&key, hub, payload, 0).is_some() {
+            // Networks deliver text messages twice and out of order: nothing to report.
+            tracing::debug!(%hub, "old wake-up message");
+        } else {
+            installation.security_event(&context, DeviceKind::Chf, SecurityEvent::AuthenticationFailed);
+        }
+    }
+
+    fn connect_after(&mut self, now: SimInstant, delay: SimDuration, trace_id: String) {
+        if self.link.is_none() && self.connecting.is_none() {
+            let attempts_left = self.kit.chf.wan.connect_attempts.max(1);
+            let at = now + self.shared.clock.scaled_latency(delay);
+            self.connecting = Some(Box::new(Connecting {
+                at,
+                attempts_left,
+                trace_id,
+            }));
+        }
+    }
+
+    /// Opens the connection, says who it is, and tells what waits to be told.
+    fn open(&mut self, now: SimInstant) {
+        let Some(connecting) = self.connecting.take() else {
+            return;
+        };
+        if !self.installation.powered() {
+            return;
+        }
+        self.last_session += 1;
+        let head_end = self.head_end();
+        let number = self.last_session;
+        let open = WanOpen {
+            hub: self.eui.0,
+            head_end: head_end.clone(),
+            session: number,
+        };
+        self.put(Kind::WanOpen, &connecting.trace_id, open.encode_to_vec());
+        let mut session = MeterSession::new(&self.kit.chf.face);
+        let (installation, context) = self.parts(now);
+        let identification = session.open(&mut Face { installation, context });
+        self.link = Some(Box::new(Link {
+            session,
+            number,
+            head_end,
+            trace_id: connecting.trace_id,
+            close_at: SimInstant(i64::MAX),
+            attempts_left: connecting.attempts_left.saturating_sub(1),
+            told: Vec::new(),
+            heard: false,
+        }));
+        self.put_data(identification);
+        self.touch(now);
+        for notification in std::mem::take(&mut self.pending) {
+            self.tell(now, notification);
+        }
+    }
+
+    /// The head-end of the operator whose keys are in force.
+    fn head_end(&self) -> String {
+        match self.installation.active_party(DeviceKind::Chf) {
+            party if party == self.kit.party => self.kit.head_end.clone(),
+            party => party.as_str().to_owned(),
+        }
+    }
+
+    fn data(&mut self, now: SimInstant, number: u64, trace_id: String, payload: &[u8]) {
+        let Some(mut link) = self.link.take_if(|link| link.number == number) else {
+            return;
+        };
+        if !trace_id.is_empty() {
+            link.trace_id = trace_id;
+        }
+        link.heard = true;
+        link.told.clear();
+        let (installation, context) = self.parts(now);
+        let output = link.session.input(payload, &mut Face { installation, context });
+        self.link = Some(link);
+        self.put_data(output.octets);
+        self.touch(now);
+        if output.close {
+            self.close(now, "closed by device");
+        }
+    }
+
+    fn closed(&mut self, now: SimInstant, number: u64, reason: &str) {
+        let Some(link) = self.link.take_if(|link| link.number == number) else {
+            return;
+        };
+        tracing::debug!(hub = %self.eui, reason, "connection closed");
+        let always_on = self.kit.chf.wan.mode == WanMode::AlwaysOn;
+        let failed = !link.heard;
+        if failed {
+            // Nobody was there: what was told on it is told again.
+            let later = std::mem::take(&mut self.pending);
+            self.pending = link.told.into_iter().chain(later).collect();
+        }
+        if always_on || (failed && link.attempts_left > 0) {
+            let at = now + self.shared.clock.scaled_latency(self.kit.chf.wan.connect_pause);
+            let attempts_left = if always_on { 1 } else { link.attempts_left };
+            self.connecting = Some(Box::new(Connecting {
+                at,
+                attempts_left,
+                trace_id: link.trace_id,
+            }));
+        }
+    }
+
+    fn close(&mut self, now: SimInstant, reason: &str) {
+        if let Some(link) = self.link.take() {
+            let close = WanClose {
+                hub: self.eui.0,
+                head_end: link.head_end,
+                session: link.number,
+                reason: reason.to_owned(),
+            };
+            self.put(Kind::WanClose, &link.trace_id, close.encode_to_vec());
+            if self.kit.chf.wan.mode == WanMode::AlwaysOn {
+                self.connect_after(now, self.kit.chf.wan.connect_pause, link.trace_id);
+            }
+        }
+    }
+
+    fn touch(&mut self, now: SimInstant) {
+        let always_on = self.kit.chf.wan.mode == WanMode::AlwaysOn;
+        let close_at = if always_on {
+            SimInstant(i64::MAX)
+        } else {
+            now + self.shared.clock.scaled_latency(self.kit.chf.wan.idle_close)
+        };
+        if let Some(link) = &mut self.link {
+            link.close_at = close_at;
+        }
+    }
+
+    /// Takes what the installation wants carried out: told at once on an open connection, else a connection is opened.
+    fn drain_effects(&mut self, now: SimInstant) {
+        while let Some(effect) = self.installation.pop_effect() {
+            let notification = match effect {
+                Effect::Alert {
+                    slot,
+                    code,
+                    description,
+                    at,
+                } => Notification::Alert {
+                    slot,
+                    code,
+                    description: description.to_owned(),
+                    at,
+                },
+                Effect::LateResult { ticket, outcome } => Notification::LateResult { ticket, outcome },
+            };
+            if self.link.is_some() {
+                self.tell(now, notification);
+                continue;
+            }
+            if self.pending.len() >= PENDING_MAX {
+                tracing::debug!(hub = %self.eui, "too much to tell: the oldest notification is dropped");
+                self.pending.pop_front();
+            }
+            self.pending.push_back(notification);
+        }
+        if !self.pending.is_empty() && self.connecting.is_none() && self.installation.powered() {
+            self.connect_after(now, self.kit.chf.wan.attach_delay, format!("hub:{}", self.eui));
+        }
+    }
+
+    fn tell(&mut self, now: SimInstant, notification: Notification) {
+        let Some(mut link) = self.link.take() else { return };
+        let (installation, context) = self.parts(now);
+        let octets = link.session.notify(&notification, &mut Face { installation, context });
+        if !link.heard && link.told.len() < PENDING_MAX {
+            link.told.push(notification);
+        }
+        self.link = Some(link);
+        self.put_data(octets);
+        self.touch(now);
+    }
+
+    /// Connects a client straight to the face; `false` when there are too many.
+    pub(crate) fn add_direct(&mut self, from_client: mpsc::Receiver<Bytes>, to_client: mpsc::Sender<Bytes>) -> bool {
+        let room = self.direct.len() < DIRECT_MAX;
+        if room {
+            let session = MeterSession::new(&self.kit.chf.face);
+            self.direct.push(Direct {
+                session,
+                from_client,
+                to_client,
+            });
+        }
+        room
+    }
+
+    fn direct_input(&mut self, now: SimInstant, index: usize, octets: Option<Bytes>) {
+        if index >= self.direct.len() {
+            return;
+        }
+        let mut direct = self.direct.swap_remove(index);
+        let Some(octets) = octets else { return };
+        let (installation, context) = self.parts(now);
+        let output = direct.session.input(&octets, &mut Face { installation, context });
+        // A client that does not read what it asked for is let go.
+        let delivered = output.octets.is_empty() || direct.to_client.try_send(output.octets.into()).is_ok();
+        if delivered && !output.close {
+            self.direct.push(direct);
+        }
+    }
+
+    /// The installation and what every call of it is given.
+    pub(crate) fn parts(&mut self, now: SimInstant) -> (&mut Installation, Context<'_>) {
+        let gas = self.kit.gas.as_ref();
+        let profiles = Profiles {
+            chf: &self.kit.chf.meter,
+            esme: &self.kit.esme.meter,
+            gpf: gas.map(|(gpf, _)| &gpf.meter),
+            gsme: gas.map(|(_, gsme)| &gsme.meter),
+        };
+        let context = Context {
+            now,
+            profiles,
+            relations: &self.shared.relations,
+            critical: &self.shared.critical,
+        };
+        (&mut self.installation, context)
+    }
+
+    /// What a hub without mains does: nothing, and nobody hears why.
+    pub(crate) fn power_lost(&mut self) {
+        self.connecting = None;
+        self.link = None;
+        self.direct.clear();
+    }
+
+    /// The head-end it is connected to.
+    pub(crate) fn connected_to(&self) -> Option<&str> {
+        self.link.as_ref().map(|link| link.head_end.as_str())
+    }
+
+    /// Notifications that wait for a connection.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn put_data(&mut self, octets: Vec<u8>) {
+        let Some(link) = &self.link else { return };
+        for piece in octets.chunks(PIECE) {
+            let data = WanData {
+                hub: self.eui.0,
+                head_end: link.head_end.clone(),
+                session: link.number,
+                payload: Bytes::copy_from_slice(piece),
+            };
+            let body = data.encode_to_vec();
+            self.output.push(Output {
+                kind: Kind::WanData,
+                trace_id: link.trace_id.clone(),
+                body,
+            });
+        }
+    }
+
+    fn put(&mut self, kind: Kind, trace_id: &str, body: Vec<u8>) {
+        self.output.push(Output {
+            kind,
+            trace_id: trace_id.to_owned(),
+            body,
+        });
+    }
+
+    async fn flush(&mut self) {
+        for Output { kind, trace_id, body } in std::mem::take(&mut self.output) {
+            let envelope = Envelope {
+                trace_id,
+                ..Envelope::default()
+            };
+            if let Err(gone) = self.shared.wan.send(envelope, kind, &body).await {
+                tracing::debug!(hub = %self.eui, %gone, "the WAN is gone");
+            }
+        }
+    }
+}
