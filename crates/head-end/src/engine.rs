@@ -156,7 +156,7 @@ impl Engine {
                 }
                 Some((hub, taken)) = idles.recv() => self.let_go(hub, taken),
                 envelope = self.from_wan.recv() => match envelope {
-                    Some(envelope) => self.from_wan(&envelope, &idle),
+                    Some(envelope) => self.hear(&envelope, &idle),
                     None => break,
                 },
                 command = self.commands.recv(), if commands_open => match command {
@@ -201,7 +201,7 @@ impl Engine {
         }
     }
 
-    fn from_wan(&mut self, envelope: &Envelope, idle: &mpsc::Sender<(Eui64, u64)>) {
+    fn hear(&mut self, envelope: &Envelope, idle: &mpsc::Sender<(Eui64, u64)>) {
         let now = self.shared.world.clock.now();
         self.shared.wan_state().heard_at = Some(now);
         if envelope.kind() == Kind::Accepted {

@@ -337,9 +337,8 @@ impl HubTask {
     /// Waits until there is a connection: [`Event::Opened`], [`Event::TimedOut`] or [`Event::Stopped`].
     async fn opened_by(&mut self, until: SimInstant) -> Event {
         while self.link.is_none() {
-            match self.next(until).await {
-                event @ (Event::Stopped | Event::TimedOut) => return event,
-                _ => {}
+            if let event @ (Event::Stopped | Event::TimedOut) = self.next(until).await {
+                return event;
             }
         }
         Event::Opened

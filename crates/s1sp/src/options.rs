@@ -1,0 +1,73 @@
+//! What an S1SP is made of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{Eui64, SimDuration};
+use duis::signature::{Certificates, SigningKey};
+use head_end::{Custody, Directory};
+use world::Store;
+
+/// Keys, directory, journals and limits of an S1SP.
+pub struct Options {
+    /// Signs responses and alerts.
+    pub signing_key: SigningKey,
+    /// Certificates of users and of the DCC.
+    pub certificates: Arc<dyn Certificates + Send + Sync>,
+    /// The one party whose countersignature counts.
+    pub dcc: Eui64,
+    /// Keys towards the devices.
+    pub custody: Custody,
+    /// The enrolled installations.
+    pub directory: Directory,
+    /// Limits of the head-end engine. Its critical operations are taken from the service request table.
+    pub engine: head_end::Options,
+    /// Journal of requests, outcomes and alerts.
+    pub store: Box<dyn Store>,
+    /// Journal of the engine's counters.
+    pub engine_store: Box<dyn Store>,
+    /// Limits of the S1SP itself.
+    pub limits: Limits,
+}
+
+/// Limits and time-outs of an S1SP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Requests under way at once; one more ends at once with the code for "busy".
+    pub requests_under_way: usize,
+    /// How long a request for a device on mains may take in all.
+    pub mains_within: SimDuration,
+    /// How long a request for a sleeping gas meter may take in all: two wakes plus margin, and the way there.
+    pub gas_within: SimDuration,
+    /// How long the DCO may take for one approval. It is asked once: a repeated question would be refused.
+    pub approval_within: SimDuration,
+    /// How long the DCC may take to confirm a message before it is sent again; doubles with each try.
+    pub confirm_within: SimDuration,
+    /// The longest wait between two tries to send a message to the DCC.
+    pub confirm_within_max: SimDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_under_way: 100_000,
+            mains_within: SimDuration::from_mins(10),
+            gas_within: SimDuration::from_mins(80),
+            approval_within: SimDuration::from_secs(30),
+            confirm_within: SimDuration::from_secs(30),
+            confirm_within_max: SimDuration::from_mins(10),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("signing_key", &self.signing_key)
+            .field("dcc", &self.dcc)
+            .field("custody", &self.custody)
+            .field("directory", &self.directory)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

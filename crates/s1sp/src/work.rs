@@ -1,0 +1,314 @@
+//! One request from its verified form to its one outcome: plan, approvals, steps, response.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::{Approval, DeviceKind, RequestId, SimInstant};
+use duis::signature::SigningKey;
+use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
+use head_end::{Directory, Failure as EngineFailure, FailureKind, Handle, Job};
+use proto::{
+    ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
+    approval_reply,
+};
+use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target};
+use world::{CallError, Caller, World, semantic};
+
+use crate::journal::Journal;
+use crate::options::Limits;
+use crate::verify::Verified;
+
+/// What all requests have in common.
+pub(crate) struct Context {
+    pub(crate) world: World,
+    pub(crate) engine: Handle,
+    pub(crate) dco: Caller,
+    pub(crate) signing_key: SigningKey,
+    pub(crate) directory: Directory,
+    pub(crate) limits: Limits,
+    pub(crate) journal: Mutex<Journal>,
+}
+
+/// A request and what came with it.
+pub(crate) struct Task {
+    pub(crate) verified: Verified,
+    /// As it came, for the DCO.
+    pub(crate) message: CountersignedServiceRequest,
+    pub(crate) accepted_at: SimInstant,
+    /// Steps that change the device and were begun before a restart.
+    pub(crate) began: Vec<u32>,
+}
+
+/// The one outcome of a request, and the alert that goes with it.
+pub(crate) struct Outcome {
+    pub(crate) id: RequestId,
+    pub(crate) response: S1spResponse,
+    pub(crate) alert: Option<S1spAlert>,
+}
+
+impl Context {
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a request to its outcome. Not to be cancelled but at shutdown: a restart then resumes it.
+    pub(crate) async fn work(&self, task: Task) -> Outcome {
+        let id = task.verified.request.id;
+        if let Some(step) = task.began.first() {
+            let text = format!("the S1SP was restarted while step {step} was under way: what it did is not known");
+            return self.failed(&task.verified, Failure::Deadline, &text);
+        }
+        let site = self.directory.site(task.verified.hub);
+        let device = site.as_ref().and_then(|site| site.device(id.target));
+        let Some(device) = device.filter(|device| device.slot == task.verified.kind) else {
+            let text = format!(
+                "no {} {} behind hub {}",
+                task.verified.kind, id.target, task.verified.hub
+            );
+            return self.failed(&task.verified, Failure::S1spRejected, &text);
+        };
+        let target = Target {
+            device: device.id,
+            kind: device.slot,
+            hub: task.verified.hub,
+            profile: device.profile.as_ref(),
+        };
+        let plan = match steps::plan(&task.verified.request, &target) {
+            Ok(plan) => plan,
+            Err(refused) => {
+                let mut outcome = self.failed(&task.verified, refused.failure, &refused.text);
+                outcome.response.rules.extend(refused.rule);
+                return outcome;
+            }
+        };
+        let outcomes = self.execute(&task, &plan).await;
+        let now = self.world.clock.now();
+        let payload = steps::respond(&task.verified.request, &target, &plan, &outcomes, now);
+        self.respond(&task.verified, payload, &outcomes)
+    }
+
+    async fn execute(&self, task: &Task, plan: &Plan) -> Vec<StepOutcome> {
+        let within = match task.verified.kind {
+            DeviceKind::Gsme => self.limits.gas_within,
+            _ => self.limits.mains_within,
+        };
+        let deadline = task.accepted_at + within;
+        let mut outcomes = Vec::with_capacity(plan.steps.len());
+        let mut stopped = false;
+        for step in plan.steps.iter().filter(|step| step.answered.is_none()) {
+            let result = if stopped {
+                StepResult::NotTried
+            } else {
+                self.step(task, step, deadline).await
+            };
+            stopped |= match &result {
+                // After a failure of the chain the next step would only wait for the same.
+                StepResult::Failed(..) => true,
+                StepResult::Device(Err(_)) => !step.optional && step.operation.changes_state(),
+                _ => false,
+            };
+            let at = matches!(result, StepResult::Device(_)).then(|| self.world.clock.now());
+            outcomes.push(StepOutcome {
+                position: step.position,
+                result,
+                at,
+            });
+        }
+        outcomes
+    }
+
+    async fn step(&self, task: &Task, step: &Step, deadline: SimInstant) -> StepResult {
+        let id = task.verified.request.id;
+        if step.operation.changes_state()
+            && let Err(error) = self.journal().begin(id, step.position)
+        {
+            return StepResult::Failed(Failure::Internal, error.to_string());
+        }
+        let approval = if step.critical {
+            match self.approval(task, step).await {
+                Ok(approval) => Some(approval),
+                Err((failure, reason)) => return StepResult::Failed(failure, reason),
+            }
+        } else {
+            None
+        };
+        let job = Job {
+            trace_id: id.to_string(),
+            hub: task.verified.hub,
+            device: step.device,
+            slot: step.kind,
+            operation: step.operation.clone(),
+            approval,
+            deadline,
+        };
+        match self.engine.execute(job).await {
+            Ok(outcome) => StepResult::Device(outcome),
+            Err(failure) => StepResult::Failed(class(&failure), failure.reason),
+        }
+    }
+
+    /// Asks the DCO, once.
+    async fn approval(&self, task: &Task, step: &Step) -> Result<Approval, (Failure, String)> {
+        let ask = ApprovalRequest {
+            request: Some(task.message.clone()),
+            device: step.device.0,
+            operation: Some(semantic::operation_to_proto(&step.operation)),
+            step: step.position,
+        };
+        let trace_id = task.verified.request.id.to_string();
+        let envelope = Envelope {
+            trace_id,
+            ..Envelope::default()
+        };
+        let within = self.limits.approval_within;
+        let reply = self
+            .dco
+            .call(envelope, Kind::ApprovalRequest, &ask.encode_to_vec(), within)
+            .await;
+        let reply = reply.map_err(|error| match error {
+            CallError::NoReply { .. } => (Failure::DcoTimeout, error.to_string()),
+            _ => (Failure::DcoUnreachable, error.to_string()),
+        })?;
+        let refused = |why: String| (Failure::DcoRefused, why);
+        let reply = ApprovalReply::decode(reply.body).map_err(|error| refused(format!("malformed reply: {error}")))?;
+        match reply.result {
+            Some(approval_reply::Result::Approval(octets)) => {
+                Approval::from_bytes(&octets).ok_or_else(|| refused("an approval that is none".into()))
+            }
+            Some(approval_reply::Result::Refused(why)) => Err(refused(why)),
+            None => Err(refused("an empty reply".into())),
+        }
+    }
+
+    /// The outcome when some or all steps were tried.
+    fn respond(&self, verified: &Verified, payload: Smets1Payload, outcomes: &[StepOutcome]) -> Outcome {
+        let broken = outcomes.iter().find_map(|outcome| match &outcome.result {
+            StepResult::Failed(failure, reason) => Some((*failure, reason.as_str())),
+            _ => None,
+        });
+        if let Some(failure) = payload.failure {
+            let reason = broken.map_or("", |(_, reason)| reason);
+            let mut outcome = self.failed(verified, failure, reason);
+            outcome.response.rules = payload.rules;
+            outcome.response.confidence = payload.confidence.as_str().into();
+            return outcome;
+        }
+        let header = SignedHeader {
+            supplementary_remote_party: Some(verified.remote_party),
+            supplementary_remote_party_counter: Some(verified.remote_party_counter),
+            supplementary_originator_counter: Some(verified.originator_counter),
+            message_code: payload.message_code,
+            from_gsme: (verified.kind == DeviceKind::Gsme).then_some(true),
+            ..SignedHeader::answering(&verified.request, payload.at)
+        };
+        let body = SignedBody::Response {
+            payload: payload.payload,
+            debug: payload.debug,
+        };
+        let signed = duis::write::smets1_signed_response(&header, &body)
+            .map_err(|error| error.to_string())
+            .and_then(|xml| self.sign(&xml));
+        let signed = match signed {
+            Ok(signed) => signed,
+            Err(reason) => {
+                tracing::error!(request_id = %verified.request.id, leg = "s1sp", reason, "response not made");
+                return self.failed(verified, Failure::Internal, &reason);
+            }
+        };
+        let response = S1spResponse {
+            request_id: verified.request.id.to_string(),
+            signed_response_xml: signed.into(),
+            response_code: payload.response_code.as_str().into(),
+            failed_hop: broken
+                .map(|(failure, _)| failure.entry().hop.as_str().into())
+                .unwrap_or_default(),
+            reason: broken.map(|(_, reason)| reason.to_owned()).unwrap_or_default(),
+            confidence: payload.confidence.as_str().into(),
+            rules: payload.rules,
+        };
+        let alert = broken.and_then(|(failure, reason)| self.alert(verified, failure, reason));
+        Outcome {
+            id: verified.request.id,
+            response,
+            alert,
+        }
+    }
+
+    /// The outcome when no device had a word in it.
+    pub(crate) fn failed(&self, verified: &Verified, failure: Failure, reason: &str) -> Outcome {
+        let id = verified.request.id;
+        let alert = self.alert(verified, failure, reason);
+        Outcome {
+            id,
+            response: failure_response(&id.to_string(), failure, reason),
+            alert,
+        }
+    }
+
+    /// The S1SP alert that the error table wants with this failure. Its counter is given when it is journalled.
+    fn alert(&self, verified: &Verified, failure: Failure, reason: &str) -> Option<S1spAlert> {
+        let code = failure.entry().lab_alert?;
+        let id = verified.request.id;
+        let information: String = format!("{}: {reason}", failure.entry().text)
+            .chars()
+            .take(250)
+            .collect();
+        let alert = AlertXml {
+            schema_version: duis::Request::SCHEMA_VERSION.to_owned(),
+            request_id: Some(id),
+            device: Some(id.target),
+            code: code.to_owned(),
+            information: Some(information),
+            utrn: None,
+            at: self.world.clock.now(),
+        };
+        let signed = duis::write::s1sp_alert(&alert)
+            .map_err(|error| error.to_string())
+            .and_then(|xml| self.sign(&xml));
+        match signed {
+            Ok(signed) => Some(S1spAlert {
+                device: id.target.0,
+                signed_xml: signed.into(),
+                is_s1sp_alert: true,
+                counter: 0,
+            }),
+            Err(reason) => {
+                tracing::error!(request_id = %id, leg = "s1sp", reason, "alert not made");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn sign(&self, xml: &[u8]) -> Result<Vec<u8>, String> {
+        duis::signature::sign(xml, &self.signing_key).map_err(|error| error.to_string())
+    }
+}
+
+/// A response without anything a device said.
+pub(crate) fn failure_response(request_id: &str, failure: Failure, reason: &str) -> S1spResponse {
+    let entry = failure.entry();
+    S1spResponse {
+        request_id: request_id.to_owned(),
+        response_code: failure.response_code().as_str().into(),
+        failed_hop: entry.hop.as_str().into(),
+        reason: format!("{}: {reason}", entry.text),
+        confidence: entry.confidence.as_str().into(),
+        ..S1spResponse::default()
+    }
+}
+
+/// The class of an engine's failure in the error table.
+fn class(failure: &EngineFailure) -> Failure {
+    match failure.kind {
+        FailureKind::BadAnswer => Failure::BadAnswer,
+        FailureKind::Busy => Failure::Busy,
+        FailureKind::Deadline => Failure::Deadline,
+        FailureKind::HubNotConnected => Failure::HubUnreachable,
+        FailureKind::LateResultMissing => Failure::HanUnreachable,
+        FailureKind::LinkLost => Failure::LinkLost,
+        FailureKind::NoResponse => Failure::NoResponse,
+        FailureKind::SessionFailed => Failure::SessionFailed,
+        FailureKind::Unknown => Failure::S1spRejected,
+        FailureKind::WanUnusable => Failure::WanUnreachable,
+        _ => Failure::Internal,
+    }
+}
