@@ -167,6 +167,13 @@ impl Layers {
                     .map(|(_, id)| id.as_str());
                 let parent = self.firmware.get(&(model.clone(), from.clone()));
                 let what = format!("firmware of {model}");
+                if from.starts_with(LAB) && !layer.id.starts_with(LAB) {
+                    let reason = format!(
+                        "{} inherits from {from}: what is made up for the lab stays under LAB-",
+                        layer.id
+                    );
+                    return Err(layer.place.error(reason));
+                }
                 return parent.map(Some).ok_or_else(|| layer.place.unknown(&what, from, known));
             }
             Level::Firmware { model, .. } => (&self.models, "model", model),

@@ -66,17 +66,22 @@ impl Place {
     pub(crate) fn unknown<'k>(&self, what: &str, word: &str, known: impl IntoIterator<Item = &'k str>) -> FileError {
         let known: Vec<&str> = known.into_iter().collect();
         let suggestion = nearest(word, known.iter().copied());
-        let expected = if known.is_empty() {
-            "none".into()
-        } else {
-            known.join(", ")
+        let some: Vec<&str> = known.iter().copied().take(LISTED_MAX).collect();
+        let expected = match known.len() {
+            0 => ", and there are none".to_owned(),
+            1..=LISTED_MAX => format!(", expected one of: {}", some.join(", ")),
+            many if suggestion.is_none() => format!(", expected one of {many}, such as {}", some.join(", ")),
+            _ => String::new(),
         };
         FileError {
             suggestion,
-            ..self.error(format!("unknown {what} {word:?}, expected one of: {expected}"))
+            ..self.error(format!("unknown {what} {word:?}{expected}"))
         }
     }
 }
+
+/// A longer list of what was expected helps nobody.
+const LISTED_MAX: usize = 12;
 
 /// The known word most like `word`, when it is like it at all.
 fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {

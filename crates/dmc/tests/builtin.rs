@@ -4,7 +4,7 @@ use dmc::{Catalogue, Side, WanMode};
 use domain::{Confidence, DeviceKind, SimDuration};
 
 fn catalogue() -> Catalogue {
-    Catalogue::builtin().unwrap()
+    Catalogue::builtin().expect("the built-in profiles load")
 }
 
 #[test]

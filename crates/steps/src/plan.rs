@@ -8,6 +8,7 @@ use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimIns
 use duis::{Element, Request};
 
 use crate::errors::Failure;
+use crate::respond::StepResult;
 use crate::table::{critical_operations, table};
 
 /// The device a request is for.
@@ -44,8 +45,7 @@ pub struct Step {
     pub rules: Vec<String>,
 }
 
-/// The Equivalent Steps of one request, in order. A step after a failed one that is not optional is not tried when
-/// the failed one was to change the device.
+/// The Equivalent Steps of one request, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     /// The request's service.
@@ -56,6 +56,19 @@ pub struct Plan {
     pub rules: Vec<String>,
     /// The weakest confidence that touched it.
     pub confidence: Confidence,
+}
+
+impl Plan {
+    /// Whether the steps after this one are worth trying: not when the chain failed, and not when the device refused
+    /// to be changed. A refused read does not stop the others.
+    #[must_use]
+    pub fn goes_on(step: &Step, result: &StepResult) -> bool {
+        match result {
+            StepResult::Device(Ok(_)) => true,
+            StepResult::Device(Err(_)) => !step.operation.changes_state(),
+            StepResult::Failed(..) | StepResult::NotTried => false,
+        }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -77,7 +90,12 @@ impl fmt::Display for Plan {
             }
             writeln!(f)?;
         }
-        writeln!(f, "confidence {}; rules: {}", self.confidence, self.rules.join(", "))
+        let rules = if self.rules.is_empty() {
+            "none".into()
+        } else {
+            self.rules.join(", ")
+        };
+        writeln!(f, "confidence {}; rules: {rules}", self.confidence)
     }
 }
 

@@ -137,7 +137,7 @@ struct Run {
     values: Values,
     reports: Vec<Report>,
     success: bool,
-    /// The device, or the S1SP in its place, had a word.
+    /// The device had a word.
     spoke: bool,
     /// The first failure of the chain.
     broken: Option<Failure>,
@@ -149,7 +149,7 @@ impl Run {
         let result = answered.as_ref().or(outcome.map(|outcome| &outcome.result));
         match result {
             Some(StepResult::Device(Ok(answer))) => {
-                self.spoke = true;
+                self.spoke |= step.answered.is_none();
                 if !self.values.take(&step.operation, &mapped(answer, step, target)) {
                     let text = format!("{} answered with something else", step.operation);
                     self.report(step, Failure::UnexpectedValue, text);

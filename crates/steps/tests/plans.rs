@@ -1,0 +1,282 @@
+//! Plans of Equivalent Steps, and that the request alone permits every one of them and nothing else.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{DEVICE, HUB, SERVICES, catalogue, of, request, target};
+use domain::operation::OperationKind;
+use domain::{DataItem, DeviceKind, LogKind, Operation, SimInstant};
+use proptest::prelude::*;
+use steps::{Failure, NotPermitted, permits, plan};
+
+fn plans(profile: &str) -> String {
+    let catalogue = catalogue();
+    let mut out = String::new();
+    for srv in SERVICES {
+        let _ = writeln!(out, "{srv}");
+        let _ = match plan(&request(srv), &target(&catalogue, profile)) {
+            Ok(plan) => writeln!(out, "{plan}"),
+            Err(refused) => writeln!(out, "refused: {refused}; rule {:?}\n", refused.rule),
+        };
+    }
+    out
+}
+
+#[test]
+fn plans_of_every_device() {
+    insta::assert_snapshot!("esme_base", plans("as300p@BASE"));
+    insta::assert_snapshot!("esme_lab_1", plans("as300p@LAB-E001"));
+    insta::assert_snapshot!("esme_lab_2", plans("as300p@LAB-E002"));
+    insta::assert_snapshot!("gpf_base", plans("am110r-gpf@BASE"));
+    insta::assert_snapshot!("gpf_lab", plans("am110r-gpf@LAB-P001"));
+    insta::assert_snapshot!("gsme_base", plans("bk-g4e@BASE"));
+    insta::assert_snapshot!("gsme_lab", plans("bk-g4e@LAB-G001"));
+    insta::assert_snapshot!("chf_lab", plans("am110r@LAB-C001"));
+}
+
+#[test]
+fn what_does_not_fit_has_no_plan() {
+    let catalogue = catalogue();
+    let refused = |srv: &str, profile: &str| plan(&request(srv), &target(&catalogue, profile)).unwrap_err().failure;
+    assert_eq!(
+        refused("7.1", "bk-g4e@BASE"),
+        Failure::NotApplicable,
+        "enable supply is for electricity"
+    );
+    assert_eq!(refused("7.1", "am110r-gpf@BASE"), Failure::NotApplicable);
+    assert_eq!(refused("6.28", "am110r@BASE"), Failure::NotSmets1);
+    assert_eq!(refused("1.6", "as300p@BASE"), Failure::NotEmulated);
+    assert_eq!(refused("8.2", "as300p@BASE"), Failure::NotSmets1);
+    assert_eq!(refused("7.2", "as300p@LAB-E002"), Failure::RuleRefused);
+
+    let mut wrong_body = request("7.4");
+    wrong_body.body = common::body("7.2");
+    let esme = target(&catalogue, "as300p@BASE");
+    assert_eq!(plan(&wrong_body, &esme).unwrap_err().failure, Failure::Schema);
+    let mut no_period = request("4.8.1");
+    no_period.body.children.clear();
+    assert_eq!(plan(&no_period, &esme).unwrap_err().failure, Failure::Schema);
+}
+
+#[test]
+fn a_future_date_is_read_from_the_body() {
+    let mut dated = request("4.1.1");
+    assert_eq!(steps::execution_at(&dated), Ok(None));
+    dated.body = dated.body.with_leaf("ExecutionDateTime", "2019-04-01T00:00:00.00Z");
+    assert_eq!(
+        steps::execution_at(&dated),
+        Ok(Some("2019-04-01T00:00:00Z".parse().unwrap()))
+    );
+    dated.body.children[0].text = "soon".into();
+    assert!(steps::execution_at(&dated).is_err());
+}
+
+/// Every operation the lab has, with arguments near those of the requests of this suite.
+fn operations() -> Vec<Operation> {
+    use DataItem as I;
+    let mut items = vec![
+        I::ActiveExport,
+        I::ActiveImport,
+        I::BatteryRemaining,
+        I::Clock,
+        I::DeviceLog,
+    ];
+    items.extend([
+        I::AccumulatedDebt,
+        I::DebtRecoveryPerPayment,
+        I::DebtRecoveryRateCap,
+        I::DisablementThreshold,
+    ]);
+    items.extend([
+        I::EmergencyCreditBalance,
+        I::EmergencyCreditLimit,
+        I::EmergencyCreditThreshold,
+    ]);
+    items.extend([
+        I::FirmwareVersion,
+        I::GasConsumption,
+        I::LowCreditThreshold,
+        I::MaximumCredit,
+    ]);
+    items.extend([
+        I::MaximumMeterBalance,
+        I::MeterBalance,
+        I::PaymentDebt,
+        I::PaymentMode,
+        I::ReactiveExport,
+    ]);
+    items.extend([
+        I::ReactiveImport,
+        I::SecondaryActiveImport,
+        I::SupplyState,
+        I::SuspendDebtDisabled,
+    ]);
+    items.extend([
+        I::SuspendDebtEmergency,
+        I::TimeDebt(1),
+        I::TimeDebt(2),
+        I::TouRegister(1),
+        I::BlockRegister(1),
+    ]);
+    let mut operations: Vec<Operation> = items.into_iter().map(Operation::Read).collect();
+    operations.extend([Operation::ArmSupply, Operation::DisableSupply, Operation::EnableSupply]);
+    let at = |text: &str| text.parse::<SimInstant>().expect("an instant");
+    for tolerance_s in [10, 11] {
+        operations.push(Operation::SynchroniseClock {
+            time: at("2019-03-31T10:00:00Z"),
+            tolerance_s,
+        });
+        operations.push(Operation::SynchroniseClock {
+            time: at("2019-03-31T10:00:01Z"),
+            tolerance_s,
+        });
+    }
+    let logs = [
+        LogKind::ActiveExport,
+        LogKind::ActiveImport,
+        LogKind::Billing,
+        LogKind::DailyRead,
+        LogKind::Event,
+    ];
+    for log in logs.into_iter().chain([LogKind::ReactiveImport, LogKind::Security]) {
+        for (from, to) in [
+            ("2019-03-01T00:00:00Z", "2019-03-31T00:00:00Z"),
+            ("2019-03-30T00:00:00Z", "2019-03-31T00:00:00Z"),
+            ("2019-03-29T23:30:00Z", "2019-03-31T00:00:00Z"),
+        ] {
+            operations.push(Operation::ReadLog {
+                log,
+                from: at(from),
+                to: at(to),
+            });
+        }
+    }
+    operations
+}
+
+#[test]
+fn a_plan_never_holds_more_than_the_request_permits() {
+    let catalogue = catalogue();
+    let mut planned = 0;
+    for profile in catalogue.profiles() {
+        for srv in SERVICES {
+            let Ok(plan) = plan(&request(srv), &of(profile)) else {
+                continue;
+            };
+            for step in &plan.steps {
+                permits(&request(srv), step.device, step.kind, &step.operation).unwrap();
+                planned += 1;
+            }
+        }
+    }
+    assert!(planned > 150, "{planned}");
+}
+
+#[test]
+fn what_changes_a_device_is_permitted_only_as_the_request_says_it() {
+    for row in steps::table().rows() {
+        let mut request = request(&row.srv.to_string());
+        if row.srv.to_string() != "6.11" {
+            request.body = common::body(&row.srv.to_string());
+        }
+        for kind in DeviceKind::ALL {
+            for operation in operations().iter().filter(|operation| operation.changes_state()) {
+                let permitted = permits(&request, DEVICE, kind, operation).is_ok();
+                let expected = row.applies_to(kind).is_ok()
+                    && row.act == Some(operation.kind())
+                    && (operation.kind() != OperationKind::SynchroniseClock
+                        || *operation
+                            == Operation::SynchroniseClock {
+                                time: "2019-03-31T10:00:00Z".parse().unwrap(),
+                                tolerance_s: 10,
+                            });
+                assert_eq!(permitted, expected, "{} {kind} {operation}", row.srv);
+            }
+        }
+    }
+}
+
+#[test]
+fn refusals_say_what_differs() {
+    let check = |srv: &str, kind, operation| {
+        permits(&request(srv), DEVICE, kind, &operation)
+            .unwrap_err()
+            .to_string()
+    };
+    let time = "2019-03-31T10:00:00Z".parse().unwrap();
+    let texts = [
+        check("7.2", DeviceKind::Esme, Operation::EnableSupply),
+        check("7.1", DeviceKind::Gsme, Operation::EnableSupply),
+        check(
+            "6.11",
+            DeviceKind::Esme,
+            Operation::SynchroniseClock { time, tolerance_s: 60 },
+        ),
+        check("4.1.1", DeviceKind::Gpf, Operation::Read(DataItem::ActiveImport)),
+        check("2.2", DeviceKind::Esme, Operation::Read(DataItem::Clock)),
+        permits(&request("7.2"), HUB, DeviceKind::Esme, &Operation::DisableSupply)
+            .unwrap_err()
+            .to_string(),
+    ];
+    insta::assert_snapshot!("not_permitted", texts.join("\n"));
+}
+
+#[test]
+fn a_request_whose_parts_disagree_is_not_judged() {
+    let mut other_body = request("7.2");
+    other_body.body = common::body("7.4");
+    let twice = {
+        let mut request = request("6.11");
+        request.body = request.body.with_leaf("TolerancePeriod", "86400");
+        request
+    };
+    let time = "2019-03-31T10:00:00Z".parse().unwrap();
+    for (request, operation) in [
+        (other_body, Operation::DisableSupply),
+        (twice, Operation::SynchroniseClock { time, tolerance_s: 10 }),
+    ] {
+        let verdict = permits(&request, DEVICE, DeviceKind::Esme, &operation);
+        assert!(matches!(verdict, Err(NotPermitted::Unreadable(_))), "{verdict:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_period_is_permitted_exactly(from in 0i64..4_000_000, span in 0i64..4_000_000, other in 0i64..4_000_000) {
+        let (from, to) = (SimInstant(from * 1000), SimInstant((from + span) * 1000));
+        let mut request = request("4.8.1");
+        let period = &mut request.body.children[0];
+        period.children[0].text = from.to_string();
+        period.children[1].text = to.to_string();
+        let catalogue = catalogue();
+        for profile in ["as300p@BASE", "as300p@LAB-E001", "bk-g4e@BASE", "am110r-gpf@BASE"] {
+            let target = target(&catalogue, profile);
+            for step in plan(&request, &target).unwrap().steps {
+                prop_assert_eq!(permits(&request, step.device, step.kind, &step.operation), Ok(()));
+            }
+            let log = LogKind::ActiveImport;
+            let asked = Operation::ReadLog { log, from, to: SimInstant(other * 1000) };
+            prop_assert_eq!(permits(&request, DEVICE, target.kind, &asked).is_ok(), SimInstant(other * 1000) == to);
+        }
+    }
+
+    #[test]
+    fn any_operation_is_permitted_only_where_a_plan_or_the_supporting_reads_have_it(
+        service in 0..SERVICES.len(), device: bool, pick in 0..operations().len()
+    ) {
+        let catalogue = catalogue();
+        let operation = operations().swap_remove(pick);
+        let request = request(SERVICES[service]);
+        let device = if device { DEVICE } else { HUB };
+        for profile in catalogue.profiles() {
+            if permits(&request, device, profile.kind, &operation).is_ok() {
+                let supporting = matches!(&operation, Operation::Read(item) if dmc::SUPPORTING_READS.contains(item));
+                let planned = catalogue.profiles().filter(|other| other.kind == profile.kind).any(|other| {
+                    plan(&request, &of(other)).is_ok_and(|plan| plan.steps.iter().any(|s| s.operation == operation))
+                });
+                prop_assert!(device == DEVICE && (supporting || planned), "{} {operation}", request.srv);
+            }
+        }
+    }
+}
