@@ -22,6 +22,6 @@ pub mod table;
 
 pub use errors::Failure;
 pub use permits::{NotPermitted, permits};
-pub use plan::{Plan, Refused, Step, Target, execution_at, plan};
+pub use plan::{Plan, Refused, Step, Target, Via, execution_at, plan};
 pub use respond::{Smets1Payload, StepOutcome, StepResult, respond};
 pub use table::{Row, ServicePath, critical_operations, table};

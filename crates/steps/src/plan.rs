@@ -8,7 +8,6 @@ use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimIns
 use duis::{Element, Request};
 
 use crate::errors::Failure;
-use crate::respond::StepResult;
 use crate::table::{critical_operations, table};
 
 /// The device a request is for.
@@ -24,6 +23,15 @@ pub struct Target<'a> {
     pub profile: &'a DeviceProfile,
 }
 
+/// From where a step's answer is to come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Via {
+    /// From the device itself.
+    Device,
+    /// From the gas proxy's copy of what the gas meter last reported: the meter itself sleeps (inferred).
+    Mirror,
+}
+
 /// One step of a plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
@@ -35,6 +43,8 @@ pub struct Step {
     pub kind: DeviceKind,
     /// What is asked of it.
     pub operation: Operation,
+    /// From where the answer is to come.
+    pub via: Via,
     /// Whether the DCO has to approve it on an enrolled device.
     pub critical: bool,
     /// Whether the request can succeed without it.
@@ -58,24 +68,14 @@ pub struct Plan {
     pub confidence: Confidence,
 }
 
-impl Plan {
-    /// Whether the steps after this one are worth trying: not when the chain failed, and not when the device refused
-    /// to be changed. A refused read does not stop the others.
-    #[must_use]
-    pub fn goes_on(step: &Step, result: &StepResult) -> bool {
-        match result {
-            StepResult::Device(Ok(_)) => true,
-            StepResult::Device(Err(_)) => !step.operation.changes_state(),
-            StepResult::Failed(..) | StepResult::NotTried => false,
-        }
-    }
-}
-
 impl fmt::Display for Plan {
     /// One line per step, for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
             write!(f, "{} {} {}", step.position, step.kind, step.operation)?;
+            if step.via == Via::Mirror {
+                f.write_str(", from the mirror")?;
+            }
             if step.critical {
                 f.write_str(", critical")?;
             }
@@ -191,10 +191,14 @@ fn basic_steps(request: &Request, target: &Target<'_>) -> Result<Vec<DraftStep>,
         "RetrieveImportDailyReadLog" => vec![read_log(request, LogKind::DailyRead)?],
         "ReadActiveImportProfileData" => vec![read_log(request, LogKind::ActiveImport)?],
         "ReadPrepaymentConfiguration" => prepayment_configuration(gas),
-        "SynchroniseClock" => vec![
-            DraftStep::new(synchronise_clock(&request.body)?),
-            DraftStep::new(Operation::Read(I::Clock)).optional(),
-        ],
+        "SynchroniseClock" => {
+            let mut steps = vec![DraftStep::new(synchronise_clock(&request.body)?)];
+            if !gas {
+                // A sleeping meter would need another wake for it.
+                steps.push(DraftStep::new(Operation::Read(I::Clock)).optional());
+            }
+            steps
+        }
         "EnableSupply" => act_on_supply(Operation::EnableSupply),
         "DisableSupply" => act_on_supply(Operation::DisableSupply),
         "ArmSupply" => act_on_supply(Operation::ArmSupply),
@@ -244,6 +248,20 @@ fn act_on_supply(act: Operation) -> Vec<DraftStep> {
         DraftStep::new(act),
         DraftStep::new(Operation::Read(DataItem::SupplyState)).optional(),
     ]
+}
+
+/// A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
+fn via(kind: DeviceKind, operation: &Operation) -> Via {
+    let own = match operation {
+        Operation::Read(item) => matches!(item, DataItem::Clock | DataItem::DeviceLog | DataItem::FirmwareVersion),
+        Operation::ReadLog { log, .. } => matches!(log, LogKind::Event | LogKind::Security),
+        _ => true,
+    };
+    if kind == DeviceKind::Gsme && !own {
+        Via::Mirror
+    } else {
+        Via::Device
+    }
 }
 
 fn read_log(request: &Request, log: LogKind) -> Result<DraftStep, Refused> {
@@ -363,6 +381,7 @@ impl Draft {
             position,
             device: target.device,
             kind: target.kind,
+            via: via(target.kind, &step.operation),
             critical: critical.contains(&step.operation),
             operation: step.operation,
             optional: step.optional,

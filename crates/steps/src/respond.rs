@@ -81,7 +81,10 @@ pub fn respond(
     }
     run.check_effect(plan);
     let row = table().row(plan.srv);
-    let failure = run.broken.filter(|_| !run.spoke);
+    // A class with code I0 is a word about the device, by the hub: then the payload says that it failed.
+    let failure = run
+        .broken
+        .filter(|class| !run.spoke && class.response_code() != ResponseCode::I0);
     let payload = match failure {
         Some(_) => None,
         None => row.and_then(|row| row.payload).map(|name| {

@@ -161,12 +161,18 @@ fn an_optional_step_may_fail() {
     })
     .unwrap();
     assert!(payload.success && payload.debug.is_some());
-    let clock = answered("6.11", "bk-g4e@BASE", |outcomes| {
-        result(outcomes, 2, StepResult::Failed(Failure::NoResponse, "asleep".into()));
+    let disabled = Answer::Value(Value::Supply(SupplyState::Disabled));
+    let supply = answered("7.2", "bk-g4e@BASE", |outcomes| {
+        result(outcomes, 2, StepResult::Failed(Failure::NoResponse, "no mirror".into()));
     })
     .unwrap();
-    assert!(clock.success);
-    assert_eq!(clock.response_code.as_str(), "I0");
+    assert!(supply.success);
+    assert_eq!(supply.response_code.as_str(), "I0");
+    let seen = answered("7.2", "bk-g4e@BASE", |outcomes| {
+        result(outcomes, 2, StepResult::Device(Ok(disabled)))
+    })
+    .unwrap();
+    assert!(seen.success && seen.debug.is_none());
 }
 
 #[test]
@@ -189,6 +195,24 @@ fn a_chain_that_never_reached_the_device_gives_its_code_and_no_payload() {
         assert_eq!((payload.response_code.as_str(), payload.failure), (code, Some(class)));
         assert!(payload.payload.is_none() && !payload.success);
     }
+}
+
+#[test]
+fn a_gas_meter_out_of_reach_is_a_word_about_the_device() {
+    let payload = answered("7.2", "bk-g4e@BASE", |outcomes| {
+        result(
+            outcomes,
+            1,
+            StepResult::Failed(Failure::HanUnreachable, "no result after two wakes".into()),
+        );
+        result(outcomes, 2, StepResult::NotTried);
+    })
+    .unwrap();
+    assert_eq!(
+        (payload.response_code.as_str(), payload.failure, payload.success),
+        ("I0", None, false)
+    );
+    assert!(payload.payload.is_some());
 }
 
 #[test]
