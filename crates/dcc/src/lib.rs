@@ -1,1 +1,39 @@
-//! Mock DCC: front door, access, inventory, outbox
+//! The mock DCC: front door, access control, inventory, outbox and audit trail, between users and the S1SP.
+//!
+//! A request passes the checks of the front door in one fixed order, or is refused with one code of the error table, one
+//! signed reply and one audit record. A request for a device is journalled, acknowledged, countersigned and handed to the
+//! S1SP, in this order, and gets exactly one outcome, also when this role dies in between: everything is rebuilt from its
+//! journal.
+//!
+//! This crate deliberately does not know device profiles, Equivalent Steps or device answers: what the S1SP signed is
+//! wrapped and passed on. It does not know HTTP: lab puts a listener in front of its links. Schedules, sequences and future
+//! dates are refused, not ignored.
+//!
+//! Main types: [`Dcc`], [`Handle`], [`Options`], [`Directory`], [`Inventory`], [`audit::Record`].
+//!
+//! ```
+//! use dcc::{Device, Inventory, Lookup, SmiStatus};
+//! use domain::{DeviceKind, DeviceModel, Eui64, SimInstant};
+//! let model = DeviceModel { manufacturer: "Example".into(), model: "M1".into(), hardware: "".into(), firmware: "01".into() };
+//! let device = Device::new(Eui64(1), DeviceKind::Esme, model.into(), SmiStatus::Commissioned, SimInstant(0));
+//! let inventory = Inventory::new([device]);
+//! assert_eq!(inventory.look_up(&Lookup::Device(Eui64(1))).len(), 1);
+//! ```
+
+mod answers;
+pub mod audit;
+mod core;
+pub mod directory;
+mod front_door;
+pub mod inventory;
+mod journal;
+mod options;
+mod outbox;
+mod service;
+mod timers;
+
+pub use directory::{Directory, DirectoryError, Registration, User};
+pub use inventory::{Device, Inventory, Lookup, Property, SmiStatus, StatusError};
+pub use options::{Limits, Options};
+pub use outbox::DeadLetter;
+pub use service::{Dcc, Handle, HandleError, InHand};

@@ -1,0 +1,256 @@
+//! The audit trail: one record per message or decision, kept in the journal and read back from it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::{Confidence, Eui64, ParseError, RequestId, SimInstant, Srv};
+use steps::Failure;
+use world::{Store, StoreError};
+
+use crate::journal::{AuditMessage, Entry};
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The S1SP said that it has the request.
+    Accepted,
+    /// A request was acknowledged.
+    Acknowledged,
+    /// A device or S1SP alert came and goes to somebody, or to nobody.
+    Alert,
+    /// A DCC-only request was answered at once.
+    Answered,
+    /// The RequestID counters of a user were reset.
+    CountersReset,
+    /// A delivery was given up.
+    DeadLettered,
+    /// A user took a delivery.
+    Delivered,
+    /// A dead letter was put back into the outbox.
+    DeliverAgain,
+    /// The S1SP reported an outcome of a request that has none to come.
+    LateOutcome,
+    /// A request has its one outcome.
+    Outcome,
+    /// A request was refused at the front door.
+    Refused,
+    /// After a restart a request was taken up again.
+    Resumed,
+    /// A request was sent to the S1SP once more.
+    SentAgain,
+    /// The SMI status of a device changed.
+    StatusChanged,
+}
+
+const EVENTS: [(&str, Event); 14] = [
+    ("accepted", Event::Accepted),
+    ("acknowledged", Event::Acknowledged),
+    ("alert", Event::Alert),
+    ("answered", Event::Answered),
+    ("counters-reset", Event::CountersReset),
+    ("dead-lettered", Event::DeadLettered),
+    ("delivered", Event::Delivered),
+    ("deliver-again", Event::DeliverAgain),
+    ("late-outcome", Event::LateOutcome),
+    ("outcome", Event::Outcome),
+    ("refused", Event::Refused),
+    ("resumed", Event::Resumed),
+    ("sent-again", Event::SentAgain),
+    ("status-changed", Event::StatusChanged),
+];
+
+impl Event {
+    /// The word reports use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        EVENTS
+            .iter()
+            .find(|(_, event)| *event == self)
+            .map_or("", |(word, _)| word)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Event {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let found = EVENTS.iter().find(|(word, _)| *word == text).map(|(_, event)| *event);
+        found.ok_or_else(|| ParseError {
+            expected: "an audit event such as refused",
+            found: text.chars().take(80).collect(),
+        })
+    }
+}
+
+/// One audit record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// When.
+    pub at: SimInstant,
+    /// What happened.
+    pub event: Event,
+    /// The request it belongs to, as far as it could be read.
+    pub request: Option<RequestId>,
+    /// The user it came from or goes to.
+    pub user: Option<Eui64>,
+    /// The device it is about.
+    pub device: Option<Eui64>,
+    /// Service reference variant.
+    pub srv: Option<Srv>,
+    /// Where it was decided, or the hop that failed.
+    pub hop: String,
+    /// Response code, alert code or status of the listener.
+    pub code: Option<String>,
+    /// Class of the error table.
+    pub failure: Option<Failure>,
+    /// Rules that touched it.
+    pub rules: Vec<String>,
+    /// More words, for people.
+    pub detail: String,
+    /// Weakest confidence that touched it.
+    pub confidence: Option<Confidence>,
+}
+
+impl Record {
+    /// A record of something decided at the DCC.
+    #[must_use]
+    pub fn new(event: Event, at: SimInstant) -> Self {
+        Self {
+            at,
+            event,
+            request: None,
+            user: None,
+            device: None,
+            srv: None,
+            hop: "dcc".to_owned(),
+            code: None,
+            failure: None,
+            rules: Vec::new(),
+            detail: String::new(),
+            confidence: None,
+        }
+    }
+
+    pub(crate) fn about(self, request: RequestId, srv: Option<Srv>) -> Self {
+        Self {
+            request: Some(request),
+            user: Some(request.originator),
+            device: Some(request.target),
+            srv,
+            ..self
+        }
+    }
+
+    pub(crate) fn failing(self, failure: Failure) -> Self {
+        let entry = failure.entry();
+        Self {
+            hop: entry.hop.as_str().to_owned(),
+            code: Some(entry.code.to_owned()),
+            failure: Some(failure),
+            confidence: Some(entry.confidence),
+            ..self
+        }
+    }
+
+    pub(crate) fn to_message(&self) -> AuditMessage {
+        AuditMessage {
+            event: self.event.as_str().to_owned(),
+            request: self.request.map(|id| id.to_bytes().to_vec()),
+            user: self.user.map(|eui| eui.0),
+            device: self.device.map(|eui| eui.0),
+            srv: self.srv.map(|srv| srv.to_string()).unwrap_or_default(),
+            hop: self.hop.clone(),
+            code: self.code.clone().unwrap_or_default(),
+            failure: self.failure.map(|failure| failure.to_string()).unwrap_or_default(),
+            rules: self.rules.clone(),
+            detail: self.detail.clone(),
+            confidence: self.confidence.map(|c| c.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// None for a record a newer program wrote.
+    pub(crate) fn from_message(at: SimInstant, message: AuditMessage) -> Option<Self> {
+        Some(Self {
+            at,
+            event: message.event.parse().ok()?,
+            request: message
+                .request
+                .and_then(|octets| Some(RequestId::from_bytes(octets.try_into().ok()?))),
+            user: message.user.map(Eui64),
+            device: message.device.map(Eui64),
+            srv: message.srv.parse().ok(),
+            hop: message.hop,
+            code: Some(message.code).filter(|code| !code.is_empty()),
+            failure: message.failure.parse().ok(),
+            rules: message.rules,
+            detail: message.detail,
+            confidence: message.confidence.parse().ok(),
+        })
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.at, self.event, self.hop)?;
+        if let Some(request) = self.request {
+            write!(f, ", request {request}")?;
+        }
+        if let Some(srv) = self.srv {
+            write!(f, " ({srv})")?;
+        }
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        if let Some(failure) = self.failure {
+            write!(f, " {failure}")?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        if let Some(confidence) = self.confidence {
+            write!(f, " [{confidence}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// Every record of a journal, oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn all(store: &dyn Store) -> Result<Vec<Record>, StoreError> {
+    select(store, |_| true)
+}
+
+/// The records of one request, oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn of_request(store: &dyn Store, request: RequestId) -> Result<Vec<Record>, StoreError> {
+    select(store, |record| record.request == Some(request))
+}
+
+/// The records about one device, oldest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn of_device(store: &dyn Store, device: Eui64) -> Result<Vec<Record>, StoreError> {
+    select(store, |record| record.device == Some(device))
+}
+
+fn select(store: &dyn Store, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, StoreError> {
+    let mut found = Vec::new();
+    store.replay(&mut |octets| {
+        let entry = Entry::read(octets);
+        let record = entry.and_then(|entry| Record::from_message(SimInstant(entry.at_ms), entry.audit?));
+        found.extend(record.filter(&wanted));
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,114 @@
+//! What handles ask for.
+
+use domain::{Eui64, SimInstant};
+use prost::Message;
+use world::StoreError;
+
+use super::Core;
+use crate::audit::{self, Event, Record};
+use crate::journal::{self, DeviceMessage, Entry, Settled};
+use crate::outbox::Outbox;
+use crate::service::{Command, InHand, Trail};
+
+impl Core {
+    /// A handle's question. An answer nobody waits for any more is dropped.
+    pub(crate) fn command(&mut self, command: Command, now: SimInstant) {
+        match command {
+            Command::Audit(trail, answer) => drop(answer.send(self.trail(&trail))),
+            Command::DeadLetters(answer) => {
+                let letters = self.outboxes.values().flat_map(Outbox::dead_letters).cloned();
+                drop(answer.send(letters.collect()));
+            }
+            Command::DeliverAgain(user, id, answer) => drop(answer.send(self.deliver_again(user, id, now))),
+            Command::InHand(answer) => drop(answer.send(InHand {
+                open_requests: self.open.len(),
+                deliveries: self.outboxes.values().map(Outbox::len).sum(),
+                dead_letters: self.outboxes.values().map(|outbox| outbox.dead_letters().count()).sum(),
+            })),
+            Command::LookUp(by, answer) => {
+                let found = self.options.inventory.look_up(&by);
+                drop(answer.send(found.into_iter().cloned().collect()));
+            }
+            Command::ResetCounters(user, answer) => {
+                self.counters.retain(|(originator, _), _| *originator != user);
+                let record = Record {
+                    user: Some(user),
+                    ..Record::new(Event::CountersReset, now)
+                };
+                let counters_reset = Some(user.0);
+                self.entries.push(Entry {
+                    audit: Some(record.to_message()),
+                    counters_reset,
+                    ..Entry::at(now)
+                });
+                let _ = answer.send(());
+            }
+            Command::SetStatus(device, status, answer) => {
+                let set = self.options.inventory.set_status(device, status, now);
+                if let (Ok(()), Some(changed)) = (&set, self.options.inventory.device(device)) {
+                    let record = Record::new(Event::StatusChanged, now);
+                    let record = Record {
+                        device: Some(device),
+                        detail: status.to_string(),
+                        ..record
+                    };
+                    let device = Some(DeviceMessage::of(changed));
+                    self.entries.push(Entry {
+                        audit: Some(record.to_message()),
+                        device,
+                        ..Entry::at(now)
+                    });
+                }
+                drop(answer.send(set));
+            }
+        }
+    }
+
+    fn trail(&mut self, trail: &Trail) -> Result<Vec<Record>, StoreError> {
+        // What is not committed yet belongs to the trail too.
+        for entry in self.entries.drain(..) {
+            self.options.store.append(&entry.encode_to_vec())?;
+        }
+        self.options.store.commit()?;
+        let store = &*self.options.store;
+        match trail {
+            Trail::All => audit::all(store),
+            Trail::Device(device) => audit::of_device(store, *device),
+            Trail::Request(request) => audit::of_request(store, *request),
+        }
+    }
+
+    fn deliver_again(&mut self, user: Eui64, id: u64, now: SimInstant) -> bool {
+        let Some(outbox) = self.outboxes.get_mut(&user) else {
+            return false;
+        };
+        let Some(delivery) = outbox.exhume(id) else {
+            return false;
+        };
+        let request = delivery.request;
+        outbox.put(delivery, Some(now));
+        let record = Record {
+            user: Some(user),
+            request,
+            ..Record::new(Event::DeliverAgain, now)
+        };
+        let record = Record {
+            detail: format!("delivery {id}"),
+            ..record
+        };
+        let settled = Some(Settled {
+            user: user.0,
+            id,
+            how: journal::PUT_BACK,
+            status: 0,
+            attempts: 0,
+        });
+        self.entries.push(Entry {
+            audit: Some(record.to_message()),
+            settled,
+            ..Entry::at(now)
+        });
+        self.deliver(user, now);
+        true
+    }
+}

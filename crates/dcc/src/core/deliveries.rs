@@ -1,0 +1,150 @@
+//! Deliveries to users: what goes out, what its answer means, what the journal says of it.
+
+use domain::{Eui64, SimInstant};
+use prost::Message;
+use proto::{DuisDelivery, Envelope, Kind};
+
+use super::{Core, Effect};
+use crate::audit::{Event, Record};
+use crate::journal::{self, DeliveryMessage, Entry, Settled, id_octets};
+use crate::outbox::{DeadLetter, Delivery, Settlement};
+use crate::timers::Timer;
+
+impl Core {
+    /// Sends what may go to a user now, and sets the alarm for the rest.
+    pub(super) fn deliver(&mut self, user: Eui64, now: SimInstant) {
+        let limits = self.options.limits;
+        let overdue = self
+            .outboxes
+            .get(&user)
+            .map(|outbox| outbox.overdue(now))
+            .unwrap_or_default();
+        overdue.into_iter().for_each(|id| self.judge_delivery(user, id, 0, now));
+        let Some(outbox) = self.outboxes.get_mut(&user) else {
+            return;
+        };
+        let port = self.ports.iter().position(|eui| *eui == user);
+        let mut unreachable = Vec::new();
+        while let Some(delivery) = outbox.next(now, &limits) {
+            let Some(port) = port else {
+                unreachable.push(delivery.id);
+                continue;
+            };
+            let trace_id = delivery.request.map(|id| id.to_string()).unwrap_or_default();
+            self.effects.push(Effect::ToUser {
+                port,
+                envelope: Envelope {
+                    trace_id,
+                    ..Envelope::default()
+                },
+                kind: Kind::DuisDelivery,
+                body: DuisDelivery {
+                    delivery_id: delivery.id,
+                    xml: delivery.xml,
+                }
+                .encode_to_vec(),
+                acknowledges: None,
+            });
+        }
+        // A user without a link is a listener that cannot be reached.
+        unreachable
+            .into_iter()
+            .for_each(|id| self.judge_delivery(user, id, 0, now));
+        let next = self.outboxes.get(&user).and_then(|outbox| outbox.next_wake(&limits));
+        match next {
+            Some(at) => self.timers.set(Timer::Outbox(user), at),
+            None => {
+                self.timers.cancel(&Timer::Outbox(user));
+            }
+        }
+    }
+
+    pub(super) fn delivery_answered(&mut self, user: Eui64, id: u64, status: u32, now: SimInstant) {
+        self.judge_delivery(user, id, status, now);
+        self.deliver(user, now);
+    }
+
+    fn judge_delivery(&mut self, user: Eui64, id: u64, status: u32, now: SimInstant) {
+        let limits = self.options.limits;
+        let Some(outbox) = self.outboxes.get_mut(&user) else {
+            return;
+        };
+        let (event, how) = match outbox.judge(id, status, &limits) {
+            Settlement::Unknown => return,
+            Settlement::Again => return outbox.again(id, now, &limits),
+            Settlement::Taken => (Event::Delivered, journal::TAKEN),
+            Settlement::Dead => (Event::DeadLettered, journal::DEAD),
+        };
+        let Some((delivery, attempts)) = outbox.take(id) else {
+            return;
+        };
+        let settled = Settled {
+            user: user.0,
+            id,
+            how,
+            status,
+            attempts,
+        };
+        let record = Record {
+            user: Some(user),
+            request: delivery.request,
+            device: delivery.device,
+            hop: "user".to_owned(),
+            code: Some(status.to_string()),
+            detail: format!("delivery {id}, try {attempts}"),
+            ..Record::new(event, now)
+        };
+        if how == journal::DEAD {
+            tracing::info!(%user, delivery = id, status, "a delivery was given up");
+            outbox.bury(dead_letter(user, delivery, status, attempts), &limits);
+        }
+        self.entries.push(Entry {
+            audit: Some(record.to_message()),
+            settled: Some(settled),
+            ..Entry::at(now)
+        });
+    }
+
+    /// Replays the end of a delivery, or its way back.
+    pub(super) fn settle(&mut self, settled: &Settled, not_before: SimInstant) {
+        let (user, limits) = (Eui64(settled.user), self.options.limits);
+        let outbox = self.outboxes.entry(user).or_default();
+        if settled.how == journal::PUT_BACK {
+            if let Some(delivery) = outbox.exhume(settled.id) {
+                outbox.put(delivery, Some(not_before));
+            }
+        } else if let Some((delivery, _)) = outbox.take(settled.id).filter(|_| settled.how == journal::DEAD) {
+            outbox.bury(dead_letter(user, delivery, settled.status, settled.attempts), &limits);
+        }
+    }
+}
+
+pub(super) fn delivery_of(message: DeliveryMessage) -> Delivery {
+    Delivery {
+        id: message.id,
+        request: journal::read_id(&message.request),
+        device: message.device.map(Eui64),
+        xml: message.xml,
+    }
+}
+
+pub(super) fn delivery_message(user: Eui64, delivery: &Delivery) -> DeliveryMessage {
+    DeliveryMessage {
+        user: user.0,
+        id: delivery.id,
+        request: delivery.request.map(id_octets).unwrap_or_default(),
+        xml: delivery.xml.clone(),
+        device: delivery.device.map(|device| device.0),
+    }
+}
+
+fn dead_letter(user: Eui64, delivery: Delivery, status: u32, attempts: u32) -> DeadLetter {
+    DeadLetter {
+        user,
+        delivery_id: delivery.id,
+        request: delivery.request,
+        status,
+        attempts,
+        xml: delivery.xml,
+    }
+}

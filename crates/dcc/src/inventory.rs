@@ -1,0 +1,494 @@
+//! The Smart Metering Inventory: devices, their SMI status with its history, and what was last reported of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, ParseError, SimInstant, Srv};
+
+/// SMI status of a device, in the words of DUIS.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SmiStatus {
+    /// Pre-notified.
+    Pending,
+    /// In the CHF Device Log of a hub.
+    Whitelisted,
+    /// Installed but not commissioned.
+    InstalledNotCommissioned,
+    /// In service.
+    Commissioned,
+    /// Taken out of service.
+    Decommissioned,
+    /// Withdrawn by its user.
+    Withdrawn,
+    /// Its model is no longer permitted.
+    Suspended,
+    /// Being recovered.
+    Recovery,
+    /// Recovered.
+    Recovered,
+}
+
+impl SmiStatus {
+    /// All, in the order of the schema.
+    pub const ALL: [Self; 9] = [
+        Self::Pending,
+        Self::Whitelisted,
+        Self::InstalledNotCommissioned,
+        Self::Commissioned,
+        Self::Decommissioned,
+        Self::Withdrawn,
+        Self::Suspended,
+        Self::Recovery,
+        Self::Recovered,
+    ];
+
+    /// The word DUIS uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Whitelisted => "Whitelisted",
+            Self::InstalledNotCommissioned => "InstalledNotCommissioned",
+            Self::Commissioned => "Commissioned",
+            Self::Decommissioned => "Decommissioned",
+            Self::Withdrawn => "Withdrawn",
+            Self::Suspended => "Suspended",
+            Self::Recovery => "Recovery",
+            Self::Recovered => "Recovered",
+        }
+    }
+
+    /// Whether a device may go from this status to `to`. The arrows are inferred from the names and from which requests
+    /// set which status.
+    #[must_use]
+    pub fn may_become(self, to: Self) -> bool {
+        use SmiStatus as S;
+        let next: &[Self] = match self {
+            S::Pending => &[S::Whitelisted, S::InstalledNotCommissioned, S::Withdrawn],
+            S::Whitelisted => &[
+                S::Pending,
+                S::InstalledNotCommissioned,
+                S::Commissioned,
+                S::Decommissioned,
+                S::Withdrawn,
+            ],
+            S::InstalledNotCommissioned => &[S::Pending, S::Commissioned, S::Decommissioned, S::Withdrawn],
+            S::Commissioned => &[
+                S::InstalledNotCommissioned,
+                S::Suspended,
+                S::Recovery,
+                S::Decommissioned,
+                S::Withdrawn,
+            ],
+            S::Suspended => &[
+                S::Commissioned,
+                S::InstalledNotCommissioned,
+                S::Decommissioned,
+                S::Withdrawn,
+            ],
+            S::Recovery => &[S::Recovered, S::Decommissioned],
+            S::Recovered => &[S::Commissioned, S::Decommissioned, S::Withdrawn],
+            S::Decommissioned => &[S::Withdrawn, S::Pending],
+            S::Withdrawn => &[S::Pending],
+        };
+        next.contains(&to)
+    }
+
+    /// Whether a device request may go to a device in this status.
+    ///
+    /// Devices in service take all. A suspended device takes what mends it: firmware, reads of its identity and of the
+    /// hub's device log (inferred from what suspension is for). A pre-notified one takes the requests that install it.
+    #[must_use]
+    pub fn accepts(self, srv: Srv) -> bool {
+        const MENDING: [Srv; 4] = [
+            Srv::new(8, 9, 0),
+            Srv::new(11, 2, 0),
+            Srv::new(11, 3, 0),
+            Srv::new(6, 2, 4),
+        ];
+        const INSTALLING: [Srv; 3] = [Srv::new(8, 1, 1), Srv::new(8, 7, 1), Srv::new(8, 7, 2)];
+        match self {
+            Self::Commissioned | Self::InstalledNotCommissioned | Self::Recovered => true,
+            Self::Suspended => MENDING.contains(&srv),
+            Self::Pending | Self::Whitelisted => INSTALLING.contains(&srv),
+            Self::Decommissioned | Self::Recovery | Self::Withdrawn => false,
+        }
+    }
+}
+
+impl fmt::Display for SmiStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SmiStatus {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| ParseError {
+                expected: "an SMI status such as Commissioned",
+                found: text.chars().take(80).collect(),
+            })
+    }
+}
+
+/// Where an installation is, as 8.2 can look it up.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Property {
+    /// Up to 12 digits.
+    pub uprn: Option<String>,
+    /// Post code, 6 to 8 characters.
+    pub post_code: Option<String>,
+    /// Address identifier, up to 30 characters.
+    pub address_identifier: Option<String>,
+}
+
+/// One device of the inventory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Its identity.
+    pub id: Eui64,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Manufacturer, model, and the firmware last reported by the S1SP.
+    pub model: Arc<DeviceModel>,
+    /// SMI status now; none for type 2 devices.
+    pub status: Option<SmiStatus>,
+    /// Every status it had, with the instant it came to it, oldest first.
+    pub history: Vec<(SimInstant, SmiStatus)>,
+    /// The hub through which it is reached; its own identity for a hub. None until it is installed.
+    pub hub: Option<Eui64>,
+    /// Metering point, where it has one.
+    pub mpxn: Option<Mpxn>,
+    /// `A`, `B`, ... for electricity meters.
+    pub esme_variant: Option<Arc<str>>,
+    /// The S1SP that serves it.
+    pub s1sp: Option<Arc<str>>,
+    /// Where it is.
+    pub property: Option<Arc<Property>>,
+    /// When its firmware was last reported.
+    pub firmware_reported: Option<SimInstant>,
+}
+
+impl Device {
+    /// A device that came to this status at this instant, with nothing else known.
+    #[must_use]
+    pub fn new(id: Eui64, kind: DeviceKind, model: Arc<DeviceModel>, status: SmiStatus, since: SimInstant) -> Self {
+        // Type 2 devices have no SMI status.
+        let status = (kind != DeviceKind::Ihd).then_some(status);
+        Self {
+            id,
+            kind,
+            model,
+            status,
+            history: status.map(|status| (since, status)).into_iter().collect(),
+            hub: (kind == DeviceKind::Chf).then_some(id),
+            mpxn: None,
+            esme_variant: None,
+            s1sp: None,
+            property: None,
+            firmware_reported: None,
+        }
+    }
+
+    /// When it was first commissioned.
+    #[must_use]
+    pub fn commissioned(&self) -> Option<SimInstant> {
+        let first = self
+            .history
+            .iter()
+            .find(|(_, status)| *status == SmiStatus::Commissioned);
+        first.map(|(at, _)| *at)
+    }
+}
+
+/// A change of status that the arrows do not have, or of a device nobody knows.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusError {
+    /// Not an arrow of [`SmiStatus::may_become`].
+    #[error("device {device} cannot go from {from} to {to}")]
+    NoSuchArrow {
+        /// Which device.
+        device: Eui64,
+        /// Its status now.
+        from: SmiStatus,
+        /// What was asked for.
+        to: SmiStatus,
+    },
+    /// The inventory does not have it, or it has no status.
+    #[error("device {0} has no SMI status")]
+    NoStatus(Eui64),
+}
+
+/// What 8.2 looks devices up by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lookup {
+    /// The device and every other device behind the same hub.
+    Device(Eui64),
+    /// Devices of a metering point and their hub, as text of 1 to 13 digits.
+    Mpxn(String),
+    /// Devices of a property by its number.
+    Uprn(String),
+    /// Devices of a property by its address.
+    Property {
+        /// Post code.
+        post_code: String,
+        /// Address identifier.
+        address_identifier: String,
+    },
+}
+
+/// The inventory. About 160 octets for a device whose model is shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    devices: BTreeMap<Eui64, Device>,
+    by_hub: BTreeMap<Eui64, Vec<Eui64>>,
+    by_mpxn: BTreeMap<Mpxn, Vec<Eui64>>,
+}
+
+impl Inventory {
+    /// From devices; a later one with the same identity replaces an earlier one.
+    #[must_use]
+    pub fn new(devices: impl IntoIterator<Item = Device>) -> Self {
+        let mut inventory = Self::default();
+        for device in devices {
+            inventory.put(device);
+        }
+        inventory
+    }
+
+    /// Adds or replaces a device.
+    pub fn put(&mut self, device: Device) {
+        let id = device.id;
+        let (hub, mpxn) = (device.hub, device.mpxn);
+        if let Some(old) = self.devices.insert(id, device) {
+            take_out(&mut self.by_hub, old.hub, id);
+            take_out(&mut self.by_mpxn, old.mpxn, id);
+        }
+        if let Some(hub) = hub {
+            self.by_hub.entry(hub).or_default().push(id);
+        }
+        if let Some(mpxn) = mpxn {
+            self.by_mpxn.entry(mpxn).or_default().push(id);
+        }
+    }
+
+    /// The device with this identity.
+    #[must_use]
+    pub fn device(&self, id: Eui64) -> Option<&Device> {
+        self.devices.get(&id)
+    }
+
+    /// All devices in order of their identity.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values()
+    }
+
+    /// The devices behind a hub, the hub included.
+    pub fn behind(&self, hub: Eui64) -> impl Iterator<Item = &Device> {
+        let ids = self.by_hub.get(&hub).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.devices.get(id))
+    }
+
+    /// The metering point that decides who is responsible for a device: its own, or, for devices without, that of a meter
+    /// of the same fuel behind the same hub. A hub has the points of both fuels.
+    #[must_use]
+    pub fn metering_points(&self, device: &Device) -> Vec<Mpxn> {
+        if let Some(mpxn) = device.mpxn {
+            return vec![mpxn];
+        }
+        let Some(hub) = device.hub else { return Vec::new() };
+        let same_fuel = |other: &&Device| match device.kind {
+            DeviceKind::Gpf | DeviceKind::Gsme => other.kind.is_gas(),
+            DeviceKind::Esme => other.kind == DeviceKind::Esme,
+            DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid => true,
+        };
+        let mut points: Vec<_> = self
+            .behind(hub)
+            .filter(same_fuel)
+            .filter_map(|other| other.mpxn)
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        points
+    }
+
+    /// The devices 8.2 gives, hub first, then in inventory order of kinds.
+    ///
+    /// That a look-up by device or metering point gives the whole installation is recalled, not sourced.
+    #[must_use]
+    pub fn look_up(&self, by: &Lookup) -> Vec<&Device> {
+        let mut found: Vec<&Device> = match by {
+            Lookup::Device(id) => match self.devices.get(id) {
+                None => Vec::new(),
+                Some(device) => device
+                    .hub
+                    .map_or_else(|| vec![device], |hub| self.behind(hub).collect()),
+            },
+            Lookup::Mpxn(digits) => {
+                let ids = digits.parse().ok().and_then(|mpxn: Mpxn| self.by_mpxn.get(&mpxn));
+                let devices = ids.into_iter().flatten().filter_map(|id| self.devices.get(id));
+                devices.flat_map(|device| self.with_hub(device)).collect()
+            }
+            Lookup::Uprn(uprn) => self.at(|property| property.uprn.as_ref() == Some(uprn)),
+            Lookup::Property {
+                post_code,
+                address_identifier,
+            } => self.at(|property| {
+                property.post_code.as_ref() == Some(post_code)
+                    && property.address_identifier.as_ref() == Some(address_identifier)
+            }),
+        };
+        found.sort_by_key(|device| (device.kind, device.id));
+        found.dedup_by_key(|device| device.id);
+        found
+    }
+
+    fn with_hub<'a>(&'a self, device: &'a Device) -> Vec<&'a Device> {
+        match device.hub {
+            None => vec![device],
+            Some(hub) => self.behind(hub).collect(),
+        }
+    }
+
+    fn at(&self, matches: impl Fn(&Property) -> bool) -> Vec<&Device> {
+        let there = |device: &&Device| device.property.as_deref().is_some_and(&matches);
+        self.devices.values().filter(there).collect()
+    }
+
+    /// Changes the status of a device and keeps the old one in its history.
+    ///
+    /// # Errors
+    /// [`StatusError`]; the device is then as it was.
+    pub fn set_status(&mut self, id: Eui64, to: SmiStatus, at: SimInstant) -> Result<(), StatusError> {
+        let device = self.devices.get_mut(&id).ok_or(StatusError::NoStatus(id))?;
+        let from = device.status.ok_or(StatusError::NoStatus(id))?;
+        if !from.may_become(to) {
+            return Err(StatusError::NoSuchArrow { device: id, from, to });
+        }
+        device.status = Some(to);
+        device.history.push((at, to));
+        Ok(())
+    }
+
+    /// Notes the firmware the S1SP reported. Gives whether it is another one than before.
+    pub fn report_firmware(&mut self, id: Eui64, firmware: &str, at: SimInstant) -> bool {
+        let Some(device) = self.devices.get_mut(&id) else {
+            return false;
+        };
+        device.firmware_reported = Some(at);
+        if device.model.firmware == firmware {
+            return false;
+        }
+        device.model = Arc::new(DeviceModel {
+            firmware: firmware.into(),
+            ..(*device.model).clone()
+        });
+        true
+    }
+}
+
+fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Eui64>>, key: Option<K>, id: Eui64) {
+    if let Some(ids) = key.and_then(|key| index.get_mut(&key)) {
+        ids.retain(|other| *other != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(firmware: &str) -> Arc<DeviceModel> {
+        Arc::new(DeviceModel {
+            manufacturer: "Example".into(),
+            model: "M1".into(),
+            hardware: String::new(),
+            firmware: firmware.into(),
+        })
+    }
+
+    fn installation() -> Inventory {
+        let at = SimInstant(0);
+        let hub = Eui64(1);
+        let device = |id, kind, mpxn: Option<&str>| Device {
+            hub: Some(hub),
+            mpxn: mpxn.map(|m| m.parse().unwrap()),
+            ..Device::new(Eui64(id), kind, model("01"), SmiStatus::Commissioned, at)
+        };
+        Inventory::new([
+            device(3, DeviceKind::Gsme, Some("77")),
+            device(2, DeviceKind::Esme, Some("1200000000001")),
+            device(1, DeviceKind::Chf, None),
+            device(4, DeviceKind::Gpf, None),
+            Device::new(Eui64(9), DeviceKind::Esme, model("02"), SmiStatus::Pending, at),
+        ])
+    }
+
+    #[test]
+    fn look_up_gives_the_installation_hub_first() {
+        let inventory = installation();
+        let ids = |by| {
+            inventory
+                .look_up(&by)
+                .iter()
+                .map(|device| device.id.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Lookup::Device(Eui64(3))), [1, 2, 4, 3]);
+        assert_eq!(ids(Lookup::Device(Eui64(9))), [9]);
+        assert_eq!(ids(Lookup::Mpxn("1200000000001".into())), [1, 2, 4, 3]);
+        assert_eq!(ids(Lookup::Mpxn("78".into())), [0_u64; 0]);
+        assert_eq!(
+            ids(Lookup::Mpxn("12345678901".into())),
+            [0_u64; 0],
+            "no metering point has eleven digits"
+        );
+    }
+
+    #[test]
+    fn metering_points_follow_the_fuel() {
+        let inventory = installation();
+        let points = |id| inventory.metering_points(inventory.device(Eui64(id)).unwrap());
+        assert_eq!(points(4), ["77".parse().unwrap()]);
+        assert_eq!(points(1).len(), 2);
+        assert_eq!(points(9), []);
+    }
+
+    #[test]
+    fn status_changes_along_the_arrows_and_keeps_its_history() {
+        let mut inventory = installation();
+        let to = SmiStatus::Commissioned;
+        let refused = inventory.set_status(Eui64(9), to, SimInstant(1)).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "device 00-00-00-00-00-00-00-09 cannot go from Pending to Commissioned"
+        );
+        inventory
+            .set_status(Eui64(9), SmiStatus::InstalledNotCommissioned, SimInstant(2))
+            .unwrap();
+        inventory.set_status(Eui64(9), to, SimInstant(3)).unwrap();
+        let device = inventory.device(Eui64(9)).unwrap();
+        assert_eq!((device.history.len(), device.commissioned()), (3, Some(SimInstant(3))));
+        for status in SmiStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert!(!status.may_become(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn reported_firmware_replaces_the_old_one_of_that_device_only() {
+        let mut inventory = installation();
+        assert!(inventory.report_firmware(Eui64(2), "03", SimInstant(5)));
+        assert!(!inventory.report_firmware(Eui64(2), "03", SimInstant(6)));
+        assert_eq!(inventory.device(Eui64(2)).unwrap().model.firmware, "03");
+        assert_eq!(inventory.device(Eui64(3)).unwrap().model.firmware, "01");
+        assert!(!inventory.report_firmware(Eui64(77), "03", SimInstant(5)));
+    }
+}

@@ -1,0 +1,104 @@
+//! What a DCC is built from, and its limits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{Eui64, SimDuration};
+use duis::signature::{Certificates, SigningKey};
+use world::Store;
+
+use crate::{Directory, Inventory};
+
+/// What [`crate::Dcc::new`] takes.
+pub struct Options {
+    /// The DCC's own EUI-64: target of DCC-only requests, originator of its alerts.
+    pub eui: Eui64,
+    /// Signs acknowledgements, countersignatures, responses and alerts.
+    pub key: Arc<SigningKey>,
+    /// Certificates of the users.
+    pub certificates: Arc<dyn Certificates + Send + Sync>,
+    /// Users and registrations.
+    pub directory: Directory,
+    /// The inventory at the start; changes in the journal are applied over it.
+    pub inventory: Inventory,
+    /// The journal. Requests, outcomes, deliveries and audit records are in it.
+    pub store: Box<dyn Store>,
+    /// Limits and times.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("eui", &self.eui)
+            .field("key", &self.key)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every limit and time of the DCC, with what happens there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Octets of a request; larger ones are refused unread. A firmware image of 10,240,000 base64 characters fits.
+    pub request_octets_max: usize,
+    /// Acknowledged requests without outcome; further ones are refused as busy.
+    pub open_requests_max: usize,
+    /// Least time between the acknowledgement and the delivery of the response.
+    pub delivery_gap: SimDuration,
+    /// Tries of one delivery before it becomes a dead letter.
+    pub delivery_attempts: u32,
+    /// Pause before the second try; doubles with each further one.
+    pub delivery_pause: SimDuration,
+    /// The longest pause between tries.
+    pub delivery_pause_max: SimDuration,
+    /// How long a user's answer to a delivery is awaited; then it counts as not reached.
+    pub delivery_timeout: SimDuration,
+    /// Deliveries of one user under way at the same time.
+    pub deliveries_in_flight: usize,
+    /// Dead letters kept in memory per user; the oldest go first. The journal keeps all.
+    pub dead_letters_max: usize,
+    /// Tries to hand a request to the S1SP before it ends as unreachable.
+    pub s1sp_attempts: u32,
+    /// How long the S1SP's word that it has a request is awaited; the pause between tries.
+    pub s1sp_accept_timeout: SimDuration,
+    /// From acknowledgement to the outcome; then the request ends with an error.
+    pub outcome_limit: SimDuration,
+    /// Whether a supplier may only reach devices it is registered for. Metering points without registration are open.
+    pub enforce_registration: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_octets_max: 12_000_000,
+            open_requests_max: 100_000,
+            // Real clients remember a request only once its acknowledgement is read.
+            delivery_gap: SimDuration::from_millis(200),
+            delivery_attempts: 6,
+            delivery_pause: SimDuration::from_secs(5),
+            delivery_pause_max: SimDuration::from_mins(10),
+            delivery_timeout: SimDuration::from_secs(60),
+            deliveries_in_flight: 8,
+            dead_letters_max: 1000,
+            s1sp_attempts: 5,
+            s1sp_accept_timeout: SimDuration::from_secs(10),
+            // Two wakes of a sleepy gas meter, and retries.
+            outcome_limit: SimDuration::from_hours(2),
+            enforce_registration: true,
+        }
+    }
+}
+
+/// Inputs handled before one commit of the journal.
+pub(crate) const BATCH: usize = 64;
+/// Messages that wait in front of one link; what does not fit is lost as on a network, and tried again where it matters.
+pub(crate) const OUTGOING_MAX: usize = 16_384;
+/// Commands from handles that wait.
+pub(crate) const COMMANDS_MAX: usize = 64;
+/// Devices one answer to 8.2 carries: the schema's limit. More are cut.
+pub(crate) const INVENTORY_ANSWER_MAX: usize = 17;
+/// Alert counters of one device remembered to recognise repetitions.
+pub(crate) const ALERTS_REMEMBERED: usize = 256;
+/// How long leaving messages may take after shutdown.
+pub(crate) const GRACE: SimDuration = SimDuration::from_secs(1);

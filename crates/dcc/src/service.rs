@@ -1,0 +1,425 @@
+//! The role: links in, links out, one journal commit before anything leaves.
+
+use std::task::{Context, Poll};
+
+use domain::{Eui64, RequestId, SimInstant};
+use proto::{Envelope, Kind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use world::{LinkEnd, LinkReceiver, LinkSender, StoreError, World};
+
+use crate::audit;
+use crate::core::{Core, Effect};
+use crate::inventory::{Device, Lookup, SmiStatus, StatusError};
+use crate::options::{BATCH, COMMANDS_MAX, GRACE, OUTGOING_MAX, Options};
+use crate::outbox::DeadLetter;
+
+/// The mock DCC. Owns its links and its journal; one task runs it.
+#[derive(Debug)]
+pub struct Dcc {
+    world: World,
+    core: Core,
+    users: Vec<LinkEnd>,
+    s1sp: LinkEnd,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// Asks a running DCC. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+/// A handle's question that got no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// No dead letter of that number is kept.
+    #[error("user {user} has no dead letter {delivery_id}")]
+    NoDeadLetter {
+        /// Which user.
+        user: Eui64,
+        /// Number of the delivery.
+        delivery_id: u64,
+    },
+    /// The DCC has ended, or is about to.
+    #[error("the DCC does not run any more")]
+    NotRunning,
+    /// The status cannot be set.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How much the DCC has in hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct InHand {
+    /// Acknowledged requests without outcome.
+    pub open_requests: usize,
+    /// Deliveries neither taken nor given up.
+    pub deliveries: usize,
+    /// Dead letters kept.
+    pub dead_letters: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Audit(Trail, oneshot::Sender<Result<Vec<audit::Record>, StoreError>>),
+    DeadLetters(oneshot::Sender<Vec<DeadLetter>>),
+    DeliverAgain(Eui64, u64, oneshot::Sender<bool>),
+    InHand(oneshot::Sender<InHand>),
+    LookUp(Lookup, oneshot::Sender<Vec<Device>>),
+    ResetCounters(Eui64, oneshot::Sender<()>),
+    SetStatus(Eui64, SmiStatus, oneshot::Sender<Result<(), StatusError>>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Trail {
+    All,
+    Device(Eui64),
+    Request(RequestId),
+}
+
+/// Something for the core to handle.
+enum Input {
+    Command(Command),
+    Left(RequestId),
+    S1sp(Envelope),
+    User(usize, Envelope),
+}
+
+/// A message on its way out.
+struct Outgoing {
+    envelope: Envelope,
+    kind: Kind,
+    body: Vec<u8>,
+    /// The request this acknowledges: the core hears when it has left.
+    acknowledges: Option<RequestId>,
+}
+
+impl Dcc {
+    /// Takes its links and reads its journal.
+    ///
+    /// Requests are accepted on any of the users' links, because only a signature says who sent one; deliveries go to the
+    /// first link of their user.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn new(
+        world: World,
+        users: Vec<(Eui64, LinkEnd)>,
+        s1sp: LinkEnd,
+        options: Options,
+    ) -> Result<(Self, Handle), StoreError> {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (ports, users): (Vec<_>, Vec<_>) = users.into_iter().unzip();
+        let core = Core::new(options, ports, world.clock.now())?;
+        let dcc = Self {
+            world,
+            core,
+            users,
+            s1sp,
+            commands,
+        };
+        Ok((dcc, Handle { commands: sender }))
+    }
+
+    /// Runs until `shutdown`, or until every link is closed. Dropping the future is a crash: what the journal has is safe.
+    ///
+    /// # Errors
+    /// When the journal refuses a commit; nothing of that batch has then left.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), StoreError> {
+        let clock = self.world.clock.clone();
+        let mut pumps = JoinSet::new();
+        let (left, left_receiver) = mpsc::channel(OUTGOING_MAX);
+        let mut start = |end: LinkEnd| {
+            let (sender, receiver) = end.split();
+            let (queue, waiting) = mpsc::channel(OUTGOING_MAX);
+            pumps.spawn(pump(sender, waiting, left.clone()));
+            (queue, Some(receiver))
+        };
+        let (s1sp_queue, s1sp) = start(self.s1sp);
+        let (user_queues, users): (Vec<_>, Vec<_>) = self.users.into_iter().map(&mut start).unzip();
+        drop(left);
+        let mut inputs = Inputs {
+            users,
+            s1sp,
+            left: left_receiver,
+            commands: self.commands,
+            turn: 0,
+        };
+        let outputs = Outputs {
+            users: user_queues,
+            s1sp: s1sp_queue,
+        };
+
+        self.core.start(clock.now());
+        flush(&mut self.core, &outputs, clock.now())?;
+        loop {
+            let wake = self.core.next_wake();
+            let sleep = async {
+                match wake {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                input = inputs.next() => match input {
+                    None => break,
+                    Some(input) => handle(&mut self.core, input, clock.now()),
+                },
+                () = sleep => self.core.wake(clock.now()),
+            }
+            // What is ready now shares the commit.
+            for _ in 1..BATCH {
+                let Some(input) = inputs.ready().await else { break };
+                handle(&mut self.core, input, clock.now());
+            }
+            flush(&mut self.core, &outputs, clock.now())?;
+        }
+        drop(outputs);
+        let drained = async { while pumps.join_next().await.is_some() {} };
+        if clock.timeout(GRACE, drained).await.is_err() {
+            tracing::warn!("messages of the DCC were cut off at shutdown");
+        }
+        Ok(())
+    }
+}
+
+fn handle(core: &mut Core, input: Input, now: SimInstant) {
+    match input {
+        Input::Command(command) => core.command(command, now),
+        Input::Left(request) => core.acknowledgement_left(request, now),
+        Input::S1sp(envelope) => core.s1sp_message(&envelope, now),
+        Input::User(port, envelope) => core.user_message(port, envelope, now),
+    }
+}
+
+/// Makes everything durable, then lets it leave. An acknowledgement lost on the way out has left as far as the DCC can tell.
+fn flush(core: &mut Core, outputs: &Outputs, now: SimInstant) -> Result<(), StoreError> {
+    loop {
+        let lost = outputs.release(core.commit()?);
+        if lost.is_empty() {
+            return Ok(());
+        }
+        lost.into_iter()
+            .for_each(|request| core.acknowledgement_left(request, now));
+    }
+}
+
+/// Sends what waits for one link, one after the other. A closed link loses what is sent, as a network would.
+async fn pump(sender: LinkSender, mut waiting: mpsc::Receiver<Outgoing>, left: mpsc::Sender<RequestId>) {
+    while let Some(out) = waiting.recv().await {
+        if let Err(error) = sender.send(out.envelope, out.kind, &out.body).await {
+            tracing::debug!(%error, "not sent");
+        }
+        if let Some(request) = out.acknowledges {
+            // The DCC ends only together with this task, so there is nobody else to tell.
+            let _ = left.send(request).await;
+        }
+    }
+}
+
+struct Outputs {
+    users: Vec<mpsc::Sender<Outgoing>>,
+    s1sp: mpsc::Sender<Outgoing>,
+}
+
+impl Outputs {
+    /// Queues messages for their links. Gives the requests whose acknowledgement found no place.
+    fn release(&self, effects: Vec<Effect>) -> Vec<RequestId> {
+        let mut lost = Vec::new();
+        for effect in effects {
+            let (queue, out) = match effect {
+                Effect::ToS1sp { envelope, kind, body } => (
+                    Some(&self.s1sp),
+                    Outgoing {
+                        envelope,
+                        kind,
+                        body,
+                        acknowledges: None,
+                    },
+                ),
+                Effect::ToUser {
+                    port,
+                    envelope,
+                    kind,
+                    body,
+                    acknowledges,
+                } => (
+                    self.users.get(port),
+                    Outgoing {
+                        envelope,
+                        kind,
+                        body,
+                        acknowledges,
+                    },
+                ),
+            };
+            let Some(queue) = queue else { continue };
+            if let Err(refused) = queue.try_send(out) {
+                tracing::warn!("a queue of the DCC is full: a message is lost");
+                lost.extend(refused.into_inner().acknowledges);
+            }
+        }
+        lost
+    }
+}
+
+struct Inputs {
+    users: Vec<Option<LinkReceiver>>,
+    s1sp: Option<LinkReceiver>,
+    left: mpsc::Receiver<RequestId>,
+    commands: mpsc::Receiver<Command>,
+    /// Which link is asked first: each in turn, so that none waits for ever.
+    turn: usize,
+}
+
+impl Inputs {
+    /// None once every link is closed. Safe to cancel.
+    async fn next(&mut self) -> Option<Input> {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    /// What is there already.
+    async fn ready(&mut self) -> Option<Input> {
+        std::future::poll_fn(|context| match self.poll(context) {
+            Poll::Ready(input) => Poll::Ready(input),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        if let Poll::Ready(Some(request)) = self.left.poll_recv(context) {
+            return Poll::Ready(Some(Input::Left(request)));
+        }
+        if let Poll::Ready(Some(command)) = self.commands.poll_recv(context) {
+            return Poll::Ready(Some(Input::Command(command)));
+        }
+        let links = self.users.len() + 1;
+        let mut open = false;
+        for offset in 0..links {
+            let at = (self.turn + offset) % links;
+            let slot = if at == 0 {
+                Some(&mut self.s1sp)
+            } else {
+                self.users.get_mut(at - 1)
+            };
+            let Some(slot) = slot else { continue };
+            let Some(receiver) = slot else { continue };
+            match receiver.poll_recv(context) {
+                Poll::Pending => open = true,
+                Poll::Ready(None) => *slot = None,
+                Poll::Ready(Some(envelope)) => {
+                    self.turn = at + 1;
+                    return Poll::Ready(Some(match at.checked_sub(1) {
+                        None => Input::S1sp(envelope),
+                        Some(port) => Input::User(port, envelope),
+                    }));
+                }
+            }
+        }
+        if open { Poll::Pending } else { Poll::Ready(None) }
+    }
+}
+
+impl Handle {
+    /// The audit trail of one request, oldest record first.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn audit_of_request(&self, request: RequestId) -> Result<Vec<audit::Record>, HandleError> {
+        Ok(self
+            .ask(|answer| Command::Audit(Trail::Request(request), answer))
+            .await??)
+    }
+
+    /// The audit trail of one device, oldest record first.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn audit_of_device(&self, device: Eui64) -> Result<Vec<audit::Record>, HandleError> {
+        Ok(self
+            .ask(|answer| Command::Audit(Trail::Device(device), answer))
+            .await??)
+    }
+
+    /// The whole audit trail, oldest record first.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn audit(&self) -> Result<Vec<audit::Record>, HandleError> {
+        Ok(self.ask(|answer| Command::Audit(Trail::All, answer)).await??)
+    }
+
+    /// The dead letters kept, by user, oldest first.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, HandleError> {
+        self.ask(Command::DeadLetters).await
+    }
+
+    /// Puts a dead letter back into its outbox, under its old number.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn deliver_again(&self, user: Eui64, delivery_id: u64) -> Result<(), HandleError> {
+        match self
+            .ask(|answer| Command::DeliverAgain(user, delivery_id, answer))
+            .await?
+        {
+            true => Ok(()),
+            false => Err(HandleError::NoDeadLetter { user, delivery_id }),
+        }
+    }
+
+    /// What the DCC has in hand.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn in_hand(&self) -> Result<InHand, HandleError> {
+        self.ask(Command::InHand).await
+    }
+
+    /// Devices of the inventory, as 8.2 finds them.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn look_up(&self, by: Lookup) -> Result<Vec<Device>, HandleError> {
+        self.ask(|answer| Command::LookUp(by, answer)).await
+    }
+
+    /// Forgets the RequestID counters of a user, for all its targets. Requests still open stay known.
+    ///
+    /// The S1SP and the DCO keep their own memory of RequestIDs: a counter used once more reaches no device twice.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn reset_counters(&self, user: Eui64) -> Result<(), HandleError> {
+        self.ask(|answer| Command::ResetCounters(user, answer)).await
+    }
+
+    /// Sets the SMI status of a device.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn set_status(&self, device: Eui64, status: SmiStatus) -> Result<(), HandleError> {
+        Ok(self.ask(|answer| Command::SetStatus(device, status, answer)).await??)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, HandleError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands
+            .send(command(answer))
+            .await
+            .map_err(|_| HandleError::NotRunning)?;
+        answered.await.map_err(|_| HandleError::NotRunning)
+    }
+}
