@@ -10,7 +10,7 @@ use proto::{
     ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
     approval_reply,
 };
-use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target};
+use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 use world::{CallError, Caller, World, semantic};
 
 use crate::journal::Journal;
@@ -131,11 +131,16 @@ impl Context {
         } else {
             None
         };
+        // Where the plan wants the proxy's copy and there is no proxy, the sleeping meter itself is asked.
+        let mirror = match step.via {
+            Via::Mirror => self.proxy(task.verified.hub),
+            Via::Device => None,
+        };
         let job = Job {
             trace_id: id.to_string(),
             hub: task.verified.hub,
-            device: step.device,
-            slot: step.kind,
+            device: mirror.unwrap_or(step.device),
+            slot: mirror.map_or(step.kind, |_| DeviceKind::Gpf),
             operation: step.operation.clone(),
             approval,
             deadline,
@@ -144,6 +149,12 @@ impl Context {
             Ok(outcome) => StepResult::Device(outcome),
             Err(failure) => StepResult::Failed(class(&failure), failure.reason),
         }
+    }
+
+    /// The gas proxy behind a hub.
+    fn proxy(&self, hub: Eui64) -> Option<Eui64> {
+        let site = self.directory.site(hub)?;
+        site.devices.iter().find(|device| device.slot == DeviceKind::Gpf).map(|device| device.id)
     }
 
     /// Asks the DCO, once.
