@@ -1,87 +1,156 @@
 //! The installation as its driver sees it.
 
-use std::collections::VecDeque;
-
 use domain::keys::{DeviceKey, Party, Purpose};
+use domain::operation::KnownDevice;
 use domain::{
-    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Refusal, SecurityEvent, Seed, SimDuration,
-    SimInstant, SupplyState,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, Mpan, Mprn, Operation,
+    Outcome, Refusal, SecurityEvent, Seed, SimInstant, SupplyState, Value,
 };
 
+use crate::alerts;
+use crate::calendar::LocalDay;
+use crate::clock::DeviceClock;
 use crate::config::InstallationConfig;
-use crate::effects::Effect;
-use crate::profile::Context;
+use crate::device::{Around, Device};
+use crate::effects::{Effect, Outbox};
+use crate::gas::Gas;
+use crate::load::{Channel, Load};
+use crate::meter::{Meter, MeterParts, clock_alert, clock_outcome, synchronise};
+use crate::profile::{Context, Profile};
 
 /// One home: a hub, an electricity meter and, where there is gas, a gas proxy and a sleeping gas meter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Installation {
-    chf: Eui64,
-    esme: Eui64,
-    gas: Option<(Eui64, Eui64)>,
-    seed: Seed,
-    party: Party,
-    epoch: u32,
-    challenges: u32,
-    counter: u32,
-    next: SimInstant,
-    effects: VecDeque<Effect>,
-}
-
-/// Durable octets that are none of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RestoreError {
-    /// Shorter or longer than what they announce, or a value out of range: a damaged record.
-    #[error("the durable state of the installation is damaged at octet {0}")]
-    Damaged(usize),
-    /// Written by another release.
-    #[error("durable state of version {0} is not known")]
-    Version(u8),
+    pub(crate) seed: Seed,
+    pub(crate) chf: Device,
+    /// The hub's clock; the gas proxy has no other.
+    pub(crate) clock: DeviceClock,
+    pub(crate) esme: Meter,
+    pub(crate) gas: Option<Box<Gas>>,
+    pub(crate) effects: Outbox,
+    pub(crate) next: SimInstant,
+    /// The last local day whose beginning has been dealt with.
+    pub(crate) day: LocalDay,
+    /// No mains since.
+    pub(crate) dark_since: Option<SimInstant>,
+    pub(crate) challenges: u32,
+    mpan: Mpan,
+    mprn: Option<Mprn>,
 }
 
 impl Installation {
     /// A new installation, as fitted and configured, at `context.now`.
     #[must_use]
     pub fn new(config: &InstallationConfig, context: &Context<'_>) -> Self {
-        Self {
-            chf: config.chf,
-            esme: config.esme,
-            gas: config.gas,
+        let now = context.now.max(config.installed_at);
+        let party = if config.enrolled { Party::S1sp } else { Party::Smso };
+        let number = config.seed.number();
+        let clock = |kind, profile| DeviceClock::new(number, kind, profile, now);
+        let size = |given: Option<u32>, label: u64, from: u32, to: u32| {
+            let drawn = domain::seed::mix(number, label) % u64::from(to - from);
+            // A home of a million kWh would be a factory: the model's numbers stay far from their limits.
+            given.unwrap_or(from + u32::try_from(drawn).unwrap_or(0)).min(1_000_000)
+        };
+        let mut esme = Meter::new(
+            &MeterParts {
+                id: config.esme,
+                party,
+                epoch: config.epoch,
+                clock: clock(DeviceKind::Esme, context.profiles.esme),
+                load: Load::of_annual(
+                    domain::seed::mix(number, LABEL_ELECTRICITY),
+                    Channel::Import,
+                    size(config.annual_import_kwh, LABEL_ELECTRICITY + 1, 1_600, 5_200),
+                ),
+                installed_at: config.installed_at,
+                start: config.start_import_wh,
+                account: &config.account,
+                tariff: &config.tariff,
+                mode: config.payment_mode,
+                now,
+            },
+            false,
+        );
+        esme.second_element = config.second_element;
+        esme.generation = config.generation;
+        let gas = config.gas.zip(context.profiles.gsme).map(|((gpf, gsme), profile)| {
+            let parts = MeterParts {
+                id: gsme,
+                party,
+                epoch: config.epoch,
+                clock: clock(DeviceKind::Gsme, profile),
+                load: Load::of_annual(
+                    domain::seed::mix(number, LABEL_GAS),
+                    Channel::Gas,
+                    size(config.annual_gas_m3, LABEL_GAS + 1, 600, 1_700),
+                ),
+                installed_at: config.installed_at,
+                start: config.start_gas_litres,
+                account: &config.gas_account,
+                tariff: &config.gas_tariff,
+                mode: config.gas_payment_mode,
+                now,
+            };
+            let gpf = Device::new(gpf, party, config.epoch);
+            Box::new(Gas::new(Meter::new(&parts, true), gpf, now, profile))
+        });
+        let mut installation = Self {
             seed: config.seed,
-            party: if config.enrolled { Party::S1sp } else { Party::Smso },
-            epoch: config.epoch,
+            chf: Device::new(config.chf, party, config.epoch),
+            clock: clock(DeviceKind::Chf, context.profiles.chf),
+            esme,
+            gas,
+            effects: Outbox::default(),
+            next: now,
+            day: LocalDay::of(now),
+            dark_since: None,
             challenges: 0,
-            counter: 0,
-            next: context.now + SimDuration::from_mins(30),
-            effects: VecDeque::new(),
-        }
+            mpan: config.mpan,
+            mprn: config.mprn,
+        };
+        installation.reschedule(context);
+        installation
     }
 
     /// The device in a slot; `None` when there is no such device here.
     #[must_use]
     pub fn device(&self, slot: DeviceKind) -> Option<Eui64> {
-        match slot {
-            DeviceKind::Chf => Some(self.chf),
-            DeviceKind::Esme => Some(self.esme),
-            DeviceKind::Gpf => self.gas.map(|gas| gas.0),
-            DeviceKind::Gsme => self.gas.map(|gas| gas.1),
-            DeviceKind::Ihd | DeviceKind::Ppmid => None,
-        }
+        self.part(slot).map(|device| device.id)
+    }
+
+    /// The electricity metering point.
+    #[must_use]
+    pub fn mpan(&self) -> Mpan {
+        self.mpan
+    }
+
+    /// The gas metering point, where there is gas.
+    #[must_use]
+    pub fn mprn(&self) -> Option<Mprn> {
+        self.mprn
     }
 
     /// Executes, refuses or queues an operation.
     ///
     /// On the gas meter's slot it is queued at the hub and answered later by [`Effect::LateResult`]; the gas meter
-    /// checks the approval when it wakes, by its own clock.
+    /// checks the approval when it wakes, by its own clock. Without mains every device is unreachable.
     pub fn execute(
         &mut self,
-        _context: &Context<'_>,
-        _slot: DeviceKind,
-        _access: Access,
-        _operation: &Operation,
-        _approval: Option<&Approval>,
+        context: &Context<'_>,
+        slot: DeviceKind,
+        access: Access,
+        operation: &Operation,
+        approval: Option<&Approval>,
     ) -> Execution {
-        Execution::Finished(Err(Refusal::NotSupported))
+        self.advance(context);
+        let result = match slot {
+            _ if self.part(slot).is_none() => Execution::Finished(Err(Refusal::NotSupported)),
+            _ if self.dark_since.is_some() => Execution::Finished(Err(Refusal::Unreachable)),
+            DeviceKind::Gsme => self.submit(context, access, operation, approval),
+            _ => Execution::Finished(self.execute_awake(context, slot, access, operation, approval)),
+        };
+        self.reschedule(context);
+        result
     }
 
     /// When [`Installation::wake`] has something to do next.
@@ -90,71 +159,70 @@ impl Installation {
         self.next
     }
 
-    /// Does what is due at `context.now`. Early or twice is harmless; late does what was missed, at its own time.
+    /// Does what is due at `context.now`. Early or twice is harmless; late does what was missed: accounts are charged
+    /// and supply ends at its own moment, of several missed wakes of a gas meter only the last one happens.
     pub fn wake(&mut self, context: &Context<'_>) {
         if context.now >= self.next {
-            self.next = context.now + SimDuration::from_mins(30);
+            self.advance(context);
+            self.reschedule(context);
         }
     }
 
-    /// The oldest effect not yet taken.
+    /// The oldest effect not yet taken. At most [`EFFECTS_MAX`](crate::EFFECTS_MAX) are kept.
     pub fn pop_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.effects.pop()
     }
 
     /// The party whose keys are in force; of a device that is not here, the hub's.
     #[must_use]
-    pub fn active_party(&self, _slot: DeviceKind) -> Party {
-        self.party
+    pub fn active_party(&self, slot: DeviceKind) -> Party {
+        self.part(slot).unwrap_or(&self.chf).security.party
     }
 
-    /// The key epoch in force.
+    /// The key epoch in force; of a device that is not here, the hub's.
     #[must_use]
-    pub fn epoch(&self, _slot: DeviceKind) -> u32 {
-        self.epoch
+    pub fn epoch(&self, slot: DeviceKind) -> u32 {
+        self.part(slot).unwrap_or(&self.chf).security.epoch
     }
 
     /// A key of the active party and epoch. The approval key exists only where the DCO has a say.
     #[must_use]
     pub fn key(&self, context: &Context<'_>, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
-        let secret = match (self.party, purpose) {
-            (Party::S1sp, Purpose::Approval) => &context.relations.dco,
-            (_, Purpose::Approval) => return None,
-            (Party::S1sp, _) => &context.relations.s1sp,
-            (_, _) => &context.relations.smso,
-        };
-        Some(secret.device_key(self.device(slot)?, self.epoch, purpose))
+        let device = self.part(slot)?;
+        device.security.key(context, device.id, purpose)
     }
 
-    /// Accepts a client's invocation counter if it was not used before.
+    /// Accepts a client's invocation counter if this client has not used it or a higher one in this key epoch.
     ///
     /// # Errors
-    /// The next counter that would be accepted.
+    /// The next counter that would be accepted; `u32::MAX` when there is none, because this one is used up, there is no
+    /// such device, or too many clients have spoken to it.
     pub fn accept_counter(
         &mut self,
-        _slot: DeviceKind,
-        _association: Association,
-        _title: [u8; 8],
-        _counter: u32,
+        slot: DeviceKind,
+        association: Association,
+        title: [u8; 8],
+        counter: u32,
     ) -> Result<(), u32> {
-        Ok(())
+        let device = self.part_mut(slot).ok_or(u32::MAX)?;
+        device.security.accept_counter(association, title, counter)
     }
 
-    /// The device's own next invocation counter.
-    pub fn next_counter(&mut self, _slot: DeviceKind, _association: Association) -> u32 {
-        self.counter = self.counter.saturating_add(1);
-        self.counter
+    /// The device's own next invocation counter on an association, from 1; it never repeats within a key epoch.
+    pub fn next_counter(&mut self, slot: DeviceKind, association: Association) -> u32 {
+        self.part_mut(slot)
+            .map_or(0, |device| device.security.next_counter(association))
     }
 
     /// The client counter that is acceptable next on the management association, as the public object shows it.
     #[must_use]
-    pub fn invocation_counter(&self, _slot: DeviceKind) -> u32 {
-        0
+    pub fn invocation_counter(&self, slot: DeviceKind) -> u32 {
+        self.part(slot).map_or(0, |device| device.security.invocation_counter())
     }
 
     /// A challenge for HLS authentication: never the same twice, repeatable from the seed.
     pub fn challenge(&mut self) -> [u8; 16] {
-        self.challenges = self.challenges.saturating_add(1);
+        self.challenges = self.challenges.wrapping_add(1);
         let node = self
             .seed
             .child([b"challenge".as_slice(), &self.challenges.to_be_bytes()].concat());
@@ -163,25 +231,28 @@ impl Installation {
         out
     }
 
-    /// Records what a face noticed.
-    pub fn security_event(&mut self, _context: &Context<'_>, _slot: DeviceKind, _event: SecurityEvent) {}
+    /// Records what a face noticed in the device's security log and, rate limited, as an alert.
+    pub fn security_event(&mut self, context: &Context<'_>, slot: DeviceKind, event: SecurityEvent) {
+        if let Some((device, mut around)) = self.around(context, slot) {
+            device.security_event(&mut around, event);
+        }
+    }
 
     /// Gives a device to another party with a new key epoch, as a migration does after proof of possession.
     ///
     /// # Errors
-    /// [`Refusal::OutOfRange`] when the epoch does not rise or the party is the DCO, which operates no device.
+    /// [`Refusal::OutOfRange`] when the epoch does not rise or the party is the DCO, which operates no device;
+    /// [`Refusal::NotSupported`] when there is no such device.
     pub fn hand_over(
         &mut self,
-        _context: &Context<'_>,
-        _slot: DeviceKind,
+        context: &Context<'_>,
+        slot: DeviceKind,
         party: Party,
         epoch: u32,
     ) -> Result<(), Refusal> {
-        if epoch <= self.epoch || party == Party::Dco {
-            return Err(Refusal::OutOfRange);
-        }
-        self.party = party;
-        self.epoch = epoch;
+        let (device, mut around) = self.around(context, slot).ok_or(Refusal::NotSupported)?;
+        device.security.hand_over(party, epoch)?;
+        device.note(&mut around, alerts::CREDENTIALS_UPDATED);
         Ok(())
     }
 
@@ -189,55 +260,376 @@ impl Installation {
     ///
     /// # Errors
     /// [`Refusal::WrongState`] unless the supply is armed, [`Refusal::NotSupported`] on what is no meter.
-    pub fn press_restore_supply(&mut self, _context: &Context<'_>, _slot: DeviceKind) -> Result<(), Refusal> {
-        Err(Refusal::WrongState)
+    pub fn press_restore_supply(&mut self, context: &Context<'_>, slot: DeviceKind) -> Result<(), Refusal> {
+        self.consumer_act(context, slot, |meter, powered, profile, out| {
+            meter.press_restore(context.now, powered, profile, out)
+        })
     }
 
     /// The consumer activates emergency credit at the meter.
     ///
     /// # Errors
     /// [`Refusal::WrongState`] when it is not on offer, [`Refusal::NotSupported`] on what is no meter.
-    pub fn activate_emergency_credit(&mut self, _context: &Context<'_>, _slot: DeviceKind) -> Result<(), Refusal> {
-        Err(Refusal::WrongState)
+    pub fn activate_emergency_credit(&mut self, context: &Context<'_>, slot: DeviceKind) -> Result<(), Refusal> {
+        self.consumer_act(context, slot, |meter, powered, profile, out| {
+            meter.activate_emergency(context.now, powered, profile, out)
+        })
     }
 
     /// Credit arrives at the meter, in milli-pence.
     ///
     /// # Errors
-    /// [`Refusal::OutOfRange`] above the largest credit or balance, [`Refusal::WrongState`] in credit mode.
-    pub fn top_up(&mut self, _context: &Context<'_>, _slot: DeviceKind, _milli_pence: u32) -> Result<(), Refusal> {
-        Err(Refusal::WrongState)
+    /// [`Refusal::OutOfRange`] above the largest credit or balance, [`Refusal::WrongState`] in credit mode,
+    /// [`Refusal::NotSupported`] on what is no meter.
+    pub fn top_up(&mut self, context: &Context<'_>, slot: DeviceKind, milli_pence: u32) -> Result<(), Refusal> {
+        self.consumer_act(context, slot, |meter, powered, profile, out| {
+            meter.top_up(context.now, powered, milli_pence, profile, out)
+        })
     }
 
-    /// Mains fail: nothing is consumed, and the hub is off.
-    pub fn cut_power(&mut self, _context: &Context<'_>) {}
+    /// Mains fail: no electricity is counted, hub and electricity meter are off. Twice is harmless.
+    pub fn cut_power(&mut self, context: &Context<'_>) {
+        self.advance(context);
+        if self.dark_since.is_none() {
+            self.dark_since = Some(context.now);
+            self.esme.follow_supply(context.now, false);
+            self.esme.note(
+                context.now,
+                context.profiles.esme,
+                &mut self.effects,
+                alerts::MAINS_INTERRUPTED,
+            );
+        }
+        self.reschedule(context);
+    }
 
-    /// Mains return.
-    pub fn restore_power(&mut self, _context: &Context<'_>) {}
+    /// Mains return. Twice is harmless.
+    pub fn restore_power(&mut self, context: &Context<'_>) {
+        self.advance(context);
+        if let Some(since) = self.dark_since.take() {
+            let profile = context.profiles.esme;
+            self.esme.follow_supply(context.now, true);
+            let long = context.now.since(since) >= profile.long_outage;
+            let alert = if long {
+                alerts::LONG_OUTAGE_RESTORED
+            } else {
+                alerts::OUTAGE_RESTORED
+            };
+            self.esme.note(context.now, profile, &mut self.effects, alert);
+        }
+        self.reschedule(context);
+    }
 
     /// True while there are mains.
     #[must_use]
     pub fn powered(&self) -> bool {
-        true
+        self.dark_since.is_none()
     }
 
-    /// State of the supply as it truly is; for consumer acts and checks only.
+    /// State of a meter's supply as it truly is; for consumer acts and checks only. `None` on what is no meter.
     #[must_use]
-    pub fn supply(&self, _slot: DeviceKind) -> Option<SupplyState> {
-        Some(SupplyState::Enabled)
+    pub fn supply(&self, slot: DeviceKind) -> Option<SupplyState> {
+        self.meter(slot).map(|meter| meter.supply.state)
     }
 
-    /// What must survive a restart, as compact octets.
+    /// An item of a meter as it truly is at `context.now`, whatever its mirror shows; for checks only.
     #[must_use]
-    pub fn durable(&self) -> Vec<u8> {
-        Vec::new()
+    pub fn truth(&self, context: &Context<'_>, slot: DeviceKind, item: DataItem) -> Option<Value> {
+        let profile = profile(context, slot);
+        self.meter(slot)?.view(context.now, profile).item(item)
     }
 
-    /// An installation as it was when `octets` were made, at `context.now`.
-    ///
-    /// # Errors
-    /// [`RestoreError`] when the octets are not ours.
-    pub fn restore(config: &InstallationConfig, context: &Context<'_>, _octets: &[u8]) -> Result<Self, RestoreError> {
-        Ok(Self::new(config, context))
+    fn meter(&self, slot: DeviceKind) -> Option<&Meter> {
+        match slot {
+            DeviceKind::Esme => Some(&self.esme),
+            DeviceKind::Gsme => self.gas.as_ref().map(|gas| &gas.gsme),
+            _ => None,
+        }
+    }
+
+    fn part(&self, slot: DeviceKind) -> Option<&Device> {
+        match slot {
+            DeviceKind::Chf => Some(&self.chf),
+            DeviceKind::Esme => Some(&self.esme.device),
+            DeviceKind::Gpf => self.gas.as_ref().map(|gas| &gas.gpf),
+            DeviceKind::Gsme => self.gas.as_ref().map(|gas| &gas.gsme.device),
+            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+        }
+    }
+
+    fn part_mut(&mut self, slot: DeviceKind) -> Option<&mut Device> {
+        match slot {
+            DeviceKind::Chf => Some(&mut self.chf),
+            DeviceKind::Esme => Some(&mut self.esme.device),
+            DeviceKind::Gpf => self.gas.as_mut().map(|gas| &mut gas.gpf),
+            DeviceKind::Gsme => self.gas.as_mut().map(|gas| &mut gas.gsme.device),
+            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+        }
+    }
+
+    /// A device with what surrounds it now. What the gas meter's own logical device at the hub notices is raised by the
+    /// hub, which is awake.
+    fn around<'a>(&'a mut self, context: &Context<'a>, slot: DeviceKind) -> Option<(&'a mut Device, Around<'a>)> {
+        let (device, clock) = match slot {
+            DeviceKind::Chf => (&mut self.chf, &self.clock),
+            DeviceKind::Esme => (&mut self.esme.device, &self.esme.clock),
+            DeviceKind::Gpf => (&mut self.gas.as_mut()?.gpf, &self.clock),
+            DeviceKind::Gsme => {
+                let gsme = &mut self.gas.as_mut()?.gsme;
+                (&mut gsme.device, &gsme.clock)
+            }
+            DeviceKind::Ihd | DeviceKind::Ppmid => return None,
+        };
+        let around = Around {
+            kind: slot,
+            profile: profile(context, slot),
+            time: clock.time(context.now),
+            out: &mut self.effects,
+        };
+        Some((device, around))
+    }
+
+    fn submit(
+        &mut self,
+        context: &Context<'_>,
+        access: Access,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Execution {
+        let Some(gas) = &mut self.gas else {
+            return Execution::Finished(Err(Refusal::NotSupported));
+        };
+        let mut around = Around {
+            kind: DeviceKind::Gsme,
+            profile: profile(context, DeviceKind::Gsme),
+            time: gas.gsme.clock.time(context.now),
+            out: &mut self.effects,
+        };
+        match gas.submit(context, &mut around, access, operation, approval) {
+            Ok(ticket) => Execution::Queued(ticket),
+            Err(refusal) => Execution::Finished(Err(refusal)),
+        }
+    }
+
+    /// Executes on a device that is always awake.
+    fn execute_awake(
+        &mut self,
+        context: &Context<'_>,
+        slot: DeviceKind,
+        access: Access,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Outcome {
+        let (device, mut around) = self.around(context, slot).ok_or(Refusal::NotSupported)?;
+        device.check_rights(context, &mut around, access, operation)?;
+        device.check_approval(context, &mut around, operation, approval)?;
+        let now = context.now;
+        let profile = profile(context, slot);
+        match operation {
+            Operation::Read(item) => self.read(context, slot, profile, *item),
+            Operation::ReadLog { log, from, to } => self.read_log(now, slot, profile, *log, *from, *to),
+            Operation::SynchroniseClock { time, tolerance_s } if slot == DeviceKind::Chf => {
+                let result = synchronise(&mut self.clock, now, profile, *time, *tolerance_s)?;
+                if let (Some(alert), Some((device, mut around))) = (clock_alert(result), self.around(context, slot)) {
+                    device.note(&mut around, alert);
+                }
+                clock_outcome(result)
+            }
+            _ if slot == DeviceKind::Esme => self.esme.operate(now, true, operation, profile, &mut self.effects),
+            _ => Err(Refusal::NotSupported),
+        }
+    }
+
+    fn read(&self, context: &Context<'_>, slot: DeviceKind, profile: &Profile, item: DataItem) -> Outcome {
+        let now = context.now;
+        let value = match item {
+            DataItem::Clock => {
+                let clock = if slot == DeviceKind::Esme {
+                    &self.esme.clock
+                } else {
+                    &self.clock
+                };
+                Some(Value::Clock(clock.time(now), clock.status(now, profile)))
+            }
+            DataItem::DeviceLog => Some(Value::Devices(self.known_devices(slot, now))),
+            DataItem::FirmwareVersion => Some(Value::Text(profile.firmware.clone())),
+            _ if slot == DeviceKind::Esme => self.esme.view(now, profile).item(item),
+            _ if slot == DeviceKind::Gpf => self.gas.as_ref().and_then(|gas| gas.mirrored(profile).item(item)),
+            _ => None,
+        };
+        value.map(Answer::Value).ok_or(Refusal::NotSupported)
+    }
+
+    fn read_log(
+        &self,
+        now: SimInstant,
+        slot: DeviceKind,
+        profile: &Profile,
+        log: LogKind,
+        from: SimInstant,
+        to: SimInstant,
+    ) -> Outcome {
+        if matches!(log, LogKind::Event | LogKind::Security) {
+            let device = self.part(slot).ok_or(Refusal::NotSupported)?;
+            return Ok(Answer::Log(device.logs.read(log, from, to)));
+        }
+        let rows = match (slot, &self.gas) {
+            (DeviceKind::Esme, _) => self.esme.view(now, profile).log(log, from, to),
+            (DeviceKind::Gpf, Some(gas)) => gas.mirrored(profile).log(log, from, to),
+            _ => Err(Refusal::NotSupported),
+        };
+        rows.map(Answer::Log)
+    }
+
+    /// The devices that the one in `slot` is joined with.
+    fn known_devices(&self, slot: DeviceKind, now: SimInstant) -> Vec<KnownDevice> {
+        let hub = (DeviceKind::Chf, Some(now));
+        let gsme = (DeviceKind::Gsme, self.gas.as_ref().map(|gas| gas.mirror.at));
+        let all = [(DeviceKind::Esme, Some(now)), (DeviceKind::Gpf, Some(now)), gsme];
+        let known: &[(DeviceKind, Option<SimInstant>)] = match slot {
+            DeviceKind::Chf => &all,
+            DeviceKind::Gpf => &[hub, gsme],
+            _ => &[hub],
+        };
+        known
+            .iter()
+            .filter_map(|(kind, last_heard)| {
+                self.device(*kind).map(|device| KnownDevice {
+                    device,
+                    kind: *kind,
+                    last_heard: *last_heard,
+                })
+            })
+            .collect()
+    }
+
+    fn consumer_act(
+        &mut self,
+        context: &Context<'_>,
+        slot: DeviceKind,
+        act: impl FnOnce(&mut Meter, bool, &Profile, &mut Outbox) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        self.advance(context);
+        let powered = self.powered();
+        let profile = profile(context, slot);
+        let result = match (slot, &mut self.gas) {
+            (DeviceKind::Esme, _) if !powered => Err(Refusal::WrongState),
+            (DeviceKind::Esme, _) => act(&mut self.esme, true, profile, &mut self.effects),
+            (DeviceKind::Gsme, Some(gas)) => act(&mut gas.gsme, true, profile, &mut gas.alerts),
+            _ => Err(Refusal::NotSupported),
+        };
+        self.reschedule(context);
+        result
+    }
+
+    /// Brings everything up to `context.now`.
+    fn advance(&mut self, context: &Context<'_>) {
+        let powered = self.powered();
+        self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
+        if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
+            gas.advance(context, profile, powered, &mut self.effects);
+        }
+        self.begin_days(context);
+    }
+
+    /// At the midnight that begins a billing period each meter writes its billing log.
+    fn begin_days(&mut self, context: &Context<'_>) {
+        while self.day.next().midnight() <= context.now {
+            self.day = self.day.next();
+            let midnight = self.day.midnight();
+            if self.esme.tariff.period_start(self.day) == self.day {
+                self.esme.note(
+                    midnight,
+                    context.profiles.esme,
+                    &mut self.effects,
+                    alerts::BILLING_LOG_UPDATED,
+                );
+            }
+            if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme)
+                && gas.gsme.tariff.period_start(self.day) == self.day
+            {
+                gas.gsme
+                    .note(midnight, profile, &mut gas.alerts, alerts::BILLING_LOG_UPDATED);
+            }
+        }
+    }
+
+    pub(crate) fn reschedule(&mut self, context: &Context<'_>) {
+        let powered = self.powered();
+        let midnight = self.day.next().midnight();
+        let account = self.esme.next_settlement();
+        let gas = self
+            .gas
+            .as_ref()
+            .zip(context.profiles.gsme)
+            .map(|(gas, profile)| gas.next_wake(context, profile, powered));
+        self.next = [account, gas].into_iter().flatten().fold(midnight, SimInstant::min);
+    }
+}
+
+/// The profile of a slot; the hub's where the installation was given none.
+fn profile<'a>(context: &Context<'a>, slot: DeviceKind) -> &'a Profile {
+    let profiles = context.profiles;
+    match slot {
+        DeviceKind::Esme => profiles.esme,
+        DeviceKind::Gpf => profiles.gpf.unwrap_or(profiles.chf),
+        DeviceKind::Gsme => profiles.gsme.unwrap_or(profiles.chf),
+        _ => profiles.chf,
+    }
+}
+
+const LABEL_ELECTRICITY: u64 = 0x454c_4543;
+const LABEL_GAS: u64 = 0x4741_5300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::SimDuration;
+    use domain::keys::RelationSecret;
+    use domain::operation::CriticalOperations;
+
+    use crate::profile::{Profiles, Relations};
+
+    #[test]
+    fn an_idle_dual_fuel_home_is_small() {
+        let profile = Profile::default();
+        let secret = RelationSecret::new([1; 32]);
+        let relations = Relations {
+            smso: secret.clone(),
+            s1sp: secret.clone(),
+            dco: secret,
+        };
+        let profiles = Profiles {
+            chf: &profile,
+            esme: &profile,
+            gpf: Some(&profile),
+            gsme: Some(&profile),
+        };
+        let critical = CriticalOperations::default();
+        let mut context = Context {
+            now: SimInstant(1_555_000_000_000),
+            profiles,
+            relations: &relations,
+            critical: &critical,
+        };
+        let mpan = Mpan::new(9_900_000_000_001).expect("13 digits");
+        let mut config = InstallationConfig::new(Eui64(1), Eui64(2), mpan, Seed::root(1));
+        config.gas = Some((Eui64(3), Eui64(4)));
+        let mut home = Installation::new(&config, &context);
+        for slot in [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme] {
+            home.accept_counter(slot, Association::Management, [1; 8], 1)
+                .expect("a first counter");
+        }
+        for _ in 0..48 * 3 {
+            context.now += SimDuration::from_mins(30);
+            home.wake(&context);
+        }
+        assert_eq!(home.pop_effect(), None);
+        assert!(
+            home.memory() <= 1_200,
+            "{} octets, inline {}",
+            home.memory(),
+            size_of::<Installation>()
+        );
     }
 }

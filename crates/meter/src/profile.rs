@@ -52,6 +52,8 @@ pub struct Profile {
 
     /// Alerts that are not sent; the event is logged all the same.
     pub suppressed_alerts: BTreeSet<u16>,
+    /// Security alerts of one device are at least so far apart; every event is logged all the same.
+    pub security_alert_gap: SimDuration,
     /// Events that are not logged.
     pub unlogged_events: BTreeSet<u16>,
     /// An outage of at least this length is reported as a long one (ESME).
@@ -140,6 +142,7 @@ impl Default for Profile {
             arm_needs_disabled: false,
             credit_restores_to: SupplyState::Armed,
             suppressed_alerts: BTreeSet::new(),
+            security_alert_gap: SimDuration::from_mins(1),
             unlogged_events: BTreeSet::new(),
             long_outage: SimDuration::from_mins(3),
             wake_period: SimDuration::from_mins(30),

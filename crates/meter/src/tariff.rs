@@ -62,6 +62,55 @@ impl Tariff {
         self.switching.iter().copied().max().unwrap_or(1)
     }
 
+    /// Blocks this tariff has: 1 to 4.
+    #[must_use]
+    pub fn blocks(&self) -> u8 {
+        u8::try_from(self.block_edges.len().min(BLOCKS_MAX - 1)).unwrap_or(0) + 1
+    }
+
+    /// What of `amount`, counted since the start of the billing period, fell into block `n` (from 1).
+    #[must_use]
+    pub fn block(&self, n: u8, amount: i64) -> i64 {
+        let edge = |n: usize| match n {
+            0 => 0,
+            n if n >= usize::from(self.blocks()) => i64::MAX,
+            n => i64::from(self.block_edges[n - 1]),
+        };
+        let n = usize::from(n);
+        if n == 0 || n > usize::from(self.blocks()) {
+            return 0;
+        }
+        let lower = edge(n - 1);
+        (amount.min(edge(n)) - lower).max(0)
+    }
+
+    /// Millionths of a penny per Wh or litre in a slot of the local day.
+    pub(crate) fn tou_price(&self, slot: usize, gas: bool) -> i64 {
+        let register = usize::from(self.switching[slot]);
+        price(
+            register.checked_sub(1).and_then(|index| self.tou_prices_mp.get(index)),
+            gas,
+        )
+    }
+
+    /// Millionths of a penny for `amount`, counted since the start of the billing period, by blocks.
+    pub(crate) fn block_cost(&self, amount: i64, gas: bool) -> i64 {
+        (1..=self.blocks())
+            .map(|n| {
+                // The last price goes on for blocks without one of their own.
+                let own = self
+                    .block_prices_mp
+                    .get(usize::from(n) - 1)
+                    .or(self.block_prices_mp.last());
+                self.block(n, amount).saturating_mul(price(own, gas))
+            })
+            .sum()
+    }
+
+    pub(crate) fn has_block_prices(&self) -> bool {
+        !self.block_prices_mp.is_empty()
+    }
+
     pub(crate) fn billing_day(&self) -> u8 {
         self.billing_day.clamp(1, 28)
     }
@@ -69,6 +118,22 @@ impl Tariff {
     /// The first local day of the billing period that contains `day`.
     pub(crate) fn period_start(&self, day: LocalDay) -> LocalDay {
         day.latest_day_of_month(self.billing_day())
+    }
+}
+
+/// Blocks a meter counts at most.
+pub(crate) const BLOCKS_MAX: usize = 4;
+
+/// kWh per cubic metre of gas, in ten-thousandths: calorific value 39.5 MJ/m3 and correction 1.02264 (usual figures).
+const GAS_KWH_PER_M3: i64 = 112_208;
+
+fn price(milli_pence_per_kwh: Option<&u32>, gas: bool) -> i64 {
+    let price = i64::from(milli_pence_per_kwh.copied().unwrap_or(0));
+    // Wh times milli-pence per kWh is millionths of a penny as it stands; a litre is a thousandth of a cubic metre.
+    if gas {
+        (price * GAS_KWH_PER_M3 + 5_000) / 10_000
+    } else {
+        price
     }
 }
 

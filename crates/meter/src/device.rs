@@ -1,0 +1,131 @@
+//! What every device has: an identity, a security core and logs; and how it records and raises what happens.
+
+use domain::keys::Party;
+use domain::{Access, Approval, DeviceKind, Eui64, Operation, Refusal, SecurityEvent, SimInstant};
+
+use crate::alerts::{self, AlertCode};
+use crate::effects::{Effect, Outbox};
+use crate::logs::Logs;
+use crate::profile::{Context, Profile};
+use crate::security::Security;
+
+/// The common part of a device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Device {
+    pub(crate) id: Eui64,
+    pub(crate) security: Security,
+    pub(crate) logs: Logs,
+}
+
+/// What surrounds a device while something happens to it.
+pub(crate) struct Around<'a> {
+    pub(crate) kind: DeviceKind,
+    pub(crate) profile: &'a Profile,
+    /// By the device's clock.
+    pub(crate) time: SimInstant,
+    /// Where its alerts go.
+    pub(crate) out: &'a mut Outbox,
+}
+
+impl Device {
+    pub(crate) fn new(id: Eui64, party: Party, epoch: u32) -> Self {
+        Self {
+            id,
+            security: Security::new(party, epoch),
+            logs: Logs::default(),
+        }
+    }
+
+    /// Logs what happened and, where it is a matter for the operator, raises an alert.
+    pub(crate) fn note(&mut self, around: &mut Around<'_>, alert: AlertCode) {
+        let profile = around.profile;
+        if !profile.unlogged_events.contains(&alert.code) {
+            let limit = if alert.security {
+                profile.security_log_entries
+            } else {
+                profile.event_log_entries
+            };
+            self.logs.push(alert.security, limit, around.time, alert.code);
+        }
+        if !alert.pushed || profile.suppressed_alerts.contains(&alert.code) {
+            return;
+        }
+        if alert.security {
+            let last = self.security.alerted_at;
+            if last <= around.time && around.time.since(last) < profile.security_alert_gap {
+                return;
+            }
+            self.security.alerted_at = around.time;
+        }
+        around.out.push(Effect::Alert {
+            slot: around.kind,
+            code: alert.code,
+            description: alert.description,
+            at: around.time,
+        });
+    }
+
+    /// Records what a face noticed.
+    pub(crate) fn security_event(&mut self, around: &mut Around<'_>, event: SecurityEvent) {
+        let alert = match event {
+            SecurityEvent::AuthenticationFailed => alerts::AUTHENTICATION_FAILED,
+            SecurityEvent::MalformedMessage | SecurityEvent::OversizedMessage => alerts::MALFORMED,
+            SecurityEvent::Replay => alerts::REPLAY,
+        };
+        self.note(around, alert);
+    }
+
+    /// Whether these keys carry this operation here; refusals are security events.
+    pub(crate) fn check_rights(
+        &mut self,
+        context: &Context<'_>,
+        around: &mut Around<'_>,
+        access: Access,
+        operation: &Operation,
+    ) -> Result<(), Refusal> {
+        if !self.security.permits(context, access, operation) {
+            self.note(around, alerts::NO_AUTHORITY);
+            return Err(Refusal::NotPermitted);
+        }
+        if !supports(around.kind, operation) || around.profile.unsupported.contains(&operation.kind()) {
+            return Err(Refusal::NotSupported);
+        }
+        Ok(())
+    }
+
+    /// Whether an approval is there where one is needed, and marks it as used; refusals are security events.
+    pub(crate) fn check_approval(
+        &mut self,
+        context: &Context<'_>,
+        around: &mut Around<'_>,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Result<(), Refusal> {
+        match self
+            .security
+            .check_approval(context, self.id, operation, approval, around.time)
+        {
+            Ok(Some(counter)) => {
+                self.security.approval_counter = counter;
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(fault) => {
+                self.note(around, alerts::APPROVAL_REFUSED);
+                Err(Refusal::Approval(fault))
+            }
+        }
+    }
+}
+
+/// What a kind of device has at all; reads are decided where the items are.
+fn supports(kind: DeviceKind, operation: &Operation) -> bool {
+    let meter = matches!(kind, DeviceKind::Esme | DeviceKind::Gsme);
+    match operation {
+        Operation::ArmSupply | Operation::DisableSupply => meter,
+        // A gas valve is never opened from afar.
+        Operation::EnableSupply => kind == DeviceKind::Esme,
+        Operation::Read(_) | Operation::ReadLog { .. } => true,
+        Operation::SynchroniseClock { .. } => meter || kind == DeviceKind::Chf,
+    }
+}

@@ -1,0 +1,648 @@
+//! What must survive a restart, as compact octets: counters, balances, supply, clocks, epochs, logs, what is queued.
+//!
+//! Identities, tariffs and settings are not in it: they are configuration. Numbers are variable-length, seven bits per
+//! octet, signed ones zigzag. The form is ours and begins with its version.
+
+use domain::keys::Party;
+use domain::operation::{ApprovalFault, ClockStatus, KnownDevice, PaymentMode};
+use domain::{
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, LogKind, LogRow, Operation, Outcome, Quantity,
+    Refusal, SupplyState, Unit, Value,
+};
+
+use crate::alerts::ALERT_CODES;
+use crate::calendar::LocalDay;
+use crate::clock::DeviceClock;
+use crate::config::InstallationConfig;
+use crate::device::Device;
+use crate::effects::{Effect, Outbox};
+use crate::gas::{Gas, Report};
+use crate::han::Command;
+use crate::installation::Installation;
+use crate::meter::Meter;
+use crate::metering::Gaps;
+use crate::prepayment::Account;
+use crate::profile::Context;
+use crate::security::Client;
+use crate::wire::{Reader, Writer};
+
+/// Durable octets that are none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Shorter or longer than what they announce, or a value out of range: a damaged record.
+    #[error("the durable state of the installation is damaged at octet {0}")]
+    Damaged(usize),
+    /// Written by another release.
+    #[error("durable state of version {0} is not known")]
+    Version(u8),
+}
+
+const VERSION: u8 = 1;
+
+type Read<T> = Result<T, RestoreError>;
+
+impl Installation {
+    /// What must survive a restart, as compact octets: 150 to 400 while nothing is logged or queued.
+    #[must_use]
+    pub fn durable(&self) -> Vec<u8> {
+        let mut w = Writer::new(VERSION);
+        w.u32(self.challenges);
+        w.instant(self.day.midnight());
+        w.instant_option(self.dark_since);
+        write_clock(&mut w, &self.clock);
+        write_device(&mut w, &self.chf);
+        write_meter(&mut w, &self.esme);
+        write_outbox(&mut w, &self.effects);
+        w.flag(self.gas.is_some());
+        if let Some(gas) = &self.gas {
+            write_gas(&mut w, gas);
+        }
+        w.finish()
+    }
+
+    /// An installation as it was when `octets` were made; what was due meanwhile happens at the next wake.
+    ///
+    /// `config` and the profiles must be those of the installation that wrote them.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the octets are not ours.
+    pub fn restore(config: &InstallationConfig, context: &Context<'_>, octets: &[u8]) -> Result<Self, RestoreError> {
+        let mut installation = Self::new(config, context);
+        let (version, mut r) = Reader::new(octets)?;
+        if version != VERSION {
+            return Err(RestoreError::Version(version));
+        }
+        installation.challenges = r.u32()?;
+        installation.day = LocalDay::of(r.instant()?);
+        installation.dark_since = r.instant_option()?;
+        read_clock(&mut r, &mut installation.clock)?;
+        read_device(&mut r, &mut installation.chf)?;
+        read_meter(&mut r, &mut installation.esme)?;
+        installation.effects = read_outbox(&mut r)?;
+        match (r.flag()?, &mut installation.gas) {
+            (true, Some(gas)) => read_gas(&mut r, gas)?,
+            (false, None) => {}
+            _ => return Err(r.damaged()),
+        }
+        r.finish()?;
+        installation.reschedule(context);
+        Ok(installation)
+    }
+}
+
+fn write_clock(w: &mut Writer, clock: &DeviceClock) {
+    w.instant(clock.set_at);
+    w.i64(clock.ahead_ms);
+    w.i64(i64::from(clock.drift_ppm));
+    w.flag(clock.doubtful);
+}
+
+fn read_clock(r: &mut Reader<'_>, clock: &mut DeviceClock) -> Read<()> {
+    clock.set_at = r.instant()?;
+    clock.ahead_ms = r.i64()?;
+    clock.drift_ppm = i32::try_from(r.i64()?).map_err(|_| r.damaged())?;
+    clock.doubtful = r.flag()?;
+    Ok(())
+}
+
+fn write_device(w: &mut Writer, device: &Device) {
+    let security = &device.security;
+    w.pick(&PARTIES, &security.party);
+    w.u32(security.epoch);
+    w.u32(security.approval_counter);
+    security.own.iter().for_each(|counter| w.u32(*counter));
+    w.instant(security.alerted_at);
+    w.count(security.clients.len());
+    for client in &security.clients {
+        w.octets(&client.title);
+        w.u32(client.last);
+        w.pick(&ASSOCIATIONS, &client.association);
+    }
+    let empty = crate::logs::Entries::default();
+    let logs = device.logs.0.as_deref().unwrap_or(&empty);
+    for log in [&logs.event, &logs.security] {
+        w.count(log.len());
+        for (at, code) in log {
+            w.instant(*at);
+            w.u32(u32::from(*code));
+        }
+    }
+}
+
+fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
+    let security = &mut device.security;
+    security.party = *r.pick(&PARTIES)?;
+    security.epoch = r.u32()?;
+    security.approval_counter = r.u32()?;
+    for counter in &mut security.own {
+        *counter = r.u32()?;
+    }
+    security.alerted_at = r.time()?;
+    security.clients = r.list(|r| {
+        Ok(Client {
+            title: r.octets()?,
+            last: r.u32()?,
+            association: *r.pick(&ASSOCIATIONS)?,
+        })
+    })?;
+    let mut log = || r.list(|r| Ok((r.time()?, r.u16()?)));
+    let (event, security) = (log()?, log()?);
+    device.logs.0 = (!event.is_empty() || !security.is_empty()).then(|| {
+        Box::new(crate::logs::Entries {
+            event: event.into(),
+            security: security.into(),
+        })
+    });
+    Ok(())
+}
+
+fn write_meter(w: &mut Writer, meter: &Meter) {
+    write_device(w, &meter.device);
+    write_clock(w, &meter.clock);
+    w.pick(&SUPPLIES, &meter.supply.state);
+    w.u32(u32::from(meter.supply.causes));
+    w.pick(&MODES, &meter.mode);
+    write_account(w, &meter.account);
+    w.instant(meter.metering.since);
+    w.flag(meter.metering.gaps.is_some());
+    if let Some(gaps) = &meter.metering.gaps {
+        w.instant_option(gaps.open);
+        w.count(gaps.closed.len());
+        for (start, end) in &gaps.closed {
+            w.instant(*start);
+            w.instant(*end);
+        }
+        w.count(gaps.folded.len());
+        gaps.folded.iter().for_each(|register| w.i64(*register));
+    }
+}
+
+fn read_meter(r: &mut Reader<'_>, meter: &mut Meter) -> Read<()> {
+    read_device(r, &mut meter.device)?;
+    read_clock(r, &mut meter.clock)?;
+    meter.supply.state = *r.pick(&SUPPLIES)?;
+    meter.supply.causes = r.u8()?;
+    meter.mode = *r.pick(&MODES)?;
+    read_account(r, &mut meter.account)?;
+    meter.metering.since = r.instant()?;
+    meter.metering.gaps = if r.flag()? {
+        let open = r.instant_option()?;
+        let closed = r.list(|r| Ok((r.instant()?, r.instant()?)))?;
+        let folded = r.list(Reader::amount)?;
+        Some(Box::new(Gaps {
+            open,
+            closed: closed.into(),
+            folded,
+        }))
+    } else {
+        None
+    };
+    Ok(())
+}
+
+fn write_account(w: &mut Writer, account: &Account) {
+    w.instant(account.settled_at);
+    let [first, second] = account.time_debts;
+    let money = [
+        account.balance,
+        account.emergency_left,
+        account.accumulated_debt,
+        first,
+        second,
+        account.payment_debt,
+        account.cap_used,
+        i64::from(account.cap_week),
+    ];
+    money.iter().for_each(|amount| w.i64(*amount));
+    for flag in [
+        account.emergency_active,
+        account.low_raised,
+        account.offered,
+        account.exhausted,
+    ] {
+        w.flag(flag);
+    }
+}
+
+fn read_account(r: &mut Reader<'_>, account: &mut Account) -> Read<()> {
+    account.settled_at = r.instant()?;
+    account.balance = r.amount()?;
+    account.emergency_left = r.amount()?;
+    account.accumulated_debt = r.amount()?;
+    account.time_debts = [r.amount()?, r.amount()?];
+    account.payment_debt = r.amount()?;
+    account.cap_used = r.amount()?;
+    account.cap_week = i32::try_from(r.i64()?).map_err(|_| r.damaged())?;
+    account.emergency_active = r.flag()?;
+    account.low_raised = r.flag()?;
+    account.offered = r.flag()?;
+    account.exhausted = r.flag()?;
+    Ok(())
+}
+
+fn write_gas(w: &mut Writer, gas: &Gas) {
+    write_meter(w, &gas.gsme);
+    write_device(w, &gas.gpf);
+    w.instant(gas.woken_at);
+    write_report(w, &gas.mirror);
+    w.flag(gas.pending.is_some());
+    if let Some(pending) = &gas.pending {
+        w.instant(pending.0);
+        write_report(w, &pending.1);
+    }
+    write_outbox(w, &gas.alerts);
+    w.u32(gas.queue.tickets);
+    let empty = crate::han::Held::default();
+    let held = gas.queue.held.as_deref().unwrap_or(&empty);
+    w.count(held.commands.len());
+    held.commands.iter().for_each(|command| write_command(w, command));
+    w.count(held.results.len());
+    for (at, ticket, outcome) in &held.results {
+        w.instant(*at);
+        w.u32(*ticket);
+        write_outcome(w, outcome);
+    }
+}
+
+fn read_gas(r: &mut Reader<'_>, gas: &mut Gas) -> Read<()> {
+    read_meter(r, &mut gas.gsme)?;
+    read_device(r, &mut gas.gpf)?;
+    gas.woken_at = r.instant()?;
+    gas.mirror = read_report(r, &gas.gsme)?;
+    gas.pending = if r.flag()? {
+        Some(Box::new((r.instant()?, read_report(r, &gas.gsme)?)))
+    } else {
+        None
+    };
+    gas.alerts = read_outbox(r)?;
+    gas.queue.tickets = r.u32()?;
+    let commands = r.list(read_command)?;
+    let results = r.list(|r| Ok((r.instant()?, r.u32()?, read_outcome(r)?)))?;
+    gas.queue.held = (!commands.is_empty() || !results.is_empty()).then(|| {
+        Box::new(crate::han::Held {
+            commands: commands.into(),
+            results: results.into(),
+        })
+    });
+    Ok(())
+}
+
+fn write_report(w: &mut Writer, report: &Report) {
+    w.instant(report.at);
+    w.pick(&SUPPLIES, &report.supply);
+    w.flag(report.account.is_some());
+    if let Some(account) = &report.account {
+        write_account(w, account);
+    }
+}
+
+fn read_report(r: &mut Reader<'_>, gsme: &Meter) -> Read<Report> {
+    let at = r.instant()?;
+    let supply = *r.pick(&SUPPLIES)?;
+    let account = if r.flag()? {
+        let mut account = gsme.account.clone();
+        read_account(r, &mut account)?;
+        Some(account)
+    } else {
+        None
+    };
+    Ok(Report { at, account, supply })
+}
+
+fn write_outbox(w: &mut Writer, outbox: &Outbox) {
+    w.count(outbox.iter().count());
+    for effect in outbox.iter() {
+        match effect {
+            Effect::Alert { slot, code, at, .. } => {
+                w.flag(true);
+                w.pick(&DeviceKind::ALL, slot);
+                w.u32(u32::from(*code));
+                w.instant(*at);
+            }
+            Effect::LateResult { ticket, outcome } => {
+                w.flag(false);
+                w.u32(*ticket);
+                write_outcome(w, outcome);
+            }
+        }
+    }
+}
+
+fn read_outbox(r: &mut Reader<'_>) -> Read<Outbox> {
+    let effects = r.list(|r| {
+        if !r.flag()? {
+            return Ok(Effect::LateResult {
+                ticket: r.u32()?,
+                outcome: read_outcome(r)?,
+            });
+        }
+        let slot = *r.pick(&DeviceKind::ALL)?;
+        let code = r.u16()?;
+        let known = ALERT_CODES
+            .iter()
+            .find(|alert| alert.code == code)
+            .ok_or_else(|| r.damaged())?;
+        Ok(Effect::Alert {
+            slot,
+            code,
+            description: known.description,
+            at: r.time()?,
+        })
+    })?;
+    let mut outbox = Outbox::default();
+    effects.into_iter().for_each(|effect| outbox.push(effect));
+    Ok(outbox)
+}
+
+fn write_command(w: &mut Writer, command: &Command) {
+    w.u32(command.ticket);
+    w.pick(&ASSOCIATIONS, &command.access.association);
+    w.pick(&ACCESS_PARTIES, &command.access.party);
+    w.u32(command.epoch);
+    w.instant(command.taken_at);
+    write_operation(w, &command.operation);
+    w.flag(command.approval.is_some());
+    if let Some(approval) = &command.approval {
+        w.octets(&approval.to_bytes());
+    }
+}
+
+fn read_command(r: &mut Reader<'_>) -> Read<Command> {
+    Ok(Command {
+        ticket: r.u32()?,
+        access: Access {
+            association: *r.pick(&ASSOCIATIONS)?,
+            party: *r.pick(&ACCESS_PARTIES)?,
+        },
+        epoch: r.u32()?,
+        taken_at: r.instant()?,
+        operation: read_operation(r)?,
+        approval: if r.flag()? {
+            let octets: [u8; domain::approval::APPROVAL_LEN] = r.octets()?;
+            Some(Approval::from_bytes(&octets).ok_or_else(|| r.damaged())?)
+        } else {
+            None
+        },
+    })
+}
+
+fn write_operation(w: &mut Writer, operation: &Operation) {
+    match operation {
+        Operation::ArmSupply => w.u32(0),
+        Operation::DisableSupply => w.u32(1),
+        Operation::EnableSupply => w.u32(2),
+        Operation::Read(item) => {
+            w.u32(3);
+            write_item(w, *item);
+        }
+        Operation::ReadLog { log, from, to } => {
+            w.u32(4);
+            w.pick(&LOGS, log);
+            w.instant(*from);
+            w.instant(*to);
+        }
+        Operation::SynchroniseClock { time, tolerance_s } => {
+            w.u32(5);
+            w.instant(*time);
+            w.u32(*tolerance_s);
+        }
+    }
+}
+
+fn read_operation(r: &mut Reader<'_>) -> Read<Operation> {
+    Ok(match r.u32()? {
+        0 => Operation::ArmSupply,
+        1 => Operation::DisableSupply,
+        2 => Operation::EnableSupply,
+        3 => Operation::Read(read_item(r)?),
+        4 => Operation::ReadLog {
+            log: *r.pick(&LOGS)?,
+            from: r.time()?,
+            to: r.time()?,
+        },
+        5 => Operation::SynchroniseClock {
+            time: r.time()?,
+            tolerance_s: r.u32()?,
+        },
+        _ => return Err(r.damaged()),
+    })
+}
+
+/// An item is its place in the list and, where it has one, its number.
+fn write_item(w: &mut Writer, item: DataItem) {
+    let (plain, n) = match item {
+        DataItem::BlockRegister(n) => (DataItem::BlockRegister(0), n),
+        DataItem::TimeDebt(n) => (DataItem::TimeDebt(0), n),
+        DataItem::TouRegister(n) => (DataItem::TouRegister(0), n),
+        other => (other, 0),
+    };
+    w.pick(&ITEMS, &plain);
+    w.u32(u32::from(n));
+}
+
+fn read_item(r: &mut Reader<'_>) -> Read<DataItem> {
+    let plain = *r.pick(&ITEMS)?;
+    let n = r.u8()?;
+    Ok(match plain {
+        DataItem::BlockRegister(_) => DataItem::BlockRegister(n),
+        DataItem::TimeDebt(_) => DataItem::TimeDebt(n),
+        DataItem::TouRegister(_) => DataItem::TouRegister(n),
+        other if n == 0 => other,
+        _ => return Err(r.damaged()),
+    })
+}
+
+fn write_quantity(w: &mut Writer, quantity: Quantity) {
+    w.i64(quantity.value);
+    w.pick(&UNITS, &quantity.unit);
+}
+
+fn read_quantity(r: &mut Reader<'_>) -> Read<Quantity> {
+    Ok(Quantity::new(r.i64()?, *r.pick(&UNITS)?))
+}
+
+fn write_outcome(w: &mut Writer, outcome: &Outcome) {
+    match outcome {
+        Ok(Answer::Done) => w.u32(0),
+        Ok(Answer::Log(rows)) => {
+            w.u32(1);
+            w.count(rows.len());
+            for row in rows {
+                w.instant(row.at);
+                w.u32(row.code.map_or(0, |code| u32::from(code) + 1));
+                w.count(row.values.len());
+                for (item, quantity) in &row.values {
+                    write_item(w, *item);
+                    write_quantity(w, *quantity);
+                }
+            }
+        }
+        Ok(Answer::Value(value)) => {
+            w.u32(2);
+            write_value(w, value);
+        }
+        Err(refusal) => {
+            w.u32(3);
+            // A refusal that this release cannot name is kept as the plainest one.
+            let known = REFUSALS.contains(refusal);
+            w.pick(&REFUSALS, if known { refusal } else { &Refusal::NotSupported });
+        }
+    }
+}
+
+fn read_outcome(r: &mut Reader<'_>) -> Read<Outcome> {
+    Ok(match r.u32()? {
+        0 => Ok(Answer::Done),
+        1 => Ok(Answer::Log(r.list(|r| {
+            let at = r.time()?;
+            let code = match r.u32()? {
+                0 => None,
+                code => Some(u16::try_from(code - 1).map_err(|_| r.damaged())?),
+            };
+            let values = r.list(|r| Ok((read_item(r)?, read_quantity(r)?)))?;
+            Ok(LogRow { at, values, code })
+        })?)),
+        2 => Ok(Answer::Value(read_value(r)?)),
+        3 => Err(r.pick(&REFUSALS)?.clone()),
+        _ => return Err(r.damaged()),
+    })
+}
+
+fn write_value(w: &mut Writer, value: &Value) {
+    match value {
+        Value::Clock(time, status) => {
+            w.u32(0);
+            w.instant(*time);
+            w.pick(&CLOCK_STATUSES, status);
+        }
+        Value::Devices(devices) => {
+            w.u32(1);
+            w.count(devices.len());
+            for known in devices {
+                w.octets(&known.device.to_bytes());
+                w.pick(&DeviceKind::ALL, &known.kind);
+                w.instant_option(known.last_heard);
+            }
+        }
+        Value::Flag(flag) => {
+            w.u32(2);
+            w.flag(*flag);
+        }
+        Value::PaymentMode(mode) => {
+            w.u32(3);
+            w.pick(&MODES, mode);
+        }
+        Value::Quantity(quantity) => {
+            w.u32(4);
+            write_quantity(w, *quantity);
+        }
+        Value::Supply(state) => {
+            w.u32(5);
+            w.pick(&SUPPLIES, state);
+        }
+        Value::Text(text) => {
+            w.u32(6);
+            w.count(text.len());
+            w.octets(text.as_bytes());
+        }
+    }
+}
+
+fn read_value(r: &mut Reader<'_>) -> Read<Value> {
+    Ok(match r.u32()? {
+        0 => Value::Clock(r.time()?, *r.pick(&CLOCK_STATUSES)?),
+        1 => Value::Devices(r.list(|r| {
+            Ok(KnownDevice {
+                device: Eui64::from_bytes(r.octets()?),
+                kind: *r.pick(&DeviceKind::ALL)?,
+                last_heard: r.instant_option()?,
+            })
+        })?),
+        2 => Value::Flag(r.flag()?),
+        3 => Value::PaymentMode(*r.pick(&MODES)?),
+        4 => Value::Quantity(read_quantity(r)?),
+        5 => Value::Supply(*r.pick(&SUPPLIES)?),
+        6 => {
+            let octets = r.list(|r| r.octets::<1>().map(|[octet]| octet))?;
+            Value::Text(String::from_utf8(octets).map_err(|_| r.damaged())?)
+        }
+        _ => return Err(r.damaged()),
+    })
+}
+
+// The places in these lists are the numbers on disk: append, never reorder.
+const PARTIES: [Party; 3] = [Party::Smso, Party::S1sp, Party::Dco];
+const ACCESS_PARTIES: [Option<Party>; 4] = [None, Some(Party::Smso), Some(Party::S1sp), Some(Party::Dco)];
+const ASSOCIATIONS: [Association; 4] = [
+    Association::Critical,
+    Association::Management,
+    Association::Public,
+    Association::Reader,
+];
+const SUPPLIES: [SupplyState; 3] = [SupplyState::Disabled, SupplyState::Armed, SupplyState::Enabled];
+const MODES: [PaymentMode; 2] = [PaymentMode::Credit, PaymentMode::Prepayment];
+const CLOCK_STATUSES: [ClockStatus; 3] = [ClockStatus::Reliable, ClockStatus::Unreliable, ClockStatus::Invalid];
+const UNITS: [Unit; 8] = [
+    Unit::Count,
+    Unit::Litre,
+    Unit::MilliPence,
+    Unit::Minute,
+    Unit::HundredthPercent,
+    Unit::VarHour,
+    Unit::Watt,
+    Unit::WattHour,
+];
+const LOGS: [LogKind; 7] = [
+    LogKind::ActiveExport,
+    LogKind::ActiveImport,
+    LogKind::Billing,
+    LogKind::DailyRead,
+    LogKind::Event,
+    LogKind::ReactiveImport,
+    LogKind::Security,
+];
+const ITEMS: [DataItem; 29] = [
+    DataItem::AccumulatedDebt,
+    DataItem::ActiveExport,
+    DataItem::ActiveImport,
+    DataItem::BatteryRemaining,
+    DataItem::BlockRegister(0),
+    DataItem::Clock,
+    DataItem::DebtRecoveryPerPayment,
+    DataItem::DebtRecoveryRateCap,
+    DataItem::DeviceLog,
+    DataItem::DisablementThreshold,
+    DataItem::EmergencyCreditBalance,
+    DataItem::EmergencyCreditLimit,
+    DataItem::EmergencyCreditThreshold,
+    DataItem::FirmwareVersion,
+    DataItem::GasConsumption,
+    DataItem::LowCreditThreshold,
+    DataItem::MaximumCredit,
+    DataItem::MaximumMeterBalance,
+    DataItem::MeterBalance,
+    DataItem::PaymentDebt,
+    DataItem::PaymentMode,
+    DataItem::ReactiveExport,
+    DataItem::ReactiveImport,
+    DataItem::SecondaryActiveImport,
+    DataItem::SupplyState,
+    DataItem::SuspendDebtDisabled,
+    DataItem::SuspendDebtEmergency,
+    DataItem::TimeDebt(0),
+    DataItem::TouRegister(0),
+];
+const REFUSALS: [Refusal; 11] = [
+    Refusal::Approval(ApprovalFault::Missing),
+    Refusal::Approval(ApprovalFault::Replayed),
+    Refusal::Approval(ApprovalFault::Stale),
+    Refusal::Approval(ApprovalFault::Wrong),
+    Refusal::Busy,
+    Refusal::HardwareFault,
+    Refusal::NotPermitted,
+    Refusal::NotSupported,
+    Refusal::OutOfRange,
+    Refusal::Unreachable,
+    Refusal::WrongState,
+];

@@ -1,0 +1,227 @@
+//! The gas side: a meter that sleeps, and the proxy that mirrors what it last reported.
+
+use domain::seed::mix;
+use domain::{
+    Access, Answer, Approval, DataItem, DeviceKind, LogKind, Operation, Outcome, Refusal, SimDuration, SimInstant,
+    SupplyState, Value,
+};
+
+use crate::alerts;
+use crate::device::{Around, Device};
+use crate::effects::{Effect, Outbox};
+use crate::han::{Command, HanQueue};
+use crate::meter::Meter;
+use crate::prepayment::Account;
+use crate::profile::{Context, Profile};
+use crate::readings::View;
+
+/// Gas meter, gas proxy and what is under way between them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Gas {
+    pub(crate) gsme: Meter,
+    pub(crate) gpf: Device,
+    /// The last scheduled wake that has been dealt with.
+    pub(crate) woken_at: SimInstant,
+    pub(crate) mirror: Report,
+    /// A report on its way into the mirror, and when it gets there.
+    pub(crate) pending: Option<Box<(SimInstant, Report)>>,
+    pub(crate) queue: HanQueue,
+    /// Alerts of the gas meter, until it wakes.
+    pub(crate) alerts: Outbox,
+}
+
+/// What a gas meter reports before it goes back to sleep. Registers follow from the time of the report.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Report {
+    pub(crate) at: SimInstant,
+    /// The account; absent in credit mode, where it stands still.
+    pub(crate) account: Option<Box<Account>>,
+    pub(crate) supply: SupplyState,
+}
+
+impl Gas {
+    pub(crate) fn new(gsme: Meter, gpf: Device, now: SimInstant, profile: &Profile) -> Self {
+        let woken_at = scheduled_wake(&gsme, profile, now).max(gsme.metering.since);
+        let mirror = Report::of(&gsme, woken_at);
+        Self {
+            gsme,
+            gpf,
+            woken_at,
+            mirror,
+            pending: None,
+            queue: HanQueue::default(),
+            alerts: Outbox::default(),
+        }
+    }
+
+    /// Deals with the latest scheduled wake that has passed, and with all that has arrived by now.
+    pub(crate) fn advance(&mut self, context: &Context<'_>, gsme: &Profile, hub_on: bool, out: &mut Outbox) {
+        let due = scheduled_wake(&self.gsme, gsme, context.now);
+        if due > self.woken_at {
+            self.woken_at = due;
+            self.gsme.settle(due, gsme, &mut self.alerts);
+            self.queue.expire(due, context.profiles.chf.han_queue_lifetime);
+            if hub_on && !self.lost(due, gsme) {
+                self.meet_hub(context, gsme, due, out);
+            }
+        }
+        self.gsme.settle(context.now, gsme, &mut self.alerts);
+        if self.pending.as_ref().is_some_and(|pending| pending.0 <= context.now)
+            && let Some(pending) = self.pending.take()
+        {
+            self.mirror = pending.1;
+        }
+        while hub_on && let Some((ticket, outcome)) = self.queue.result(context.now) {
+            out.push(Effect::LateResult { ticket, outcome });
+        }
+    }
+
+    /// When there is something to do next.
+    pub(crate) fn next_wake(&self, context: &Context<'_>, gsme: &Profile, hub_on: bool) -> SimInstant {
+        let scheduled = scheduled_wake(&self.gsme, gsme, context.now).max(self.woken_at) + period(gsme);
+        let mirror = self.pending.as_ref().map(|pending| pending.0);
+        let result = if hub_on { self.queue.next_result() } else { None };
+        [self.gsme.next_settlement(), mirror, result]
+            .into_iter()
+            .flatten()
+            .fold(scheduled, SimInstant::min)
+    }
+
+    /// Takes an operation for the sleeping meter. Rights are checked now and again when it wakes, an approval only then.
+    pub(crate) fn submit(
+        &mut self,
+        context: &Context<'_>,
+        around: &mut Around<'_>,
+        access: Access,
+        operation: &Operation,
+        approval: Option<&Approval>,
+    ) -> Result<u32, Refusal> {
+        self.gsme.device.check_rights(context, around, access, operation)?;
+        let command = Command {
+            ticket: 0,
+            access,
+            epoch: self.gsme.device.security.epoch,
+            taken_at: context.now,
+            operation: operation.clone(),
+            approval: approval.cloned(),
+        };
+        self.queue.take(context.profiles.chf.han_queue_entries, command)
+    }
+
+    /// The gas meter as the mirror shows it.
+    pub(crate) fn mirrored<'a>(&'a self, profile: &'a Profile) -> View<'a> {
+        View {
+            meter: &self.gsme,
+            account: self.mirror.account.as_deref().unwrap_or(&self.gsme.account),
+            supply: self.mirror.supply,
+            at: self.mirror.at,
+            profile,
+        }
+    }
+
+    /// The meter is awake and in reach: it executes what waits for it, reports, and hands over its alerts.
+    fn meet_hub(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, out: &mut Outbox) {
+        for command in self.queue.deliver(at) {
+            let outcome = self.execute(context, profile, at, &command);
+            let delay = period(profile)
+                .as_millis()
+                .saturating_mul(u64::from(profile.result_delay_wakes));
+            self.queue
+                .keep_result(at + SimDuration::from_millis(delay), command.ticket, outcome);
+        }
+        while let Some(alert) = self.alerts.pop() {
+            out.push(alert);
+        }
+        let report = Report::of(&self.gsme, at);
+        match context.profiles.gpf.map_or(SimDuration::ZERO, |gpf| gpf.mirror_lag) {
+            SimDuration::ZERO => self.mirror = report,
+            lag => {
+                // A report that is overtaken before it was readable has at least reached the proxy.
+                if let Some(overtaken) = self.pending.take() {
+                    self.mirror = overtaken.1;
+                }
+                self.pending = Some(Box::new((at + lag, report)));
+            }
+        }
+    }
+
+    fn execute(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, command: &Command) -> Outcome {
+        let time = self.gsme.clock.time(at);
+        let mut around = Around {
+            kind: DeviceKind::Gsme,
+            profile,
+            time,
+            out: &mut self.alerts,
+        };
+        let device = &mut self.gsme.device;
+        if command.epoch != device.security.epoch {
+            // Taken under keys that are no longer in force.
+            device.note(&mut around, alerts::NO_AUTHORITY);
+            return Err(Refusal::NotPermitted);
+        }
+        device.check_rights(context, &mut around, command.access, &command.operation)?;
+        device.check_approval(context, &mut around, &command.operation, command.approval.as_ref())?;
+        match &command.operation {
+            Operation::Read(DataItem::Clock) => {
+                Ok(Answer::Value(Value::Clock(time, self.gsme.clock.status(at, profile))))
+            }
+            Operation::Read(DataItem::FirmwareVersion) => Ok(Answer::Value(Value::Text(profile.firmware.clone()))),
+            Operation::Read(item) => self
+                .gsme
+                .view(at, profile)
+                .item(*item)
+                .map(Answer::Value)
+                .ok_or(Refusal::NotSupported),
+            Operation::ReadLog {
+                log: log @ (LogKind::Event | LogKind::Security),
+                from,
+                to,
+            } => Ok(Answer::Log(self.gsme.device.logs.read(*log, *from, *to))),
+            Operation::ReadLog { log, from, to } => self.gsme.view(at, profile).log(*log, *from, *to).map(Answer::Log),
+            Operation::SynchroniseClock { time, tolerance_s } => {
+                // The hub adds what the command has waited: the time it carries was that of its sending.
+                let time = *time + at.since(command.taken_at);
+                let operation = Operation::SynchroniseClock {
+                    time,
+                    tolerance_s: *tolerance_s,
+                };
+                self.gsme.operate(at, true, &operation, profile, &mut self.alerts)
+            }
+            operation => self.gsme.operate(at, true, operation, profile, &mut self.alerts),
+        }
+    }
+
+    fn lost(&self, wake: SimInstant, profile: &Profile) -> bool {
+        let drawn = mix(self.gsme.metering.load.seed ^ HAN_LABEL, wake.0.unsigned_abs()) % 1000;
+        drawn < u64::from(profile.han_loss_permille)
+    }
+}
+
+impl Report {
+    fn of(gsme: &Meter, at: SimInstant) -> Self {
+        Self {
+            at,
+            account: gsme.prepays().then(|| gsme.account.clone()),
+            supply: gsme.supply.state,
+        }
+    }
+}
+
+/// The latest instant not after `now` at which this meter is to wake.
+fn scheduled_wake(gsme: &Meter, profile: &Profile, now: SimInstant) -> SimInstant {
+    let period = i64::try_from(period(profile).as_millis()).unwrap_or(i64::MAX);
+    let phase = mix(gsme.metering.load.seed ^ WAKE_LABEL, 0) % period.unsigned_abs();
+    let phase = i64::try_from(phase).unwrap_or(0);
+    SimInstant((now.0 - phase).div_euclid(period) * period + phase)
+}
+
+/// A meter that never slept would not be one: a second at least.
+fn period(profile: &Profile) -> SimDuration {
+    profile
+        .wake_period
+        .max(SimDuration::from_secs(1))
+        .min(SimDuration::from_days(365))
+}
+
+const HAN_LABEL: u64 = 0x48_414e;
+const WAKE_LABEL: u64 = 0x57_414b;

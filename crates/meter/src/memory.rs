@@ -1,0 +1,50 @@
+//! What an installation takes in memory, added up from its parts.
+
+use crate::device::Device;
+use crate::gas::{Gas, Report};
+use crate::han::{Command, Held};
+use crate::installation::Installation;
+use crate::logs::Entries;
+use crate::meter::Meter;
+use crate::metering::Gaps;
+use crate::prepayment::Account;
+use crate::security::Client;
+
+impl Installation {
+    /// Octets this installation takes: inline and on the heap, without what an allocator adds and without what it
+    /// shares with others (tariffs). Results and approvals under way are counted by their fixed size.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let gas = self.gas.as_ref().map_or(0, |gas| size_of::<Gas>() + gas_heap(gas));
+        size_of::<Self>() + device_heap(&self.chf) + meter_heap(&self.esme) + self.effects.heap() + gas
+    }
+}
+
+fn gas_heap(gas: &Gas) -> usize {
+    let report = |report: &Report| report.account.as_ref().map_or(0, |_| size_of::<Account>());
+    let pending = gas
+        .pending
+        .as_ref()
+        .map_or(0, |pending| size_of_val(&**pending) + report(&pending.1));
+    let held = gas.queue.held.as_ref().map_or(0, |held| {
+        size_of::<Held>() + held.commands.capacity() * size_of::<Command>() + held.results.capacity() * RESULT
+    });
+    meter_heap(&gas.gsme) + device_heap(&gas.gpf) + report(&gas.mirror) + pending + held + gas.alerts.heap()
+}
+
+fn meter_heap(meter: &Meter) -> usize {
+    let gaps = meter.metering.gaps.as_ref().map_or(0, |gaps| {
+        size_of::<Gaps>() + gaps.closed.capacity() * 16 + gaps.folded.capacity() * size_of::<i64>()
+    });
+    device_heap(&meter.device) + size_of::<Account>() + gaps
+}
+
+fn device_heap(device: &Device) -> usize {
+    let logs = device.logs.0.as_ref().map_or(0, |entries| {
+        size_of::<Entries>() + (entries.event.capacity() + entries.security.capacity()) * 16
+    });
+    logs + device.security.clients.capacity() * size_of::<Client>()
+}
+
+/// Instant, ticket and outcome of one result.
+const RESULT: usize = 64;

@@ -1,0 +1,348 @@
+//! The metering device of either fuel: it counts, charges, switches and keeps time.
+
+use std::sync::Arc;
+
+use domain::keys::Party;
+use domain::operation::PaymentMode;
+use domain::{Answer, DeviceKind, Eui64, Operation, Outcome, Refusal, SimInstant, SupplyState};
+
+use crate::alerts::{self, AlertCode};
+use crate::calendar::{ClockChange, HALF_HOUR_MS, LocalDay, slot};
+use crate::clock::{DeviceClock, Synchronised, TOLERANCE_MAX_S};
+use crate::device::{Around, Device};
+use crate::effects::Outbox;
+use crate::load::{Channel, Load};
+use crate::metering::Metering;
+use crate::prepayment::{Account, AccountSettings, CreditRefused};
+use crate::profile::Profile;
+use crate::supply::{Cause, Supply};
+use crate::tariff::Tariff;
+
+/// An electricity or gas meter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Meter {
+    pub(crate) device: Device,
+    pub(crate) clock: DeviceClock,
+    pub(crate) metering: Metering,
+    pub(crate) account: Box<Account>,
+    pub(crate) tariff: Arc<Tariff>,
+    pub(crate) supply: Supply,
+    pub(crate) mode: PaymentMode,
+    pub(crate) gas: bool,
+    pub(crate) second_element: bool,
+    pub(crate) generation: bool,
+}
+
+/// What a new meter is made of.
+pub(crate) struct MeterParts<'a> {
+    pub(crate) id: Eui64,
+    pub(crate) party: Party,
+    pub(crate) epoch: u32,
+    pub(crate) clock: DeviceClock,
+    pub(crate) load: Load,
+    pub(crate) installed_at: SimInstant,
+    pub(crate) start: u32,
+    pub(crate) account: &'a AccountSettings,
+    pub(crate) tariff: &'a Arc<Tariff>,
+    pub(crate) mode: PaymentMode,
+    pub(crate) now: SimInstant,
+}
+
+impl Meter {
+    pub(crate) fn new(parts: &MeterParts<'_>, gas: bool) -> Self {
+        Self {
+            device: Device::new(parts.id, parts.party, parts.epoch),
+            clock: parts.clock,
+            metering: Metering::new(parts.load, parts.installed_at, parts.start),
+            account: Box::new(Account::new(parts.account, parts.now)),
+            tariff: Arc::clone(parts.tariff),
+            supply: Supply::enabled(),
+            mode: parts.mode,
+            gas,
+            second_element: false,
+            generation: false,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> DeviceKind {
+        if self.gas { DeviceKind::Gsme } else { DeviceKind::Esme }
+    }
+
+    pub(crate) fn main_channel(&self) -> Channel {
+        if self.gas { Channel::Gas } else { Channel::Import }
+    }
+
+    /// Logs and raises what happened at `at`, true time.
+    pub(crate) fn note(&mut self, at: SimInstant, profile: &Profile, out: &mut Outbox, alert: AlertCode) {
+        let time = self.clock.time(at);
+        self.device.note(
+            &mut Around {
+                kind: self.kind(),
+                profile,
+                time,
+                out,
+            },
+            alert,
+        );
+    }
+
+    /// Charges everything up to `to`: each threshold is met at its own moment, however late this is called.
+    pub(crate) fn settle(&mut self, to: SimInstant, profile: &Profile, out: &mut Outbox) {
+        if self.mode == PaymentMode::Credit {
+            self.account.settled_at = self.account.settled_at.max(to);
+            return;
+        }
+        self.review(profile, out);
+        while self.account.settled_at < to {
+            let from = self.account.settled_at;
+            let boundary = next_half_hour(from);
+            let (until, cost) = self.step(from, boundary.min(to));
+            self.account.spend(cost);
+            self.account.settled_at = until;
+            if until == boundary {
+                let on = self.supply.state == SupplyState::Enabled;
+                for alert in self.account.fall_due(until, &self.tariff, on).into_iter().flatten() {
+                    self.note(until, profile, out, alert);
+                }
+            }
+            self.review(profile, out);
+        }
+    }
+
+    /// When something happens to the account next; `None` in credit mode.
+    pub(crate) fn next_settlement(&self) -> Option<SimInstant> {
+        let from = self.account.settled_at;
+        (self.mode == PaymentMode::Prepayment).then(|| self.step(from, next_half_hour(from)).0)
+    }
+
+    /// How far one can charge from `from` until something happens, at most `to` in the same half-hour, and the cost.
+    fn step(&self, from: SimInstant, to: SimInstant) -> (SimInstant, i64) {
+        if !self.metering.counts() {
+            return (to, 0);
+        }
+        let cost = self.cost(from, to);
+        let Some(distance) = self
+            .account
+            .distance(self.supply.has(Cause::Credit))
+            .filter(|limit| cost >= *limit)
+        else {
+            return (to, cost);
+        };
+        // The first millisecond at which the distance is covered.
+        let (mut before, mut after) = (from.0, to.0);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.cost(from, SimInstant(middle)) >= distance {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        let until = SimInstant(after);
+        (until, self.cost(from, until))
+    }
+
+    /// Cost of what is used from `from` to `to`, two instants of one half-hour, in millionths of a penny.
+    fn cost(&self, from: SimInstant, to: SimInstant) -> i64 {
+        let used = self.metering.consumed(self.main_channel(), None, from, to);
+        let main = if self.tariff.has_block_prices() {
+            let before = self.metering.in_period(self.main_channel(), &self.tariff, from);
+            self.tariff.block_cost(before + used, self.gas) - self.tariff.block_cost(before, self.gas)
+        } else {
+            used.saturating_mul(self.tariff.tou_price(local_slot(from), self.gas))
+        };
+        if !self.second_element {
+            return main;
+        }
+        let second = self.metering.consumed(Channel::Secondary, None, from, to);
+        main + second.saturating_mul(i64::from(self.tariff.secondary_price_mp))
+    }
+
+    /// Raises what the balance calls for, and ends supply where it must end.
+    fn review(&mut self, profile: &Profile, out: &mut Outbox) {
+        let at = self.account.settled_at;
+        let mut raised = [None; 3];
+        let mut free = raised.iter_mut();
+        let ended = self.account.review(&mut |alert| {
+            if let Some(place) = free.next() {
+                *place = Some(alert);
+            }
+        });
+        for alert in raised.into_iter().flatten() {
+            self.note(at, profile, out, alert);
+        }
+        if ended && !self.supply.has(Cause::Credit) {
+            self.supply.disable(Cause::Credit);
+            self.metering.interrupt(at);
+            self.note(at, profile, out, alerts::CREDIT_BELOW_DISABLEMENT);
+        }
+    }
+
+    /// Counting follows supply and mains.
+    pub(crate) fn follow_supply(&mut self, at: SimInstant, powered: bool) {
+        if self.supply.state == SupplyState::Enabled && (powered || self.gas) {
+            self.metering.resume(self.main_channel(), &self.tariff, at);
+        } else {
+            self.metering.interrupt(at);
+        }
+    }
+
+    /// Carries out an operation that changes the meter; rights and approval are checked, the account is settled.
+    pub(crate) fn operate(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        operation: &Operation,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) -> Outcome {
+        match operation {
+            Operation::DisableSupply => {
+                self.supply.disable(Cause::Command);
+            }
+            Operation::ArmSupply => {
+                if self.supply.arm(profile.arm_needs_disabled)? {
+                    self.note(now, profile, out, alerts::SUPPLY_ARMED);
+                }
+            }
+            Operation::EnableSupply if profile.enable_means_arm && self.supply.state != SupplyState::Enabled => {
+                if self.supply.arm(false)? {
+                    self.note(now, profile, out, alerts::SUPPLY_ARMED);
+                }
+            }
+            Operation::EnableSupply => {
+                self.supply.enable()?;
+            }
+            Operation::SynchroniseClock { time, tolerance_s } => {
+                let result = synchronise(&mut self.clock, now, profile, *time, *tolerance_s)?;
+                if let Some(alert) = clock_alert(result) {
+                    self.note(now, profile, out, alert);
+                }
+                return clock_outcome(result);
+            }
+            Operation::Read(_) | Operation::ReadLog { .. } => return Err(Refusal::NotSupported),
+        }
+        self.follow_supply(now, powered);
+        Ok(Answer::Done)
+    }
+
+    /// The consumer restores an armed supply.
+    pub(crate) fn press_restore(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        self.supply.restore_locally()?;
+        self.follow_supply(now, powered);
+        self.note(now, profile, out, alerts::LOCAL_COMMAND);
+        Ok(())
+    }
+
+    /// The consumer activates emergency credit.
+    pub(crate) fn activate_emergency(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        if self.mode != PaymentMode::Prepayment || !self.account.activate_emergency() {
+            return Err(Refusal::WrongState);
+        }
+        self.note(now, profile, out, alerts::EMERGENCY_CREDIT_ACTIVATED);
+        self.credit_returned(now, powered, profile, out);
+        Ok(())
+    }
+
+    /// Credit arrives at the meter.
+    pub(crate) fn top_up(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        milli_pence: u32,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        if self.mode != PaymentMode::Prepayment {
+            return Err(Refusal::WrongState);
+        }
+        match self.account.credit(milli_pence) {
+            Ok(debt_paid) => {
+                self.note(now, profile, out, alerts::CREDIT_ADDED_LOCALLY);
+                if debt_paid {
+                    self.note(now, profile, out, alerts::PAYMENT_DEBT_COLLECTED);
+                }
+                self.credit_returned(now, powered, profile, out);
+                Ok(())
+            }
+            Err(refused) => {
+                let alert = match refused {
+                    CreditRefused::AboveBalance => alerts::CREDIT_ABOVE_BALANCE,
+                    CreditRefused::AboveCredit => alerts::CREDIT_ABOVE_MAXIMUM,
+                };
+                self.note(now, profile, out, alert);
+                Err(Refusal::OutOfRange)
+            }
+        }
+    }
+
+    fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+        if self.account.available() > 0 && self.supply.credit_returns(profile.credit_restores_to) {
+            if self.supply.state == SupplyState::Armed {
+                self.note(now, profile, out, alerts::SUPPLY_ARMED);
+            }
+            self.follow_supply(now, powered);
+        }
+    }
+}
+
+/// Sets a clock.
+///
+/// # Errors
+/// For a tolerance no synchronisation may carry.
+pub(crate) fn synchronise(
+    clock: &mut DeviceClock,
+    now: SimInstant,
+    profile: &Profile,
+    time: SimInstant,
+    tolerance_s: u32,
+) -> Result<Synchronised, Refusal> {
+    if tolerance_s > TOLERANCE_MAX_S {
+        return Err(Refusal::OutOfRange);
+    }
+    Ok(clock.synchronise(now, profile, time, tolerance_s))
+}
+
+/// What a synchronisation is reported as.
+pub(crate) fn clock_alert(result: Synchronised) -> Option<AlertCode> {
+    match result {
+        Synchronised::Kept => None,
+        Synchronised::Set => Some(alerts::CLOCK_ADJUSTED),
+        Synchronised::TooFar => Some(alerts::CLOCK_NOT_ADJUSTED),
+        Synchronised::OutsideTolerance => Some(alerts::CLOCK_OUTSIDE_TOLERANCE),
+    }
+}
+
+/// What a synchronisation answers.
+pub(crate) fn clock_outcome(result: Synchronised) -> Outcome {
+    match result {
+        Synchronised::Kept | Synchronised::Set => Ok(Answer::Done),
+        Synchronised::TooFar | Synchronised::OutsideTolerance => Err(Refusal::OutOfRange),
+    }
+}
+
+fn next_half_hour(at: SimInstant) -> SimInstant {
+    SimInstant((at.0.div_euclid(HALF_HOUR_MS) + 1) * HALF_HOUR_MS)
+}
+
+/// The slot of the local day in which `at` lies. Clock changes move whole hours, so the plain clock reading serves.
+fn local_slot(at: SimInstant) -> usize {
+    let day = LocalDay::of(at);
+    let index = (at.0 - day.midnight().0) / HALF_HOUR_MS;
+    match day.change() {
+        ClockChange::None => slot(ClockChange::None, index),
+        change => slot(change, index),
+    }
+}
