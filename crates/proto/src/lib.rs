@@ -4,7 +4,13 @@
 //! `world::semantic` turns them into `domain` types.
 
 /// The generated messages of package `s1lab.v1`.
-#[allow(missing_docs, clippy::all, clippy::disallowed_types, unused_qualifications, unreachable_pub)]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::disallowed_types,
+    unused_qualifications,
+    unreachable_pub
+)]
 pub mod v1 {
     tonic::include_proto!("s1lab.v1");
 }

@@ -152,6 +152,7 @@ impl Wan {
         };
         let envelope = Envelope {
             trace_id: delivery.trace_id,
+            in_reply_to: delivery.in_reply_to,
             ..Envelope::default()
         };
         if let Some(sender) = sender

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use domain::{Eui64, Seed, SimDuration, SimInstant};
-use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
+use proto::{Accepted, Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
 
 use crate::bearer::{Bearer, Draws};
 use crate::{IN_FLIGHT_MAX, PIECE_MAX, SESSIONS_MAX, SMS_MAX, Traffic};
@@ -25,6 +25,8 @@ pub(crate) struct Delivery {
     pub(crate) to: Side,
     pub(crate) kind: Kind,
     pub(crate) trace_id: String,
+    /// Id of the message it answers, else zero.
+    pub(crate) in_reply_to: u64,
     pub(crate) body: Bytes,
 }
 
@@ -116,7 +118,7 @@ impl Network {
         let trace = &envelope.trace_id;
         let understood = match envelope.kind() {
             Kind::WanSms => WanSms::decode(body)
-                .map(|sms| self.sms(now, from, trace, &sms, scale))
+                .map(|sms| self.sms(now, from, envelope, &sms, scale))
                 .is_ok(),
             Kind::WanOpen => WanOpen::decode(body)
                 .map(|open| self.open(now, from, trace, &open, scale))
@@ -135,7 +137,8 @@ impl Network {
         }
     }
 
-    fn sms(&mut self, now: SimInstant, from: Side, trace: &str, sms: &WanSms, scale: Scale<'_>) {
+    fn sms(&mut self, now: SimInstant, from: Side, envelope: &Envelope, sms: &WanSms, scale: Scale<'_>) {
+        let trace = &envelope.trace_id;
         let (to, head_end) = match from {
             Side::HeadEnd(index) => (Side::Fleet, self.head_end_name(index)),
             Side::Fleet => match self.head_end(&sms.head_end) {
@@ -147,6 +150,25 @@ impl Network {
             return self.refuse(sms.hub, "text message too long");
         }
         self.traffic.sms += 1;
+        if from != Side::Fleet {
+            // The network has the message; whether the hub will is another matter.
+            let body = Accepted {
+                request_id: trace.clone(),
+            }
+            .encode_to_vec()
+            .into();
+            let (kind, trace_id, in_reply_to) = (Kind::Accepted, trace.clone(), envelope.id);
+            self.schedule(
+                now,
+                Delivery {
+                    to: from,
+                    kind,
+                    trace_id,
+                    in_reply_to,
+                    body,
+                },
+            );
+        }
         let bearer = self.bearer.clone();
         let draws = self.draws(sms.hub);
         let (lost, twice) = (
@@ -170,6 +192,7 @@ impl Network {
                 to,
                 kind: Kind::WanSms,
                 trace_id: trace.to_owned(),
+                in_reply_to: 0,
                 body: body.clone(),
             };
             self.schedule(now + scale(delay), delivery);
@@ -300,6 +323,7 @@ impl Network {
                 to,
                 kind,
                 trace_id: trace.to_owned(),
+                in_reply_to: 0,
                 body: body.into(),
             },
         );
@@ -334,6 +358,7 @@ impl Network {
                 to,
                 kind: Kind::WanClose,
                 trace_id: trace.to_owned(),
+                in_reply_to: 0,
                 body,
             },
         );

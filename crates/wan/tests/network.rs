@@ -72,8 +72,14 @@ fn data(hub: u64, session: u64, payload: &[u8]) -> WanData {
     }
 }
 
+/// The next message but confirmations.
 async fn next(end: &mut LinkEnd) -> Envelope {
-    end.recv().await.unwrap()
+    loop {
+        let envelope = end.recv().await.unwrap();
+        if envelope.kind() != Kind::Accepted {
+            return envelope;
+        }
+    }
 }
 
 #[test]
@@ -184,6 +190,36 @@ fn text_messages_are_late_lost_and_doubled_as_the_bearer_says() {
     });
     assert!((400..600).contains(&traffic.sms_lost), "{traffic:?}");
     assert!(traffic.cut_off > 0, "{traffic:?}");
+}
+
+#[test]
+fn a_text_message_is_confirmed_at_once() {
+    let bearer = Bearer {
+        sms_loss_ppm: 1_000_000,
+        ..Bearer::default()
+    };
+    with_network(1, bearer, async |mut lab: Lab| {
+        let sms = WanSms {
+            hub: 1,
+            head_end: "s1sp".into(),
+            payload: "x".into(),
+        };
+        let envelope = Envelope {
+            trace_id: "t".into(),
+            ..Envelope::default()
+        };
+        let id = lab
+            .s1sp
+            .send(envelope, Kind::WanSms, &sms.encode_to_vec())
+            .await
+            .unwrap();
+        let confirmation = lab.s1sp.recv().await.unwrap();
+        assert_eq!((confirmation.kind(), confirmation.in_reply_to), (Kind::Accepted, id));
+        assert_eq!(
+            (confirmation.trace_id.as_str(), lab.world.clock.now()),
+            ("t", SimInstant(0))
+        );
+    });
 }
 
 #[test]

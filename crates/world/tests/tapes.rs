@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
-use domain::{Eui64, Seed, SimInstant};
+use domain::{Eui64, Seed, SimDuration, SimInstant};
 use proto::{
     ApprovalReply, Countersigned, CountersignedServiceRequest, DuisRequest, Envelope, Kind, Message, S1spResponse,
     TargetFacts, WanData, approval_reply,
 };
 use world::tape::{self, canonical_xml};
-use world::{Digest, Tape, World};
+use world::{Digest, Tape, TapeRecord, Verdict, World};
 
 /// Everything that one request leaves on a tape, with these values of what is left out of digests.
 fn messages(value: &str, secret: u8) -> Vec<(Kind, Vec<u8>)> {
@@ -131,6 +131,37 @@ fn every_octet_of_an_envelope_that_is_not_left_out_counts() {
         tape::digest(&other),
         "octets that are no envelope count as they are"
     );
+}
+
+#[test]
+fn records_keep_their_digest_through_a_file() {
+    let mut records = world_with(Tape::default(), &messages("1", 5)).tape.records();
+    let verdicts = [
+        Verdict::Drop,
+        Verdict::Delay(SimDuration::from_millis(7)),
+        Verdict::Duplicate,
+    ];
+    records
+        .iter_mut()
+        .zip(verdicts)
+        .for_each(|(record, verdict)| record.verdict = verdict);
+    let mut file = Vec::new();
+    records
+        .iter()
+        .for_each(|record| record.to_message().encode_length_delimited(&mut file).unwrap());
+    let mut rest = file.as_slice();
+    let mut back = Vec::new();
+    while !rest.is_empty() {
+        let message = proto::TapeRecord::decode_length_delimited(&mut rest).unwrap();
+        back.push(TapeRecord::from_message(message).unwrap());
+    }
+    assert_eq!(format!("{back:?}"), format!("{records:?}"));
+    assert_eq!(tape::digest(&back), tape::digest(&records));
+    let unknown = proto::TapeRecord {
+        verdict: 9,
+        ..records[0].to_message()
+    };
+    assert!(TapeRecord::from_message(unknown).is_err());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use domain::SimInstant;
+use domain::{SimDuration, SimInstant};
 use sha2::{Digest as _, Sha256};
 
 use crate::fault::Verdict;
@@ -35,6 +35,59 @@ pub struct TapeRecord {
     pub verdict: Verdict,
     /// The encoded envelope.
     pub octets: Bytes,
+}
+
+/// A record as it stands in a tape file that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a tape record with the unknown verdict {0}")]
+pub struct UnknownVerdict(pub i32);
+
+impl TapeRecord {
+    /// As it stands in a tape file.
+    #[must_use]
+    pub fn to_message(&self) -> proto::TapeRecord {
+        let (verdict, delay_ms) = match self.verdict {
+            Verdict::Pass => (proto::TapeVerdict::Pass, 0),
+            Verdict::Drop => (proto::TapeVerdict::Drop, 0),
+            Verdict::Delay(span) => (proto::TapeVerdict::Delay, span.as_millis()),
+            Verdict::Duplicate => (proto::TapeVerdict::Duplicate, 0),
+        };
+        proto::TapeRecord {
+            world: self.world,
+            sequence: self.sequence,
+            at_ms: self.at.0,
+            from: self.link.from.to_string(),
+            to: self.link.to.to_string(),
+            verdict: verdict.into(),
+            delay_ms,
+            octets: self.octets.clone(),
+        }
+    }
+
+    /// The inverse of [`TapeRecord::to_message`].
+    ///
+    /// # Errors
+    /// [`UnknownVerdict`]: the file is damaged or of a later release.
+    pub fn from_message(message: proto::TapeRecord) -> Result<Self, UnknownVerdict> {
+        let verdict = match proto::TapeVerdict::try_from(message.verdict) {
+            Ok(proto::TapeVerdict::Pass) => Verdict::Pass,
+            Ok(proto::TapeVerdict::Drop) => Verdict::Drop,
+            Ok(proto::TapeVerdict::Delay) => Verdict::Delay(SimDuration::from_millis(message.delay_ms)),
+            Ok(proto::TapeVerdict::Duplicate) => Verdict::Duplicate,
+            Err(_) => return Err(UnknownVerdict(message.verdict)),
+        };
+        Ok(Self {
+            world: message.world,
+            sequence: message.sequence,
+            at: SimInstant(message.at_ms),
+            link: LinkName {
+                from: message.from.into(),
+                to: message.to.into(),
+            },
+            verdict,
+            octets: message.octets,
+        })
+    }
 }
 
 /// The digest of a run: SHA-256 over the canonical views of its records in the order of time, world and sequence.
