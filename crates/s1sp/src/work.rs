@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::{Approval, DeviceKind, RequestId, SimInstant};
+use domain::{Approval, DeviceKind, Eui64, RequestId, SimInstant};
 use duis::signature::SigningKey;
 use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
 use head_end::{Directory, Failure as EngineFailure, FailureKind, Handle, Job};
