@@ -102,6 +102,16 @@ impl Custody {
         })
     }
 
+    /// The secrets in the form the device side takes.
+    #[must_use]
+    pub fn relations(&self) -> meter::Relations {
+        meter::Relations {
+            smso: self.smso.clone(),
+            s1sp: self.s1sp.clone(),
+            dco: self.dco.clone(),
+        }
+    }
+
     fn secret(&self, party: Party) -> &RelationSecret {
         match party {
             Party::Smso => &self.smso,

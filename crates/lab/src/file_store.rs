@@ -134,6 +134,47 @@ impl Store for FileStore {
     }
 }
 
+/// A journal in a folder that somebody else may have open: it can be read, not written.
+#[derive(Clone, Debug)]
+pub struct FileReader {
+    folder: PathBuf,
+}
+
+impl FileReader {
+    /// The journal in `folder`; one that does not exist is empty.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+}
+
+impl Store for FileReader {
+    fn append(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+        Err(problem(&self.folder, &"it is open for reading only"))
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn replay(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        for segment in segments(&self.folder).map_err(|error| problem(&self.folder, &error))? {
+            let path = segment_path(&self.folder, segment);
+            let octets = fs::read(&path).map_err(|error| problem(&path, &error))?;
+            // What its writer is adding now counts as not there yet.
+            if octets.len() >= MAGIC.len() {
+                scan(&octets, each).map_err(|error| problem(&path, &error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Gives each whole record; returns how many octets they take with the magic. Damage that whole records follow is an
 /// error, damage at the end is the end.
 fn scan(octets: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<usize, String> {

@@ -2,20 +2,33 @@
 //!
 //! This is the one room with sockets, TLS and files; everything below speaks to links, clocks and stores. It deliberately
 //! holds no rule of the field: who may do what is decided in `dcc`, `dco`, `steps` and the device side.
+//!
+//! [`embedded::Lab`] is a lab in memory for tests and virtual runs; [`up`] is a lab on sockets.
 
 pub mod callback;
+pub mod chain;
 pub mod config;
 pub mod crypto;
 pub mod custody;
 pub mod duis_http;
+pub mod embedded;
+pub mod expose;
 pub mod file_store;
 pub mod files;
+pub mod messages;
+pub mod parts;
 pub mod pki;
 pub mod tape_file;
 pub mod tunnel;
+pub mod up;
 pub mod user_port;
+pub mod view;
 
+pub use chain::Role;
 pub use config::{ClockMode, Config, ConfigError};
 pub use custody::Custody;
+pub use embedded::Lab;
 pub use file_store::FileStore;
+pub use parts::{BuildError, Parts};
 pub use pki::Pki;
+pub use view::{LabHandle, ViewError};

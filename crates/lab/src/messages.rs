@@ -65,7 +65,10 @@ pub fn sign(xml: &[u8], key_pem: &str, certificate_pem: &str) -> Result<Vec<u8>,
 pub fn verify(xml: &[u8], certificates: &[(String, String)]) -> Result<Judged, Error> {
     let mut book = CertificateBook::new();
     for (file, pem) in certificates {
-        let fault = |problem: String| Error::Certificate { file: file.clone(), problem };
+        let fault = |problem: String| Error::Certificate {
+            file: file.clone(),
+            problem,
+        };
         let certificate = Certificate::from_pem(pem).map_err(|e| fault(e.to_string()))?;
         book.add(certificate).map_err(|e| fault(e.to_string()))?;
     }
@@ -75,7 +78,11 @@ pub fn verify(xml: &[u8], certificates: &[(String, String)]) -> Result<Judged, E
             .map_err(|source| Error::Signature { which, source })
     };
     let root = duis::check(xml)?;
-    let mut judged = Judged { root, about: String::new(), signers: vec![judge("outer", xml)?] };
+    let mut judged = Judged {
+        root,
+        about: String::new(),
+        signers: vec![judge("outer", xml)?],
+    };
     match root {
         Root::Request => {
             let request = duis::read_request(xml)?;
@@ -84,7 +91,10 @@ pub fn verify(xml: &[u8], certificates: &[(String, String)]) -> Result<Judged, E
         Root::Response => {
             let response = duis::read_response(xml)?;
             let header = &response.header;
-            let ids = [header.request_id, header.response_id].into_iter().flatten().map(|id| id.to_string());
+            let ids = [header.request_id, header.response_id]
+                .into_iter()
+                .flatten()
+                .map(|id| id.to_string());
             judged.about = format!("{} {}", ids.collect::<Vec<_>>().join(" "), header.code.as_str());
             if let Some(inner) = inner(&response.body) {
                 judged.signers.push(judge("inner", inner)?);
@@ -99,7 +109,10 @@ pub fn verify(xml: &[u8], certificates: &[(String, String)]) -> Result<Judged, E
 fn inner(body: &ResponseBody) -> Option<&[u8]> {
     match body {
         ResponseBody::Smets1 { signed, .. } => Some(signed),
-        ResponseBody::DccAlert { alert: duis::DccAlert::S1sp { signed, .. }, .. } => Some(signed),
+        ResponseBody::DccAlert {
+            alert: duis::DccAlert::S1sp { signed, .. },
+            ..
+        } => Some(signed),
         _ => None,
     }
 }

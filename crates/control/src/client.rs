@@ -1,0 +1,171 @@
+//! Asks a running lab.
+
+use std::path::Path;
+
+use proto::v1 as m;
+use proto::v1::control_client::ControlClient;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::server::MESSAGE_MAX;
+use crate::state::{StateError, StateFile};
+
+/// A question that got no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The address is none.
+    #[error("{address:?} is no control address; expected one such as http://127.0.0.1:8081")]
+    Address {
+        /// What stood there.
+        address: String,
+    },
+    /// Nobody answers there.
+    #[error("no lab answers at {address}\nhint: start one with `s1lab up`")]
+    Connect {
+        /// Where.
+        address: String,
+        /// Why not.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// The lab refused, with its words.
+    #[error("{0}")]
+    Refused(String),
+    /// No running lab was found.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A connection to a running lab.
+#[derive(Clone, Debug)]
+pub struct Client(ControlClient<Channel>);
+
+impl Client {
+    /// Connects to the lab at `address`, or else to the one that runs on the state folder.
+    ///
+    /// # Errors
+    /// [`ClientError`] when there is none.
+    pub async fn find(address: Option<&str>, state: &Path) -> Result<Self, ClientError> {
+        match address {
+            Some(address) => Self::connect(address).await,
+            None => Self::connect(&StateFile::address(state)?).await,
+        }
+    }
+
+    /// Connects to the lab at `address`, for example `http://127.0.0.1:8081`.
+    ///
+    /// # Errors
+    /// When it is no address or nobody answers there.
+    pub async fn connect(address: &str) -> Result<Self, ClientError> {
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| ClientError::Address {
+            address: address.chars().take(200).collect(),
+        })?;
+        let channel = endpoint.connect().await.map_err(|source| ClientError::Connect {
+            address: address.to_owned(),
+            source,
+        })?;
+        let client = ControlClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
+        Ok(Self(client.max_encoding_message_size(MESSAGE_MAX)))
+    }
+
+    /// Seed, clock, addresses and users.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn status(&mut self) -> Result<m::StatusReply, ClientError> {
+        answer(self.0.status(m::StatusRequest {}).await)
+    }
+
+    /// All devices.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn devices(&mut self) -> Result<Vec<m::DeviceEntry>, ClientError> {
+        Ok(answer(self.0.list_devices(m::ListDevicesRequest {}).await)?.devices)
+    }
+
+    /// One device, with its test keys if `secrets`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is no such device.
+    pub async fn device(&mut self, device: &str, secrets: bool) -> Result<m::ShowDeviceReply, ClientError> {
+        answer(
+            self.0
+                .show_device(m::ShowDeviceRequest {
+                    device: device.into(),
+                    secrets,
+                })
+                .await,
+        )
+    }
+
+    /// Opens a port for one device; gives the bound address. It stays open until the lab stops.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is no such device or the address cannot be bound.
+    pub async fn expose(&mut self, device: &str, listen: &str) -> Result<String, ClientError> {
+        let request = m::ExposeDeviceRequest {
+            device: device.into(),
+            listen: listen.into(),
+        };
+        Ok(answer(self.0.expose_device(request).await)?.address)
+    }
+
+    /// The audit trail of one request.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when it is no RequestID.
+    pub async fn audit(&mut self, request_id: &str) -> Result<Vec<m::AuditEntry>, ClientError> {
+        Ok(answer(
+            self.0
+                .audit(m::AuditRequest {
+                    request_id: request_id.into(),
+                })
+                .await,
+        )?
+        .entries)
+    }
+
+    /// The inventory as the DCC has it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn inventory(&mut self) -> Result<Vec<m::InventoryEntry>, ClientError> {
+        Ok(answer(self.0.inventory(m::InventoryRequest {}).await)?.devices)
+    }
+
+    /// Deliveries that were refused or given up.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn dead_letters(&mut self) -> Result<Vec<m::DeadLetter>, ClientError> {
+        Ok(answer(self.0.dead_letters(m::DeadLettersRequest {}).await)?.letters)
+    }
+
+    /// Sends a request as one of the lab's users and waits up to `wait_ms` for its outcome.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when it cannot be read or signed, or the DCC does not reply.
+    pub async fn send(&mut self, xml: Vec<u8>, path: &str, wait_ms: u64) -> Result<m::SendRequestReply, ClientError> {
+        let request = m::SendRequestRequest {
+            xml: xml.into(),
+            wait_ms,
+            path: path.into(),
+        };
+        answer(self.0.send_request(request).await)
+    }
+
+    /// Asks the lab to stop.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn stop(&mut self) -> Result<(), ClientError> {
+        answer(self.0.stop(m::StopRequest {}).await).map(|_| ())
+    }
+}
+
+fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T, ClientError> {
+    response
+        .map(tonic::Response::into_inner)
+        .map_err(|status| ClientError::Refused(status.message().to_owned()))
+}

@@ -1,0 +1,356 @@
+//! Everything the roles of a lab are built from, read and checked once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dcc::{Inventory, Registration, SmiStatus};
+use dmc::Catalogue;
+use domain::keys::Party;
+use domain::operation::CriticalOperations;
+use domain::{DeviceKind, Eui64, UserRole};
+use duis::signature::{Certificate, CertificateBook, SigningKey};
+use fleet::{Estate, Site};
+use world::{MemoryStore, Store, StoreError};
+
+use crate::config::{Config, ConfigError};
+use crate::custody::{self, Custody};
+use crate::file_store::{FileReader, FileStore};
+use crate::files::{FileError, read_text};
+use crate::pki::{self, Identity, Pki};
+
+/// What every role takes its share of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// Device profiles.
+    pub catalogue: Arc<Catalogue>,
+    /// The installations.
+    pub estate: Arc<Estate>,
+    /// Authorities, parties, users.
+    pub pki: Arc<Pki>,
+    /// Relation secrets. Each role is given its own only.
+    pub custody: Custody,
+    /// What needs an approval.
+    pub critical: CriticalOperations,
+    /// Certificates of the DCC, the S1SP and all users.
+    pub certificates: Arc<CertificateBook>,
+    /// Where journals are kept.
+    pub journals: Journals,
+}
+
+/// What keeps a lab from being built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A certificate or key that signatures cannot be made or verified with.
+    #[error("use the certificate of {whose}: {problem}")]
+    Certificate {
+        /// Whose.
+        whose: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Custody.
+    #[error("take custody of the relation secrets")]
+    Custody(#[from] custody::Error),
+    /// A device profile file.
+    #[error("load the device profiles")]
+    Dmc(#[from] dmc::Error),
+    /// The estate.
+    #[error("read the estate")]
+    Estate(#[from] fleet::EstateError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A fleet's profiles.
+    #[error("build the fleet")]
+    Fleet(#[from] fleet::FleetError),
+    /// A role that is never restarted by itself.
+    #[error("the {role} is not restarted by itself: its devices live in memory")]
+    NotRestarted {
+        /// Which role.
+        role: &'static str,
+    },
+    /// The PKI.
+    #[error("build the lab's PKI")]
+    Pki(#[from] pki::Error),
+    /// The estate asks for a profile that no file describes.
+    #[error("the estate's device {device} has profile {profile}, which no file describes")]
+    Profile {
+        /// Which device.
+        device: Eui64,
+        /// Which profile.
+        profile: String,
+    },
+    /// A role's end of a link is still in use.
+    #[error("the {role} still holds its link with {peer}")]
+    StillRunning {
+        /// Which role.
+        role: &'static str,
+        /// The other end.
+        peer: String,
+    },
+    /// A journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Parts {
+    /// Reads and checks everything the configuration names; makes keys and custody where it names none.
+    ///
+    /// # Errors
+    /// [`BuildError`], before anything runs.
+    pub fn build(config: Config) -> Result<Arc<Self>, BuildError> {
+        let (pki, custody) = keys(&config)?;
+        let catalogue = Arc::new(if config.dmc.folders.is_empty() {
+            Catalogue::builtin()?
+        } else {
+            Catalogue::load(&config.dmc.folders)?
+        });
+        let estate = match &config.estate.file {
+            Some(path) => Estate::from_toml(&path.display().to_string(), &read_text(path)?)?,
+            None => Estate::builtin(BUILTIN_ESTATE)?,
+        };
+        for device in estate.devices() {
+            if catalogue.profile(&device.profile).is_none() {
+                return Err(BuildError::Profile {
+                    device: device.device,
+                    profile: device.profile.to_string(),
+                });
+            }
+        }
+        let journals = config
+            .folders
+            .state
+            .as_ref()
+            .map_or_else(Journals::default, |state| Journals::on_disk(state));
+        let certificates = Arc::new(book(&pki)?);
+        Ok(Arc::new(Self {
+            config,
+            catalogue,
+            estate: Arc::new(estate),
+            pki: Arc::new(pki),
+            custody,
+            critical: steps::critical_operations(),
+            certificates,
+            journals,
+        }))
+    }
+
+    /// The installations of one world out of the configured number, in the order of the file.
+    pub fn sites(&self, world: u32) -> impl Iterator<Item = Site> + '_ {
+        let count = self.config.worlds.count.max(1);
+        self.estate
+            .sites()
+            .filter(move |site| world::worlds::world_of(site.hub(), count) == world)
+    }
+
+    /// The directory of the installations that `party` operates in one world.
+    #[must_use]
+    pub fn head_end_directory(&self, world: u32, party: Party) -> head_end::Directory {
+        let directory = head_end::Directory::default();
+        for site in self
+            .sites(world)
+            .filter(|site| site.template().enrolled == (party == Party::S1sp))
+        {
+            let devices = site.devices().into_iter().filter_map(|device| {
+                let profile = Arc::clone(self.catalogue.profile(&device.profile)?);
+                Some(head_end::Device {
+                    id: device.device,
+                    slot: device.kind,
+                    epoch: 1,
+                    profile,
+                })
+            });
+            directory.insert(head_end::Site {
+                hub: site.hub(),
+                devices: devices.collect(),
+            });
+        }
+        directory
+    }
+
+    /// The inventory at the start: enrolled installations, commissioned a month before the calendar starts.
+    #[must_use]
+    pub fn inventory(&self, world: u32) -> Inventory {
+        let since = self.config.clock.start - domain::SimDuration::from_days(30);
+        let mut inventory = Inventory::default();
+        for site in self.sites(world).filter(|site| site.template().enrolled) {
+            for device in site.devices() {
+                let Some(profile) = self.catalogue.profile(&device.profile) else {
+                    continue;
+                };
+                let model = Arc::new(profile.model.clone());
+                let mut entry = dcc::Device::new(device.device, device.kind, model, SmiStatus::Commissioned, since);
+                entry.hub = Some(device.hub);
+                entry.mpxn = device.mpxn;
+                entry.s1sp = Some(Arc::from("s1lab"));
+                if device.kind == DeviceKind::Esme {
+                    let variant = if site.template().second_element { "B" } else { "A" };
+                    entry.esme_variant = Some(Arc::from(variant));
+                }
+                inventory.put(entry);
+            }
+        }
+        inventory
+    }
+
+    /// Users and registrations: every metering point is registered for the first user of each fitting role.
+    ///
+    /// # Errors
+    /// When a user appears twice.
+    pub fn user_directory(&self) -> Result<dcc::Directory, BuildError> {
+        let users = self.pki.users.iter().map(|user| dcc::User {
+            eui: user.eui,
+            name: user.name.clone(),
+            roles: user.roles.clone(),
+            certificates: Vec::new(),
+            call_back: user.listener.clone(),
+            suspended: false,
+        });
+        let first = |role: UserRole| {
+            self.pki
+                .users
+                .iter()
+                .find(|user| user.roles.contains(&role))
+                .map(|user| user.eui)
+        };
+        let mut registrations = Vec::new();
+        for site in self.estate.sites() {
+            let mpan = Some(domain::Mpxn::Mpan(site.mpan()));
+            let mprn = site.mprn().map(domain::Mpxn::Mprn);
+            for (mpxn, role) in [
+                (mpan, UserRole::ImportSupplier),
+                (mpan, UserRole::ElectricityDistributor),
+                (mprn, UserRole::GasSupplier),
+                (mprn, UserRole::GasTransporter),
+            ] {
+                if let (Some(mpxn), Some(user)) = (mpxn, first(role)) {
+                    registrations.push(Registration { mpxn, role, user });
+                }
+            }
+        }
+        dcc::Directory::new(users, registrations).map_err(|error| {
+            let file = self
+                .config
+                .folders
+                .users
+                .as_deref()
+                .unwrap_or(Path::new("<configuration>"));
+            ConfigError {
+                file: file.display().to_string(),
+                line: None,
+                problem: error.to_string(),
+                hint: None,
+            }
+            .into()
+        })
+    }
+
+    /// A signing key of the PKI.
+    ///
+    /// # Errors
+    /// When key and certificate are not what signatures need.
+    pub fn signing_key(&self, whose: &str, identity: &Identity) -> Result<SigningKey, BuildError> {
+        SigningKey::from_pem(identity.expose_key_pem(), &identity.certificate_pem).map_err(|error| {
+            BuildError::Certificate {
+                whose: whose.to_owned(),
+                problem: error.to_string(),
+            }
+        })
+    }
+}
+
+/// Where the roles' journals are: in memory or each in a folder of its own. Cheap to clone; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Journals {
+    folder: Option<PathBuf>,
+    in_memory: Arc<std::sync::Mutex<std::collections::BTreeMap<String, MemoryStore>>>,
+}
+
+impl Journals {
+    /// Journals below a state folder.
+    #[must_use]
+    pub fn on_disk(state: &Path) -> Self {
+        Self {
+            folder: Some(state.join("journals")),
+            ..Self::default()
+        }
+    }
+
+    /// Opens a role's journal. One that is open must be closed first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(&self, name: &str) -> Result<Box<dyn Store>, StoreError> {
+        match &self.folder {
+            Some(folder) => Ok(Box::new(FileStore::open(&folder.join(name))?)),
+            None => {
+                let mut all = self.in_memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Ok(Box::new(all.entry(name.to_owned()).or_default().reopened()))
+            }
+        }
+    }
+}
+
+impl Journals {
+    /// A role's journal to be read while the role has it open.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look(&self, name: &str) -> Result<Box<dyn Store>, StoreError> {
+        match &self.folder {
+            Some(folder) => Ok(Box::new(FileReader::new(&folder.join(name)))),
+            None => {
+                let all = self.in_memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Ok(Box::new(all.get(name).cloned().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// Keys and custody from the named folder, or made for this run.
+fn keys(config: &Config) -> Result<(Pki, Custody), BuildError> {
+    let (mut pki, custody) = match &config.folders.pki {
+        Some(folder) => (Pki::load(folder)?, Custody::load(folder)?),
+        None => (Pki::generate(config)?, Custody::of_run(config)),
+    };
+    for user in &mut pki.users {
+        let configured = config.users.iter().find(|other| other.eui == user.eui);
+        if let Some(listener) = configured.and_then(|other| other.listener.clone()) {
+            user.listener = Some(listener);
+        }
+    }
+    if let Some(path) = &config.folders.users {
+        for given in pki::load_users(path)? {
+            pki.users.retain(|user| user.eui != given.eui);
+            pki.users.push(given);
+        }
+    }
+    Ok((pki, custody))
+}
+
+fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {
+    let mut book = CertificateBook::new();
+    let parties = [("the DCC", &pki.dcc), ("the S1SP", &pki.s1sp)].map(|(w, i)| (w.to_owned(), &i.certificate_pem));
+    let users = pki
+        .users
+        .iter()
+        .map(|user| (user.eui.to_string(), &user.certificate_pem));
+    for (whose, pem) in parties.into_iter().chain(users) {
+        Certificate::from_pem(pem)
+            .and_then(|certificate| book.add(certificate))
+            .map_err(|error| BuildError::Certificate {
+                whose,
+                problem: error.to_string(),
+            })?;
+    }
+    Ok(book)
+}
+
+/// The estate of a lab that is told of none.
+const BUILTIN_ESTATE: &str = "sit";

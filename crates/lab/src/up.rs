@@ -1,0 +1,347 @@
+//! A lab on sockets: real or scaled clock, DUIS over HTTP, call-backs, and the tunnel for a fleet elsewhere.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use domain::SimDuration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use world::{Clock, Faults, Tape, World};
+
+use crate::callback::{NotAListener, Poster};
+use crate::chain::Chain;
+use crate::config::{ClockMode, Config};
+use crate::custody::Custody;
+use crate::duis_http::DuisHttp;
+use crate::parts::{BuildError, Parts};
+use crate::pki::{self, Pki};
+use crate::tunnel::{self, CoreEnd, Credentials, FleetEnd};
+use crate::user_port::{UserPort, UserPorts};
+use crate::view::{Inner, LabHandle};
+
+/// How long requests in progress may take after shutdown, in milliseconds of the machine.
+pub const GRACE_MS: u64 = 3000;
+
+/// What keeps a lab on sockets from starting, or ends it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpError {
+    /// It cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The virtual clock jumps, and would jump over people and sockets.
+    #[error("a lab on sockets needs the clock real or xN, not virtual")]
+    Clock,
+    /// An address cannot be bound, or a listener failed.
+    #[error("listen for {what} on {address}")]
+    Listen {
+        /// What for.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A user's listener is no address.
+    #[error("user {user}")]
+    Listener {
+        /// Whose.
+        user: String,
+        /// What stands there.
+        #[source]
+        source: NotAListener,
+    },
+    /// The tunnel.
+    #[error("the tunnel failed")]
+    Tunnel(#[from] tunnel::Error),
+}
+
+/// A lab that has started: every address is bound, every role runs.
+pub struct Running {
+    chain: Chain,
+    http: DuisHttp,
+    tunnel: Option<(CoreEnd, world::LinkEnd)>,
+    ports: JoinSet<()>,
+    handle: LabHandle,
+    wall: Clock,
+}
+
+/// Prepares the state folder: keys and custody are made where there are none, and what a fleet elsewhere needs is put in
+/// `fleet` below it. Gives the configuration with the folder of the keys filled in.
+///
+/// # Errors
+/// When files cannot be written.
+pub fn prepare(mut config: Config) -> Result<Config, BuildError> {
+    let Some(state) = config.folders.state.clone() else {
+        return Ok(config);
+    };
+    let folder = config.folders.pki.clone().unwrap_or_else(|| state.join("pki"));
+    if !folder.join("users.toml").exists() {
+        init_pki(&config, &folder)?;
+    }
+    if config.tunnel.remote_fleet {
+        let hand_over = state.join("fleet");
+        if !hand_over.join("custody").exists() {
+            // Custody comes last: a fleet that finds it finds everything.
+            Pki::load(&folder)?.write_fleet(&hand_over)?;
+            Custody::load(&folder)?.write_fleet(&hand_over)?;
+        }
+    }
+    config.folders.pki = Some(folder);
+    Ok(config)
+}
+
+/// Makes the keys, certificates and custody files of a lab in `folder`: what `pki init` does. Gives the files written.
+///
+/// # Errors
+/// When a file exists already or cannot be written.
+pub fn init_pki(config: &Config, folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let pki = Pki::generate(config)?;
+    let mut written = pki.write(folder)?;
+    written.extend(Custody::random()?.write(folder)?);
+    Ok(written)
+}
+
+/// Builds a lab, binds its addresses and starts its roles. Must be called inside a tokio runtime whose time is not paused.
+///
+/// # Errors
+/// [`UpError`]; nothing is then left running.
+pub async fn start(config: Config) -> Result<Running, UpError> {
+    if config.clock.mode == ClockMode::Virtual {
+        return Err(UpError::Clock);
+    }
+    let parts = Parts::build(prepare(config)?)?;
+    let config = &parts.config;
+    let speed = config.clock.mode.speed();
+    let world = World {
+        number: 0,
+        clock: Clock::new(config.clock.start, speed, config.clock.latency),
+        seed: config.world_seed(),
+        tape: Tape::default(),
+        faults: Faults::default(),
+    };
+    let wall = Clock::new(config.clock.start, 1.0, 1.0);
+    let mut chain = Chain::start(world.clone(), Arc::clone(&parts), !config.tunnel.remote_fleet)?;
+    let stop = CancellationToken::new();
+
+    let mut tasks = JoinSet::new();
+    let mut ports = Vec::new();
+    for (user, link) in chain.take_user_links() {
+        let listener = parts
+            .pki
+            .users
+            .iter()
+            .find(|other| other.eui == user)
+            .and_then(|user| user.listener.as_deref());
+        let poster = listener
+            .map(|listener| {
+                Poster::new(
+                    listener,
+                    wall.clone(),
+                    SimDuration::from_millis(config.http.delivery_ms),
+                )
+            })
+            .transpose()
+            .map_err(|source| UpError::Listener {
+                user: user.to_string(),
+                source,
+            })?;
+        let (port, task) = UserPort::new(user, link, poster);
+        tasks.spawn(task.run(stop.clone()));
+        ports.push(port);
+    }
+    let ports = UserPorts::new(ports);
+
+    let duis = config.listen.duis;
+    let failed = |source| UpError::Listen {
+        what: "DUIS",
+        address: duis,
+        source,
+    };
+    let http = DuisHttp::bind(
+        duis,
+        &config.listen.paths,
+        config.http.clone(),
+        ports.clone(),
+        wall.clone(),
+        speed,
+    )
+    .await
+    .map_err(failed)?;
+    let handle = LabHandle::new(Inner {
+        parts: Arc::clone(&parts),
+        world,
+        roles: chain.shared(),
+        ports,
+        wall: wall.clone(),
+        addresses: Mutex::default(),
+        stop,
+        tasks: TaskTracker::new(),
+        counters: Mutex::new(BTreeMap::new()),
+    });
+    handle.note_address("duis", http.address().map_err(failed)?);
+    let tunnel = match chain.take_fleet_link() {
+        None => None,
+        Some(link) => {
+            let credentials = Credentials {
+                authority_pem: parts.pki.tunnel_ca.certificate_pem.clone(),
+                identity: parts.pki.tunnel_core.clone(),
+            };
+            let end = CoreEnd::bind(config.listen.tunnel, &credentials, config.tunnel.clone(), wall.clone()).await?;
+            handle.note_address("tunnel", end.address()?);
+            Some((end, link))
+        }
+    };
+    Ok(Running {
+        chain,
+        http,
+        tunnel,
+        ports: tasks,
+        handle,
+        wall,
+    })
+}
+
+/// Builds and runs a lab until `shutdown`; `ready` is called once everything listens.
+///
+/// # Errors
+/// [`UpError`].
+pub async fn run(config: Config, shutdown: CancellationToken, ready: impl FnOnce(&LabHandle)) -> Result<(), UpError> {
+    let running = start(config).await?;
+    ready(running.handle());
+    running.run(shutdown).await
+}
+
+impl Running {
+    /// What others may ask of it.
+    #[must_use]
+    pub fn handle(&self) -> &LabHandle {
+        &self.handle
+    }
+
+    /// Serves until `shutdown` or until somebody asks the lab to stop; then lets requests in progress end and waits for
+    /// every role.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), UpError> {
+        let stop = self.handle.stopping().clone();
+        let address = self.handle.parts().config.listen.duis;
+        let mut servers = JoinSet::new();
+        servers.spawn({
+            let (http, stop) = (self.http, stop.clone());
+            async move {
+                http.run(stop).await.map_err(|source| UpError::Listen {
+                    what: "DUIS",
+                    address,
+                    source,
+                })
+            }
+        });
+        if let Some((end, link)) = self.tunnel.take() {
+            let stop = stop.clone();
+            servers.spawn(async move { Ok(end.run(link, stop).await?) });
+        }
+        let mut outcome = Ok(());
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = stop.cancelled() => {}
+            Some(ended) = servers.join_next() => {
+                if let Ok(ended) = ended {
+                    outcome = ended;
+                }
+            }
+        }
+        stop.cancel();
+        let drained = async { while servers.join_next().await.is_some() {} };
+        if self
+            .wall
+            .timeout(SimDuration::from_millis(GRACE_MS), drained)
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections were cut off at the end of the grace period");
+        }
+        self.handle.tasks().close();
+        self.handle.tasks().wait().await;
+        while self.ports.join_next().await.is_some() {}
+        self.chain.stop().await;
+        outcome
+    }
+}
+
+/// The fleet as a process of its own: builds the installations and connects to the core.
+pub struct FleetRole {
+    world: World,
+    fleet: fleet::Fleet,
+    handle: fleet::Handle,
+    end: FleetEnd,
+    link: world::LinkEnd,
+}
+
+impl FleetRole {
+    /// Builds the fleet from the configuration, with credentials and custody from `folder`. Must be called inside a
+    /// tokio runtime whose time is not paused.
+    ///
+    /// # Errors
+    /// When a file is missing, for example because the core has not left it yet, or the estate cannot be built.
+    pub fn build(mut config: Config, folder: &Path) -> Result<Self, UpError> {
+        if config.clock.mode == ClockMode::Virtual {
+            return Err(UpError::Clock);
+        }
+        let custody = Custody::load(folder).map_err(BuildError::from)?;
+        let credentials = pki::load_fleet_credentials(folder).map_err(BuildError::from)?;
+        // The parts' own keys are not the lab's and are used for nothing here.
+        config.folders = crate::config::FoldersConfig::default();
+        let mut parts = Parts::clone(&*Parts::build(config)?);
+        parts.custody = custody;
+        let config = &parts.config;
+        let world = World {
+            number: 0,
+            clock: Clock::new(config.clock.start, config.clock.mode.speed(), config.clock.latency),
+            seed: config.world_seed(),
+            tape: Tape::keeping(0),
+            faults: Faults::default(),
+        };
+        let wall = Clock::new(config.clock.start, 1.0, 1.0);
+        let (wan_side, fleet_side) = world.link("wan", "fleet");
+        let (fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts)?;
+        let end = FleetEnd::new(&credentials, config.tunnel.clone(), wall)?;
+        Ok(Self {
+            world,
+            fleet,
+            handle,
+            end,
+            link: wan_side,
+        })
+    }
+
+    /// The fleet's handle.
+    #[must_use]
+    pub fn handle(&self) -> &fleet::Handle {
+        &self.handle
+    }
+
+    /// The world of this process.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Runs until `shutdown`; connects again whenever the tunnel breaks.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        let (fleet, stop) = (self.fleet, shutdown.clone());
+        tasks.spawn(async move {
+            fleet.run(stop).await;
+        });
+        tasks.spawn(self.end.run(self.link, shutdown));
+        while tasks.join_next().await.is_some() {}
+    }
+}
