@@ -11,11 +11,18 @@
 //! No real GB SMETS1 WAN protocol is public. The Elster face is standard DLMS/COSEM; everything outside the standard is
 //! ours and named ours (`Lab…`).
 
+mod compact;
+mod device;
 mod head_end;
 mod host;
+mod job;
+mod logs;
 mod meter;
 mod notification;
+mod objects;
 mod profile;
+mod time;
+mod values;
 pub mod wake_up;
 
 pub use head_end::{FaceError, HeadEndEvent, HeadEndSession, Keys};

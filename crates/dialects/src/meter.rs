@@ -1,4 +1,25 @@
+use cosem::response::{DataNotification, Exception, Form, put_glo};
+use cosem::server::{After, Association as Link, Caller};
+use cosem::wrapper::{self, FrameError, Framer};
+use cosem::write;
+use domain::{Association, DeviceKind, SecurityEvent};
+
+use crate::compact;
+use crate::device::{CLIENT_PUSH, Device, Remembered, cipher};
+use crate::logs::LogCursor;
+use crate::time::to_wire;
 use crate::{FaceProfile, Host, Notification};
+
+/// Associations kept at once on one connection; the one used longest ago makes room.
+const ASSOCIATIONS_MAX: usize = 8;
+
+/// Kinds of notification bodies.
+pub(crate) const BODY_IDENTIFICATION: u8 = 1;
+pub(crate) const BODY_ALERT: u8 = 2;
+pub(crate) const BODY_LATE_RESULT: u8 = 3;
+
+/// Most octets of a late result in one notification.
+const PART_MAX: usize = 900;
 
 /// What a device puts on the link in answer to octets.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,6 +36,10 @@ pub struct SessionOutput {
 #[derive(Debug)]
 pub struct MeterSession {
     profile: FaceProfile,
+    framer: Framer,
+    links: Vec<(Link<LogCursor>, Remembered)>,
+    notifications: u32,
+    closed: bool,
 }
 
 impl MeterSession {
@@ -23,26 +48,197 @@ impl MeterSession {
     pub fn new(profile: &FaceProfile) -> Self {
         Self {
             profile: profile.clone(),
+            framer: Framer::new(profile.pdu_max.max(64).into()),
+            links: Vec::new(),
+            notifications: 0,
+            closed: false,
         }
     }
 
-    /// What a device sends first on a connection that it opened itself: who it is.
+    /// What a device sends first on a connection that it opened itself: a notification in plain that says which hub it
+    /// is. It proves nothing; the associations do.
     ///
     /// Not to be called where a client connected first.
     pub fn open(&mut self, host: &mut dyn Host) -> Vec<u8> {
-        let _ = (&self.profile, host.now());
-        Vec::new()
+        let mut body = Vec::new();
+        write::structure(&mut body, 2);
+        write::u8(&mut body, BODY_IDENTIFICATION);
+        write::octet_string(&mut body, &host.device(DeviceKind::Chf).unwrap_or_default().to_bytes());
+        let mut out = Vec::new();
+        self.push(DeviceKind::Chf, &body, false, host, &mut out);
+        out
     }
 
     /// Takes octets from the link, in pieces of any size, and answers the complete messages among them.
     pub fn input(&mut self, octets: &[u8], host: &mut dyn Host) -> SessionOutput {
-        let _ = (octets, host.now());
-        SessionOutput::default()
+        let mut output = SessionOutput {
+            octets: Vec::new(),
+            close: self.closed,
+        };
+        if self.closed {
+            return output;
+        }
+        let Self {
+            profile,
+            framer,
+            links,
+            closed,
+            ..
+        } = self;
+        framer.push(octets);
+        while !*closed {
+            match framer.frame() {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    let caller = Caller {
+                        client: frame.source,
+                        server: frame.destination,
+                    };
+                    let start = wrapper::begin(&mut output.octets, frame.destination, frame.source);
+                    *closed = answer(profile, links, caller, frame.apdu, host, &mut output.octets) == After::Close;
+                    wrapper::end(&mut output.octets, start);
+                }
+                Err(error) => {
+                    // The stream cannot be followed any further.
+                    *closed = true;
+                    refuse(profile, error, host, &mut output.octets);
+                }
+            }
+        }
+        output.close = self.closed;
+        output
     }
 
-    /// The octets of something said unasked.
+    /// The octets of something said unasked, protected with the management keys of the device that says it.
+    ///
+    /// Late results come from the hub; long ones take several messages.
     pub fn notify(&mut self, notification: &Notification, host: &mut dyn Host) -> Vec<u8> {
-        let _ = (notification, host.now());
-        Vec::new()
+        let mut out = Vec::new();
+        let mut body = Vec::new();
+        match notification {
+            Notification::Alert {
+                slot,
+                code,
+                description,
+                at,
+            } => {
+                write::structure(&mut body, 5);
+                write::u8(&mut body, BODY_ALERT);
+                write::u8(&mut body, compact::kind_code(*slot));
+                write::u16(&mut body, *code);
+                write::octet_string(&mut body, &to_wire(*at, 0, &self.profile));
+                let description: String = description.chars().take(80).collect();
+                write::octet_string(&mut body, description.as_bytes());
+                self.push(*slot, &body, true, host, &mut out);
+            }
+            Notification::LateResult { ticket, outcome } => {
+                let octets = compact::outcome_to_bytes(outcome);
+                let size = usize::from(self.profile.pdu_max)
+                    .saturating_sub(100)
+                    .clamp(16, PART_MAX);
+                let mut parts = octets.chunks(size).enumerate().peekable();
+                while let Some((number, part)) = parts.next() {
+                    body.clear();
+                    write::structure(&mut body, 5);
+                    write::u8(&mut body, BODY_LATE_RESULT);
+                    write::u32(&mut body, *ticket);
+                    write::u32(&mut body, u32::try_from(number).unwrap_or(u32::MAX));
+                    write::boolean(&mut body, parts.peek().is_none());
+                    write::octet_string(&mut body, part);
+                    self.push(DeviceKind::Chf, &body, true, host, &mut out);
+                }
+            }
+        }
+        out
+    }
+
+    fn push(&mut self, slot: DeviceKind, body: &[u8], protect: bool, host: &mut dyn Host, out: &mut Vec<u8>) {
+        let Some(sap) = self.profile.saps.of(slot) else { return };
+        self.notifications = self.notifications.wrapping_add(1) & 0x00FF_FFFF;
+        let notification = DataNotification {
+            long_invoke: self.notifications,
+            at: Some(to_wire(host.now(), 0, &self.profile)),
+            body,
+        };
+        let mut plain = Vec::new();
+        notification.encode(&mut plain);
+        let start = wrapper::begin(out, sap, CLIENT_PUSH);
+        if protect {
+            // Without keys nobody could believe it: such a device says nothing.
+            if let (Some(keys), Some(device)) = (cipher(host, slot, Association::Management), host.device(slot)) {
+                let counter = host.next_counter(slot, Association::Management);
+                put_glo(&keys, Form::General, &device.to_bytes(), counter, &plain, out);
+            }
+        } else {
+            out.extend_from_slice(&plain);
+        }
+        wrapper::end(out, start);
+    }
+}
+
+fn answer(
+    profile: &FaceProfile,
+    links: &mut Vec<(Link<LogCursor>, Remembered)>,
+    caller: Caller,
+    apdu: &[u8],
+    host: &mut dyn Host,
+    out: &mut Vec<u8>,
+) -> After {
+    let slot = profile
+        .saps
+        .slot(caller.server)
+        .filter(|slot| host.device(*slot).is_some());
+    let Some(slot) = slot else {
+        // No such logical device; the hub answers for it.
+        Exception::NotAllowed.encode(out);
+        return After::Keep;
+    };
+    match links.iter().position(|(link, _)| link.caller() == caller) {
+        Some(at) => {
+            // Most recently used at the end.
+            if at + 1 < links.len() {
+                let used = links.remove(at);
+                links.push(used);
+            }
+        }
+        None => {
+            if links.len() >= ASSOCIATIONS_MAX {
+                links.remove(0);
+            }
+            links.push((Link::new(caller, profile.pdu_max), Remembered::default()));
+        }
+    }
+    let Some((link, remembered)) = links.last_mut() else {
+        return After::Close;
+    };
+    if apdu.first() == Some(&cosem::acse::AARQ) {
+        *remembered = Remembered::default();
+    }
+    link.input(
+        apdu,
+        &mut Device {
+            face: profile,
+            host,
+            slot,
+            remembered,
+        },
+        out,
+    )
+}
+
+fn refuse(profile: &FaceProfile, error: FrameError, host: &mut dyn Host, out: &mut Vec<u8>) {
+    match error {
+        FrameError::Oversized {
+            frame_source,
+            destination,
+            ..
+        } => {
+            let slot = profile.saps.slot(destination).unwrap_or(DeviceKind::Chf);
+            host.security_event(slot, SecurityEvent::OversizedMessage);
+            let mut apdu = Vec::new();
+            Exception::PduTooLong.encode(&mut apdu);
+            wrapper::write(out, destination, frame_source, &apdu);
+        }
+        _ => host.security_event(DeviceKind::Chf, SecurityEvent::MalformedMessage),
     }
 }

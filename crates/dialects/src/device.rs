@@ -1,0 +1,592 @@
+//! One logical device behind an association: objects, rights, and the way from attributes and methods to operations.
+
+use cosem::acse::Mechanism;
+use cosem::security::{Cipher, SystemTitle};
+use cosem::server::{Caller, Event, Server};
+use cosem::{AccessResult, ActionResult, Attribute, Data, Method, Obis, Selection, write};
+use domain::keys::Purpose;
+use domain::operation::ApprovalFault;
+use domain::{
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, Refusal, SecurityEvent,
+    SimInstant, Value,
+};
+
+use crate::compact;
+use crate::logs::{self, Column, LogCursor, Reader};
+use crate::objects::*;
+use crate::time::from_wire;
+use crate::values::{self, refusal_code};
+use crate::{FaceProfile, Host};
+
+/// Client access points.
+pub(crate) const CLIENT_PUBLIC: u16 = 16;
+pub(crate) const CLIENT_READER: u16 = 17;
+pub(crate) const CLIENT_MANAGEMENT: u16 = 1;
+pub(crate) const CLIENT_CRITICAL: u16 = 2;
+pub(crate) const CLIENT_PUSH: u16 = 3;
+
+/// What a logical device remembers for one association.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// Presented, and not used yet.
+    approval: Option<Approval>,
+    presented_counter: u32,
+    fault: Option<ApprovalFault>,
+    /// Time and tolerance set for an adjustment that has not been made.
+    preset: Option<(SimInstant, u32)>,
+}
+
+/// A logical device for the length of one call.
+pub(crate) struct Device<'a> {
+    pub(crate) face: &'a FaceProfile,
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) slot: DeviceKind,
+    pub(crate) remembered: &'a mut Remembered,
+}
+
+/// The association behind a client access point.
+pub(crate) fn association(client: u16) -> Option<Association> {
+    Some(match client {
+        CLIENT_PUBLIC => Association::Public,
+        CLIENT_READER => Association::Reader,
+        CLIENT_MANAGEMENT => Association::Management,
+        CLIENT_CRITICAL => Association::Critical,
+        _ => return None,
+    })
+}
+
+/// The client access point of an association.
+pub(crate) fn client(association: Association) -> u16 {
+    match association {
+        Association::Public => CLIENT_PUBLIC,
+        Association::Reader => CLIENT_READER,
+        Association::Management => CLIENT_MANAGEMENT,
+        Association::Critical => CLIENT_CRITICAL,
+    }
+}
+
+/// Encryption and authentication key of a ciphered association.
+pub(crate) fn purposes(association: Association) -> Option<(Purpose, Purpose)> {
+    match association {
+        Association::Management => Some((Purpose::ManagementEncryption, Purpose::ManagementAuthentication)),
+        Association::Critical => Some((Purpose::CriticalEncryption, Purpose::CriticalAuthentication)),
+        Association::Public | Association::Reader => None,
+    }
+}
+
+/// The expanded keys of a ciphered association of this slot.
+pub(crate) fn cipher(host: &dyn Host, slot: DeviceKind, association: Association) -> Option<Cipher> {
+    let (encryption, authentication) = purposes(association)?;
+    Some(Cipher::new(
+        host.key(slot, encryption)?.expose(),
+        host.key(slot, authentication)?.expose(),
+    ))
+}
+
+impl Device<'_> {
+    fn access(&self, caller: Caller) -> Option<Access> {
+        let association = association(caller.client)?;
+        let party = (association != Association::Public).then(|| self.host.active_party(self.slot));
+        Some(Access { association, party })
+    }
+
+    fn rights(&self, caller: Caller) -> Result<Access, AccessResult> {
+        self.access(caller).ok_or(AccessResult::ReadWriteDenied)
+    }
+
+    /// Executes with the approval presented, which is thereby used up, and remembers what was wrong with it.
+    fn execute(&mut self, access: Access, operation: &Operation) -> Result<Option<u32>, AccessResult> {
+        let approval = self.remembered.approval.take();
+        match self.host.execute(self.slot, access, operation, approval.as_ref()) {
+            Execution::Finished(Ok(_)) => {
+                self.remembered.fault = None;
+                Ok(None)
+            }
+            Execution::Finished(Err(refusal)) => {
+                self.remember(&refusal);
+                Err(refusal_code(&refusal))
+            }
+            Execution::Queued(ticket) => Ok(Some(ticket)),
+        }
+    }
+
+    fn remember(&mut self, refusal: &Refusal) {
+        self.remembered.fault = match refusal {
+            Refusal::Approval(fault) => Some(*fault),
+            _ => None,
+        };
+    }
+
+    fn read(&mut self, access: Access, item: DataItem) -> Result<Value, AccessResult> {
+        match self.host.execute(self.slot, access, &Operation::Read(item), None) {
+            Execution::Finished(Ok(Answer::Value(value))) => Ok(value),
+            Execution::Finished(Ok(_)) => Err(AccessResult::OTHER_REASON),
+            Execution::Finished(Err(refusal)) => Err(refusal_code(&refusal)),
+            // A sleeping device cannot be read at once; its queue object can be used.
+            Execution::Queued(_) => Err(AccessResult::TemporaryFailure),
+        }
+    }
+
+    /// Names of all objects with their classes, those the device does not support left out.
+    fn objects(&mut self, access: Access) -> Vec<(u16, Obis)> {
+        let mut all = vec![
+            (CLASS_DATA, LOGICAL_DEVICE_NAME),
+            (CLASS_ASSOCIATION, ASSOCIATION),
+            (CLASS_SAPS, SAPS),
+            (CLASS_DATA, INVOCATION_COUNTER),
+            (CLASS_SECURITY, SECURITY),
+        ];
+        for place in places(self.slot) {
+            let name = (place.attribute.class, place.attribute.object);
+            // Asking a sleeping device would queue; there the table is taken at its word.
+            let there =
+                self.slot == DeviceKind::Gsme || self.read(access, place.item) != Err(AccessResult::ObjectUndefined);
+            if there && !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        for log in LOGS {
+            let names = log_objects(self.slot, log);
+            all.extend(names.iter().map(|name| (CLASS_PROFILE, *name)));
+        }
+        if self.slot == DeviceKind::Esme {
+            all.push((CLASS_SCRIPTS, SUPPLY_SCRIPTS));
+        }
+        all.push((CLASS_LAB_APPROVAL, LAB_APPROVAL));
+        all.push((CLASS_LAB_QUEUE, LAB_QUEUE));
+        all
+    }
+
+    fn object_list(&mut self, access: Access, out: &mut Vec<u8>) {
+        let all = self.objects(access);
+        write::array(out, all.len());
+        for (class, name) in all {
+            let (attributes, methods) = members(class);
+            write::structure(out, 4);
+            write::u16(out, class);
+            write::u8(out, version(class));
+            write::octet_string(out, &name.0);
+            write::structure(out, 2);
+            write::array(out, attributes.len());
+            for index in attributes {
+                write::structure(out, 3);
+                write::i8(out, *index);
+                // Read only: what can be written at all is done through methods.
+                write::enumerated(out, 1);
+                if class == CLASS_PROFILE && *index == 2 {
+                    write::array(out, 2);
+                    write::i8(out, 1);
+                    write::i8(out, 2);
+                } else {
+                    write::null(out);
+                }
+            }
+            write::array(out, methods.len());
+            for index in methods {
+                write::structure(out, 2);
+                write::i8(out, *index);
+                write::boolean(out, access.association != Association::Public);
+            }
+        }
+    }
+
+    fn logical_device_name(&self, slot: DeviceKind) -> Option<Vec<u8>> {
+        let Eui64(eui) = self.host.device(slot)?;
+        let mut name = self.face.flag_id.to_vec();
+        name.extend_from_slice(format!("{:013X}", eui & 0x000F_FFFF_FFFF_FFFF).as_bytes());
+        Some(name)
+    }
+
+    fn identity(&mut self, caller: Caller, attribute: &Attribute, out: &mut Vec<u8>) -> Result<bool, AccessResult> {
+        let access = self.rights(caller)?;
+        match (attribute.class, attribute.object, attribute.index) {
+            (CLASS_DATA, LOGICAL_DEVICE_NAME, 2) => {
+                let name = self
+                    .logical_device_name(self.slot)
+                    .ok_or(AccessResult::ObjectUnavailable)?;
+                write::octet_string(out, &name);
+            }
+            (CLASS_DATA, INVOCATION_COUNTER, 2) => write::u32(out, self.host.invocation_counter(self.slot)),
+            (CLASS_ASSOCIATION, ASSOCIATION, 2) => self.object_list(access, out),
+            (CLASS_ASSOCIATION, ASSOCIATION, 3) => {
+                write::structure(out, 2);
+                write::i8(out, i8::try_from(caller.client).unwrap_or(0));
+                write::u16(out, caller.server);
+            }
+            (CLASS_ASSOCIATION, ASSOCIATION, 4) => {
+                let context = if purposes(access.association).is_some() { 3 } else { 1 };
+                write::octet_string(out, &[0x60, 0x85, 0x74, 0x05, 0x08, 0x01, context]);
+            }
+            (CLASS_ASSOCIATION, ASSOCIATION, 6) => {
+                let mechanism = self.mechanism(caller).map_or(0, Mechanism::arc);
+                write::octet_string(out, &[0x60, 0x85, 0x74, 0x05, 0x08, 0x02, mechanism]);
+            }
+            // Associated.
+            (CLASS_ASSOCIATION, ASSOCIATION, 8) => write::enumerated(out, 2),
+            (CLASS_ASSOCIATION, ASSOCIATION, 9) => write::octet_string(out, &SECURITY.0),
+            (CLASS_SAPS, SAPS, 2) => self.saps(out),
+            // All messages authenticated and encrypted; suite 0.
+            (CLASS_SECURITY, SECURITY, 2) => write::enumerated(out, 3),
+            (CLASS_SECURITY, SECURITY, 3) => write::enumerated(out, 0),
+            (CLASS_SECURITY, SECURITY, 5) => write::octet_string(out, &self.title(caller)),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn saps(&self, out: &mut Vec<u8>) {
+        let slots = [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme, DeviceKind::Chf];
+        let there: Vec<_> = slots
+            .into_iter()
+            .filter_map(|slot| Some((self.face.saps.of(slot)?, self.logical_device_name(slot)?)))
+            .collect();
+        write::array(out, there.len());
+        for (sap, name) in there {
+            write::structure(out, 2);
+            write::u16(out, sap);
+            write::octet_string(out, &name);
+        }
+    }
+
+    /// Attributes beside the one that holds a data item.
+    fn companion(&mut self, access: Access, attribute: &Attribute, out: &mut Vec<u8>) -> Result<(), AccessResult> {
+        match (attribute.class, attribute.index) {
+            (CLASS_REGISTER, 3) => {
+                let value = Attribute { index: 2, ..*attribute };
+                let place = item_at(self.slot, &value).ok_or(AccessResult::ObjectUndefined)?;
+                let Shape::Register(_, scaler, unit) = place.shape else {
+                    return Err(AccessResult::ObjectUndefined);
+                };
+                write::structure(out, 2);
+                write::i8(out, scaler);
+                write::enumerated(out, unit);
+            }
+            (CLASS_CLOCK, index) if attribute.object == CLOCK => self.clock(access, index, out)?,
+            (CLASS_DISCONNECT, 2) if attribute.object == DISCONNECT => {
+                let state = self.read(access, DataItem::SupplyState)?;
+                write::boolean(out, state == Value::Supply(domain::SupplyState::Enabled));
+            }
+            // Remote disconnection, remote and local reconnection.
+            (CLASS_DISCONNECT, 4) if attribute.object == DISCONNECT => write::enumerated(out, 4),
+            (CLASS_SCRIPTS, 2) if attribute.object == SUPPLY_SCRIPTS => scripts(out),
+            (CLASS_LAB_APPROVAL, 2) if attribute.object == LAB_APPROVAL => {
+                write::u32(out, self.remembered.presented_counter);
+            }
+            (CLASS_LAB_APPROVAL, 3) if attribute.object == LAB_APPROVAL => {
+                write::enumerated(out, compact::fault_code(self.remembered.fault));
+            }
+            _ => return Err(AccessResult::ObjectUndefined),
+        }
+        Ok(())
+    }
+
+    fn clock(&mut self, access: Access, index: i8, out: &mut Vec<u8>) -> Result<(), AccessResult> {
+        match index {
+            // UK civil time stands no minutes apart from UTC outside summer.
+            3 => write::i16(out, 0),
+            4 => {
+                let mut time = Vec::new();
+                values::encode(&self.read(access, DataItem::Clock)?, Shape::Clock, self.face, &mut time)?;
+                write::u8(out, time.last().copied().unwrap_or(0));
+            }
+            // Last Sundays of March and October at one o'clock UTC, given as standard time.
+            5 => write::octet_string(out, &[0xFF, 0xFF, 3, 0xFE, 7, 1, 0, 0, 0, 0x80, 0, 0]),
+            6 => write::octet_string(out, &[0xFF, 0xFF, 10, 0xFE, 7, 2, 0, 0, 0, 0x80, 0, 0x80]),
+            7 => write::i8(out, 60),
+            8 => write::boolean(out, self.face.time_form == crate::TimeForm::London),
+            9 => write::enumerated(out, 1),
+            _ => return Err(AccessResult::ObjectUndefined),
+        }
+        Ok(())
+    }
+
+    fn profile(
+        &mut self,
+        access: Access,
+        attribute: &Attribute,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<LogCursor>, AccessResult> {
+        let log = log_at(self.slot, attribute.object).ok_or(AccessResult::ObjectUndefined)?;
+        let reader = Reader {
+            slot: self.slot,
+            access,
+            face: self.face,
+        };
+        match attribute.index {
+            2 => return reader.begin(log, selection, self.host, out).map(Some),
+            3 => {
+                let columns = reader.columns(log, self.host)?;
+                let captured: Vec<_> = columns.iter().filter_map(|c| logs::capture(self.slot, *c)).collect();
+                write::array(out, captured.len());
+                captured.iter().for_each(|each| each.encode(out));
+            }
+            4 => write::u32(out, period_s(self.slot, log)),
+            // First in, first out, by time.
+            5 => write::enumerated(out, 1),
+            6 => logs::capture(self.slot, Column::Time)
+                .iter()
+                .for_each(|each| each.encode(out)),
+            7 => {
+                let entries = reader.entries(log, self.host)?;
+                write::u32(out, u32::try_from(entries).unwrap_or(u32::MAX));
+            }
+            8 => write::u32(out, capacity(self.slot, log)),
+            _ => return Err(AccessResult::ObjectUndefined),
+        }
+        Ok(None)
+    }
+
+    fn submit(&mut self, access: Access, parameter: Option<&Data>, out: &mut Vec<u8>) -> Result<bool, ActionResult> {
+        let octets = octets(parameter)?;
+        let (approval, rest) = split_approval(octets).ok_or(AccessResult::TypeUnmatched)?;
+        let operation = compact::operation_from_bytes(rest).map_err(|_| AccessResult::TypeUnmatched)?;
+        match self.host.execute(self.slot, access, &operation, approval.as_ref()) {
+            Execution::Queued(ticket) => write::u32(out, ticket),
+            Execution::Finished(outcome) => write::octet_string(out, &compact::outcome_to_bytes(&outcome)),
+        }
+        Ok(true)
+    }
+
+    fn clock_method(&mut self, access: Access, index: i8, parameter: Option<&Data>) -> Result<(), ActionResult> {
+        match index {
+            4 => {
+                let (time, tolerance_s) = self.remembered.preset.take().ok_or(AccessResult::OTHER_REASON)?;
+                self.execute(access, &Operation::SynchroniseClock { time, tolerance_s })
+                    .map(|_| ())
+            }
+            5 => {
+                let part = |data: &Data| data.as_octets().and_then(|octets| from_wire(octets, self.face));
+                let Some([time, from, to]) = parameter.and_then(Data::as_list) else {
+                    return Err(AccessResult::TypeUnmatched);
+                };
+                let (Some((time, _)), Some((from, _)), Some((to, _))) = (part(time), part(from), part(to)) else {
+                    return Err(AccessResult::TypeUnmatched);
+                };
+                // The validity interval lies evenly around the time and so carries the tolerance.
+                let tolerance_s = u32::try_from(to.since(from).as_millis() / 2000).unwrap_or(u32::MAX);
+                self.remembered.preset = Some((time, tolerance_s));
+                Ok(())
+            }
+            _ => Err(AccessResult::ReadWriteDenied),
+        }
+    }
+}
+
+impl Server for Device<'_> {
+    type Cursor = LogCursor;
+
+    fn mechanism(&self, caller: Caller) -> Option<Mechanism> {
+        Some(match association(caller.client)? {
+            Association::Public => Mechanism::None,
+            Association::Reader => Mechanism::Low,
+            Association::Management | Association::Critical => Mechanism::Gmac,
+        })
+    }
+
+    fn title(&self, _: Caller) -> SystemTitle {
+        self.host.device(self.slot).unwrap_or_default().to_bytes()
+    }
+
+    fn cipher(&self, caller: Caller) -> Option<Cipher> {
+        cipher(self.host, self.slot, association(caller.client)?)
+    }
+
+    fn password_matches(&self, _: Caller, offered: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        let key = self.host.key(self.slot, Purpose::ReaderPassword);
+        key.is_some_and(|key| bool::from(key.expose().as_slice().ct_eq(offered)))
+    }
+
+    fn challenge(&mut self, _: Caller) -> [u8; 16] {
+        self.host.challenge()
+    }
+
+    fn accept_counter(&mut self, caller: Caller, title: &SystemTitle, counter: u32) -> Result<(), u32> {
+        let association = association(caller.client).unwrap_or(Association::Public);
+        self.host.accept_counter(self.slot, association, *title, counter)
+    }
+
+    fn next_counter(&mut self, caller: Caller) -> u32 {
+        let association = association(caller.client).unwrap_or(Association::Public);
+        self.host.next_counter(self.slot, association)
+    }
+
+    fn event(&mut self, _: Caller, event: Event) {
+        let event = match event {
+            Event::AuthenticationFailed => SecurityEvent::AuthenticationFailed,
+            Event::Malformed => SecurityEvent::MalformedMessage,
+            Event::Replay => SecurityEvent::Replay,
+        };
+        self.host.security_event(self.slot, event);
+    }
+
+    fn get(
+        &mut self,
+        caller: Caller,
+        attribute: &Attribute,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<LogCursor>, AccessResult> {
+        let access = self.rights(caller)?;
+        if selection.is_some() && (attribute.class, attribute.index) != (CLASS_PROFILE, 2) {
+            return Err(AccessResult::ScopeViolated);
+        }
+        let mut cursor = None;
+        if let Some(place) = item_at(self.slot, attribute) {
+            values::encode(&self.read(access, place.item)?, place.shape, self.face, out)?;
+        } else if attribute.index == 1 {
+            write::octet_string(out, &attribute.object.0);
+        } else if !self.identity(caller, attribute, out)? {
+            let open = attribute.class == CLASS_CLOCK || attribute.class == CLASS_REGISTER && attribute.index == 3;
+            if access.association == Association::Public && !open {
+                return Err(AccessResult::ReadWriteDenied);
+            }
+            if attribute.class == CLASS_PROFILE {
+                cursor = self.profile(access, attribute, selection, out)?;
+            } else {
+                self.companion(access, attribute, out)?;
+            }
+        }
+        if self.face.surplus_octet && cursor.is_none() {
+            out.push(0);
+        }
+        Ok(cursor)
+    }
+
+    fn get_more(&mut self, caller: Caller, cursor: &mut LogCursor, out: &mut Vec<u8>) -> Result<bool, AccessResult> {
+        let access = self.rights(caller)?;
+        let more = Reader {
+            slot: self.slot,
+            access,
+            face: self.face,
+        }
+        .more(cursor, self.host, out)?;
+        if self.face.surplus_octet && !more {
+            out.push(0);
+        }
+        Ok(more)
+    }
+
+    fn set(
+        &mut self,
+        caller: Caller,
+        attribute: &Attribute,
+        _: Option<&Selection>,
+        value: &Data,
+    ) -> Result<(), AccessResult> {
+        let access = self.rights(caller)?;
+        if (attribute.class, attribute.object, attribute.index) != (CLASS_CLOCK, CLOCK, 2) {
+            return Err(AccessResult::ReadWriteDenied);
+        }
+        let time = value.as_octets().and_then(|octets| from_wire(octets, self.face));
+        let (time, _) = time.ok_or(AccessResult::TypeUnmatched)?;
+        self.execute(access, &Operation::SynchroniseClock { time, tolerance_s: 0 })
+            .map(|_| ())
+    }
+
+    fn action(
+        &mut self,
+        caller: Caller,
+        method: &Method,
+        parameter: Option<&Data>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ActionResult> {
+        let access = self.rights(caller)?;
+        if access.association == Association::Public {
+            return Err(AccessResult::ReadWriteDenied);
+        }
+        let operation = match (method.class, method.object, method.index) {
+            (CLASS_SCRIPTS, SUPPLY_SCRIPTS, 1) if self.slot == DeviceKind::Esme => {
+                match parameter
+                    .and_then(Data::as_i64)
+                    .and_then(|script| u16::try_from(script).ok())
+                {
+                    Some(SCRIPT_DISABLE) => Operation::DisableSupply,
+                    Some(SCRIPT_ENABLE) => Operation::EnableSupply,
+                    Some(SCRIPT_ARM) => Operation::ArmSupply,
+                    Some(_) => return Err(AccessResult::ScopeViolated),
+                    None => return Err(AccessResult::TypeUnmatched),
+                }
+            }
+            (CLASS_DISCONNECT, DISCONNECT, 1) => Operation::DisableSupply,
+            // Gas is never restored from afar: its reconnection is an arming.
+            (CLASS_DISCONNECT, DISCONNECT, 2) if self.slot.is_gas() => Operation::ArmSupply,
+            (CLASS_DISCONNECT, DISCONNECT, 2) => Operation::EnableSupply,
+            (CLASS_CLOCK, CLOCK, index) => return self.clock_method(access, index, parameter).map(|()| false),
+            (CLASS_LAB_APPROVAL, LAB_APPROVAL, 1) => {
+                if access.association != Association::Critical {
+                    return Err(AccessResult::ReadWriteDenied);
+                }
+                let approval = Approval::from_bytes(octets(parameter)?).ok_or(AccessResult::TypeUnmatched)?;
+                self.remembered.presented_counter = approval.counter;
+                self.remembered.approval = Some(approval);
+                self.remembered.fault = None;
+                return Ok(false);
+            }
+            (CLASS_LAB_QUEUE, LAB_QUEUE, 1) => return self.submit(access, parameter, out),
+            _ => return Err(AccessResult::ObjectUndefined),
+        };
+        match self.execute(access, &operation)? {
+            Some(ticket) => {
+                write::u32(out, ticket);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+/// Parameter of the queue object: 0 or 1 and an approval, then an operation.
+pub(crate) fn submission(operation: &Operation, approval: Option<&Approval>) -> Vec<u8> {
+    let mut out = vec![u8::from(approval.is_some())];
+    approval
+        .iter()
+        .for_each(|approval| out.extend_from_slice(&approval.to_bytes()));
+    out.extend_from_slice(&compact::operation_to_bytes(operation));
+    out
+}
+
+fn split_approval(octets: &[u8]) -> Option<(Option<Approval>, &[u8])> {
+    match octets.split_first()? {
+        (0, rest) => Some((None, rest)),
+        (1, rest) => {
+            let (approval, rest) = rest.split_at_checked(domain::approval::APPROVAL_LEN)?;
+            Some((Some(Approval::from_bytes(approval)?), rest))
+        }
+        _ => None,
+    }
+}
+
+fn octets(parameter: Option<&Data>) -> Result<&[u8], AccessResult> {
+    parameter.and_then(Data::as_octets).ok_or(AccessResult::TypeUnmatched)
+}
+
+fn scripts(out: &mut Vec<u8>) {
+    let scripts = [SCRIPT_DISABLE, SCRIPT_ENABLE, SCRIPT_ARM];
+    write::array(out, scripts.len());
+    for script in scripts {
+        // What each script does inside the device is not shown.
+        write::structure(out, 2);
+        write::u16(out, script);
+        write::array(out, 0);
+    }
+}
+
+fn period_s(slot: DeviceKind, log: domain::LogKind) -> u32 {
+    match log {
+        domain::LogKind::DailyRead => 86_400,
+        _ if half_hourly(slot, log).is_some() => 1800,
+        _ => 0,
+    }
+}
+
+/// Rows a log can hold, as the face states it: 13 months of half-hours; the other figures are ours.
+fn capacity(slot: DeviceKind, log: domain::LogKind) -> u32 {
+    match log {
+        domain::LogKind::DailyRead => 400,
+        domain::LogKind::Billing => 13,
+        _ if half_hourly(slot, log).is_some() => 19_056,
+        _ => 100,
+    }
+}

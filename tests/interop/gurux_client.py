@@ -1,0 +1,281 @@
+"""Talks to one exposed meter with the gurux-dlms library and prints what came of each check as JSON.
+
+usage: gurux_client.py [HOST PORT] < settings.json
+
+The settings are what `common.py` describes. The exit code is 0 when every check could be carried out, whatever the
+meter answered; what the answers should be is for the caller to say.
+"""
+
+import socket
+import sys
+
+from gurux_dlms import GXByteBuffer, GXDateTime, GXDLMSException, GXReplyData
+from gurux_dlms.GXDLMSExceptionResponse import GXDLMSExceptionResponse
+from gurux_dlms.enums import Authentication, DataType, InterfaceType, ObjectType, Security
+from gurux_dlms.objects import (
+    GXDLMSClock,
+    GXDLMSData,
+    GXDLMSDisconnectControl,
+    GXDLMSProfileGeneric,
+    GXDLMSRegister,
+    GXDLMSScriptTable,
+)
+from gurux_dlms.secure import GXDLMSSecureClient
+
+import common
+
+TIMEOUT_S = 20
+
+
+class Session:
+    """One association on its own connection."""
+
+    def __init__(self, settings, role, **changed):
+        self.settings = settings
+        self.role = dict(settings[role], **changed)
+        self.socket = socket.create_connection((settings["host"], settings["port"]), TIMEOUT_S)
+        self.buffer = b""
+        self.last_sent = b""
+        if "encryption" in self.role:
+            authentication = Authentication.HIGH_GMAC
+        elif "password" in self.role:
+            authentication = Authentication.LOW
+        else:
+            authentication = Authentication.NONE
+        self.client = GXDLMSSecureClient(
+            True, self.role["sap"], settings["server_sap"], authentication, None, InterfaceType.WRAPPER
+        )
+        if authentication == Authentication.LOW:
+            self.client.password = bytes.fromhex(self.role["password"])
+        if authentication == Authentication.HIGH_GMAC:
+            ciphering = self.client.ciphering
+            ciphering.systemTitle = bytes.fromhex(settings["client_title"])
+            ciphering.blockCipherKey = bytes.fromhex(self.role["encryption"])
+            ciphering.authenticationKey = bytes.fromhex(self.role["authentication"])
+            ciphering.security = Security.AUTHENTICATION_ENCRYPTION
+            ciphering.invocationCounter = self.role.get("counter", 1)
+
+    def __enter__(self):
+        self.associate()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def associate(self):
+        reply = GXReplyData()
+        for packet in self.client.aarqRequest():
+            self.exchange(packet, reply)
+        self.client.parseAareResponse(reply.data)
+        if self.client.getIsAuthenticationRequired():
+            reply = GXReplyData()
+            for packet in self.client.getApplicationAssociationRequest():
+                self.exchange(packet, reply)
+            self.client.parseApplicationAssociationResponse(reply.data)
+
+    def release(self):
+        reply = GXReplyData()
+        for packet in self.client.releaseRequest():
+            self.exchange(packet, reply)
+
+    def frame(self):
+        """The next whole wrapper frame."""
+        while len(self.buffer) < 8 or len(self.buffer) < 8 + int.from_bytes(self.buffer[6:8], "big"):
+            received = self.socket.recv(65536)
+            if not received:
+                raise ConnectionError("the meter closed the connection")
+            self.buffer += received
+        length = 8 + int.from_bytes(self.buffer[6:8], "big")
+        frame, self.buffer = self.buffer[:length], self.buffer[length:]
+        return frame
+
+    def exchange(self, packet, reply):
+        reply.clear()
+        reply.error = 0
+        self.send(packet)
+        self.receive(reply)
+        while reply.isMoreData():
+            self.send(self.client.receiverReady(reply))
+            self.receive(reply)
+
+    def send(self, packet):
+        self.last_sent = bytes(packet)
+        self.socket.sendall(self.last_sent)
+
+    def receive(self, reply):
+        notify = GXReplyData()
+        data = GXByteBuffer(self.frame())
+        while not self.client.getData(data, reply, notify):
+            data.set(self.frame())
+        if reply.error != 0:
+            raise GXDLMSException(reply.error)
+
+    def read(self, item, attribute):
+        reply = GXReplyData()
+        for packet in self.client.read(item, attribute):
+            self.exchange(packet, reply)
+        return self.client.updateValue(item, attribute, reply.value)
+
+    def rows(self, packets, profile):
+        reply = GXReplyData()
+        for packet in packets:
+            self.exchange(packet, reply)
+        return self.client.updateValue(profile, 2, reply.value)
+
+    def act(self, item, method, value, kind):
+        reply = GXReplyData()
+        for packet in self.client.method(item, method, value, kind):
+            self.exchange(packet, reply)
+        return reply.value
+
+    def profile(self):
+        profile = GXDLMSProfileGeneric(self.settings["profile"]["obis"])
+        self.read(profile, 3)
+        return profile
+
+    def rows_by_range(self, start, end):
+        profile = self.profile()
+        rows = self.rows(self.client.readRowsByRange(profile, start, end), profile)
+        return [[common.instant(row[0]), row[1]] for row in rows]
+
+
+def text(value):
+    return bytes(value).decode() if isinstance(value, (bytes, bytearray)) else str(value)
+
+
+def clock(session):
+    item = GXDLMSClock()
+    session.read(item, 2)
+    return common.instant(item.time)
+
+
+def register(session):
+    item = GXDLMSRegister(session.settings["register"])
+    session.read(item, 3)
+    session.read(item, 2)
+    return {"value": item.value, "scaler": item.scaler, "unit": int(item.unit)}
+
+
+def object_list(session):
+    reply = GXReplyData()
+    session.exchange(session.client.getObjectsRequest(), reply)
+    found = session.client.parseObjects(reply.data, False, False)
+    return {"count": len(found), "names": sorted({str(each.logicalName) for each in found})}
+
+
+def identity(session):
+    return text(session.read(GXDLMSData("0.0.42.0.0.255"), 2))
+
+
+def next_counter(settings):
+    with Session(settings, "public") as session:
+        return session.read(GXDLMSData("0.0.43.1.0.255"), 2)
+
+
+def supply(session, approval):
+    if approval:
+        lab = GXDLMSData("0.0.128.0.0.255")
+        lab.objectType = 0x8000
+        session.act(lab, 1, bytes.fromhex(approval), DataType.OCTET_STRING)
+    table = GXDLMSScriptTable("0.0.10.0.106.255")
+    session.act(table, 1, session.settings["critical"].get("script", 1), DataType.UINT16)
+    return supply_state(session)
+
+
+def supply_state(session):
+    control = GXDLMSDisconnectControl("0.0.96.3.10.255")
+    session.read(control, 3)
+    return int(control.controlState)
+
+
+def replay(session):
+    """Sends the last request's very octets again."""
+    identity(session)
+    session.socket.sendall(session.last_sent)
+    return session.frame()[8:].hex()
+
+
+def association(settings, role):
+    """Settings of a ciphered association with a counter that the meter will take."""
+    counter = settings[role].get("counter")
+    if counter is None:
+        counter = next_counter(settings) if role == "management" else 1
+    for _ in range(2):
+        try:
+            session = Session(settings, role, counter=counter)
+            session.associate()
+            return session
+        except GXDLMSExceptionResponse as refused:
+            session.socket.close()
+            counter = int(refused.serviceErrorValue)
+    raise RuntimeError("no acceptable counter")
+
+
+def wrong_key(settings, role):
+    changed = {"authentication": "00" * 16, "counter": next_counter(settings)}
+    with Session(settings, role, **changed):
+        return "associated"
+
+
+def checks(settings):
+    def on(role, act):
+        with Session(settings, role) as session:
+            value = act(session)
+            session.release()
+            return value
+
+    def ciphered(role, act):
+        session = association(settings, role)
+        try:
+            return act(session)
+        finally:
+            session.socket.close()
+
+    start, end = common.profile_range(settings)
+    by_range = lambda session: session.rows_by_range(start, end)
+    yield "public identity", lambda: on("public", identity)
+    yield "public clock", lambda: on("public", clock)
+    yield "public counter", lambda: next_counter(settings)
+    yield "public register", lambda: on("public", register)
+    yield "reader identity", lambda: on("reader", identity)
+    yield "reader register", lambda: on("reader", register)
+    yield "reader profile by range", lambda: on("reader", by_range)
+    yield "reader wrong password", lambda: wrong_password(settings)
+    yield "management identity", lambda: ciphered("management", identity)
+    yield "management clock", lambda: ciphered("management", clock)
+    yield "management register", lambda: ciphered("management", register)
+    yield "management object list", lambda: ciphered("management", object_list)
+    yield "management profile by range", lambda: ciphered("management", by_range)
+    yield "management profile by entry", lambda: ciphered("management", by_entry)
+    yield "management profile by blocks", lambda: ciphered("management", by_blocks)
+    yield "management wrong key", lambda: wrong_key(settings, "management")
+    yield "management replay", lambda: ciphered("management", replay)
+    yield "management supply", lambda: ciphered("management", lambda session: supply(session, None))
+    if "critical" in settings:
+        yield "critical supply without approval", lambda: ciphered("critical", lambda s: supply(s, None))
+    if settings.get("critical", {}).get("approval"):
+        approval = settings["critical"]["approval"]
+        yield "critical supply with approval", lambda: ciphered("critical", lambda s: supply(s, approval))
+        yield "critical supply with used approval", lambda: ciphered("critical", lambda s: supply(s, approval))
+
+
+def by_entry(session):
+    profile = session.profile()
+    rows = session.rows(session.client.readRowsByEntry(profile, 2, 3), profile)
+    return [[common.instant(row[0]), row[1]] for row in rows]
+
+
+def by_blocks(session):
+    """The whole profile: far more than one APDU."""
+    profile = session.profile()
+    rows = session.read(profile, 2)
+    return {"rows": len(rows), "first": common.instant(rows[0][0]), "last": common.instant(rows[-1][0])}
+
+
+def wrong_password(settings):
+    with Session(settings, "reader", password="00" * 16):
+        return "associated"
+
+
+if __name__ == "__main__":
+    sys.exit(common.run(checks, sys.argv[1:]))
