@@ -208,6 +208,11 @@ impl Journal {
         )
     }
 
+    /// Makes the confirmations noted since the last commit durable.
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        self.store.commit()
+    }
+
     /// The outcome of a request that ended, from the journal; slow, for the rare request that comes again.
     pub(crate) fn outcome(&self, id: RequestId) -> Result<Option<S1spResponse>, StoreError> {
         let wanted = id.to_string();

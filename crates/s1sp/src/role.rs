@@ -131,6 +131,9 @@ impl S1sp {
         stop.cancel();
         self.tasks.shutdown().await;
         while engine.join_next().await.is_some() {}
+        if let Err(error) = self.context.journal().flush() {
+            tracing::warn!(leg = "s1sp", %error, "confirmations not journalled");
+        }
     }
 
     /// What the journal says is not finished.

@@ -154,7 +154,10 @@ impl Context {
     /// The gas proxy behind a hub.
     fn proxy(&self, hub: Eui64) -> Option<Eui64> {
         let site = self.directory.site(hub)?;
-        site.devices.iter().find(|device| device.slot == DeviceKind::Gpf).map(|device| device.id)
+        site.devices
+            .iter()
+            .find(|device| device.slot == DeviceKind::Gpf)
+            .map(|device| device.id)
     }
 
     /// Asks the DCO, once.
