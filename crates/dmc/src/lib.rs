@@ -3,6 +3,44 @@
 //! A profile fills what `meter` (the device's behaviour), `dialects` (its bytes) and the hub's WAN side take, and holds
 //! the rules by which the S1SP treats the device. This crate deliberately does not know requests' plans, links or keys.
 //!
+//! # A profile file
+//!
+//! A file holds any of `[[family]]`, `[[route]]`, `[[model]]` and `[[firmware]]`; each names the layer it stands on and has
+//! rules of its own. A firmware may also inherit from another firmware of its model (`from`).
+//!
+//! ```toml
+//! [[firmware]]
+//! id = "LAB-MINE"                 # the profile is as300p@LAB-MINE
+//! model = "as300p"
+//! from = "BASE"
+//! duis = "LAB-MINE"               # the identifier in DUIS, 1 to 8 characters
+//! identifier = { source = "mine", confidence = "invented" }
+//! text = "What this firmware is"
+//! source = "where that is known from"
+//! confidence = "invented"
+//!
+//! [[firmware.rule]]               # what the device does: settings under `set`
+//! id = "LAB-MINE-SHORT-LOG"
+//! side = "device"
+//! text = "The daily read log has 7 entries"
+//! source = "invented"
+//! confidence = "invented"
+//! requests = ["4.6.1"]            # whose answers it can change; none given means all
+//! set.meter.daily_log_entries = 7
+//!
+//! [[firmware.rule]]               # what the S1SP does for it: one `step`
+//! id = "LAB-MINE-SKIP"
+//! side = "s1sp"
+//! text = "Reactive import is not asked for"
+//! source = "invented"
+//! confidence = "invented"
+//! step = { request = "4.1.1", do = "skip", item = "reactive-import" }
+//! ```
+//!
+//! A later layer overrides the settings of an earlier one; a rule left without settings is no longer in force. Whatever is
+//! invented stands under a firmware id that starts with `LAB-`, but for the firmware identifier itself, of which none is
+//! known. Every other word than the known ones is refused with file, line and a suggestion.
+//!
 //! ```
 //! let catalogue = dmc::Catalogue::builtin()?;
 //! let profile = catalogue.find("as300p@BASE").expect("a built-in profile");

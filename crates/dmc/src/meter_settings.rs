@@ -160,6 +160,15 @@ pub(crate) const METER: &[Setting] = &[
         },
     ),
     setting(
+        "meter.security_alert_gap_s",
+        &[],
+        "seconds, 0 to a year",
+        |parts, value| {
+            parts.meter.security_alert_gap = seconds(value)?;
+            Some(())
+        },
+    ),
+    setting(
         "meter.unlogged_events",
         &[],
         "a list of event codes from 0x0001 to 0xffff",

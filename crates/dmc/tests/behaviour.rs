@@ -226,7 +226,7 @@ fn a_lagging_mirror_shows_older_gas() {
         home.now = "2019-03-20T18:00:00Z".parse().unwrap();
         let mut seen = Vec::new();
         for _ in 0..48 {
-            home.now = home.now + SimDuration::from_mins(5);
+            home.now += SimDuration::from_mins(5);
             home.with(|installation, context| installation.wake(context));
             seen.push(match home.read(DeviceKind::Gpf, DataItem::GasConsumption) {
                 Ok(Value::Quantity(quantity)) => quantity.value,

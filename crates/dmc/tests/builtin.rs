@@ -94,3 +94,20 @@ fn settings_arrive_in_meter_face_and_wan() {
         Some("as300p@BASE")
     );
 }
+
+#[test]
+fn the_example_of_the_documentation_loads() {
+    let source = include_str!("../src/lib.rs");
+    let example: String = source
+        .lines()
+        .skip_while(|line| !line.contains("```toml"))
+        .skip(1)
+        .take_while(|line| !line.contains("```"))
+        .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("example.toml"), example).unwrap();
+    let catalogue = Catalogue::load(&[folder.path().to_owned()]).unwrap();
+    let mine = catalogue.find("as300p@LAB-MINE").unwrap();
+    assert_eq!((mine.meter.daily_log_entries, mine.s1sp.len()), (7, 1));
+}
