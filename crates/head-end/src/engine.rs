@@ -248,26 +248,29 @@ impl Engine {
         }
     }
 
-    fn give(&mut self, hub: Eui64, input: Input, idle: &mpsc::Sender<(Eui64, u64)>) -> Result<(), NotGiven> {
-        if !self.active.contains_key(&hub) {
-            let Some(site) = self.shared.directory.site(hub) else {
-                return Err(NotGiven::UnknownHub(input));
-            };
-            let (inbox, inputs) = mpsc::channel(HUB_INPUTS);
-            let task = HubTask::new(Arc::clone(&self.shared), site, inputs, idle.clone());
-            self.tasks.spawn(task.run());
-            self.active.insert(hub, Active { inbox, given: 0 });
+    fn give(&mut self, hub: Eui64, mut input: Input, idle: &mpsc::Sender<(Eui64, u64)>) -> Result<(), NotGiven> {
+        if let Some(active) = self.active.get_mut(&hub) {
+            match active.inbox.try_send(input) {
+                Ok(()) => {
+                    active.given += 1;
+                    return Ok(());
+                }
+                Err(TrySendError::Full(input)) => return Err(NotGiven::Full(input)),
+                // Its task broke, which was logged: a new one takes over.
+                Err(TrySendError::Closed(back)) => input = back,
+            }
         }
-        let Some(active) = self.active.get_mut(&hub) else {
+        let Some(site) = self.shared.directory.site(hub) else {
             return Err(NotGiven::UnknownHub(input));
         };
-        match active.inbox.try_send(input) {
-            Ok(()) => {
-                active.given += 1;
-                Ok(())
-            }
-            Err(TrySendError::Full(input) | TrySendError::Closed(input)) => Err(NotGiven::Full(input)),
+        let (inbox, inputs) = mpsc::channel(HUB_INPUTS);
+        if let Err(error) = inbox.try_send(input) {
+            return Err(NotGiven::Full(error.into_inner()));
         }
+        let task = HubTask::new(Arc::clone(&self.shared), site, inputs, idle.clone());
+        self.tasks.spawn(task.run());
+        self.active.insert(hub, Active { inbox, given: 1 });
+        Ok(())
     }
 }
 

@@ -185,6 +185,16 @@ impl HubTask {
     /// Tries a job until it has an outcome; `false` when the engine stopped.
     async fn attend(&mut self, pending: Pending) -> bool {
         self.trace_id.clone_from(&pending.job.trace_id);
+        match self.shared.directory.site(self.site.hub) {
+            // Keys or devices may have changed since this task began; a session goes on with what it began with.
+            Some(site) if self.link.is_none() => self.site = site,
+            Some(_) => {}
+            None => {
+                let reason = format!("hub {} is no longer operated by {}", self.site.hub, self.shared.name);
+                pending.finish(Err(Failure::before(FailureKind::Unknown, reason)));
+                return true;
+            }
+        }
         let options = &self.shared.options;
         let (attempts, mut wait) = (options.attempts.max(1), options.back_off);
         let mut attempt = 1;
