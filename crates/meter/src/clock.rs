@@ -22,6 +22,8 @@ pub(crate) struct DeviceClock {
     pub(crate) drift_ppm: i32,
     /// The last synchronisation failed.
     pub(crate) doubtful: bool,
+    /// It stood still and has not been set since.
+    pub(crate) lost: bool,
 }
 
 /// What a synchronisation did.
@@ -48,6 +50,7 @@ impl DeviceClock {
             ahead_ms: 0,
             drift_ppm,
             doubtful: false,
+            lost: false,
         }
     }
 
@@ -62,6 +65,9 @@ impl DeviceClock {
     }
 
     pub(crate) fn status(&self, now: SimInstant, profile: &Profile) -> ClockStatus {
+        if self.lost {
+            return ClockStatus::Invalid;
+        }
         let stale = profile
             .clock_reliable_for
             .is_some_and(|limit| now.since(self.set_at) > limit);
@@ -84,6 +90,8 @@ impl DeviceClock {
         let gap_ms = shown.0.abs_diff(time.0);
         let within = gap_ms <= u64::from(tolerance_s) * 1000;
         let result = match (profile.clock_rule, within) {
+            // A clock that knows it is wrong takes any time.
+            _ if self.lost => Synchronised::Set,
             (ClockRule::SetWhenOutside, true) => Synchronised::Kept,
             (ClockRule::SetWhenWithin, false) => Synchronised::OutsideTolerance,
             _ if profile
@@ -105,7 +113,15 @@ impl DeviceClock {
         self.ahead_ms = ahead.0.saturating_sub(now.0);
         self.set_at = now;
         self.doubtful = false;
+        self.lost = false;
         result
+    }
+
+    /// It stood still from `from` to `to`.
+    pub(crate) fn stand_still(&mut self, from: SimInstant, to: SimInstant) {
+        self.ahead_ms = self.time(from).0.saturating_sub(to.0);
+        self.set_at = to;
+        self.lost = true;
     }
 }
 
@@ -122,6 +138,7 @@ mod tests {
             ahead_ms,
             drift_ppm: 20,
             doubtful: false,
+            lost: false,
         }
     }
 

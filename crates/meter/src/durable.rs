@@ -96,6 +96,7 @@ fn write_clock(w: &mut Writer, clock: &DeviceClock) {
     w.i64(clock.ahead_ms);
     w.i64(i64::from(clock.drift_ppm));
     w.flag(clock.doubtful);
+    w.flag(clock.lost);
 }
 
 fn read_clock(r: &mut Reader<'_>, clock: &mut DeviceClock) -> Read<()> {
@@ -103,6 +104,7 @@ fn read_clock(r: &mut Reader<'_>, clock: &mut DeviceClock) -> Read<()> {
     clock.ahead_ms = r.i64()?;
     clock.drift_ppm = i32::try_from(r.i64()?).map_err(|_| r.damaged())?;
     clock.doubtful = r.flag()?;
+    clock.lost = r.flag()?;
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub struct Installation {
 
 impl Installation {
     /// A new installation, as fitted and configured, at `context.now`.
+    ///
+    /// It has gas where both the configuration and the profiles have.
     #[must_use]
     pub fn new(config: &InstallationConfig, context: &Context<'_>) -> Self {
         let now = context.now.max(config.installed_at);
@@ -308,8 +310,14 @@ impl Installation {
         self.advance(context);
         if let Some(since) = self.dark_since.take() {
             let profile = context.profiles.esme;
+            let outage = context.now.since(since);
+            for (clock, profile) in [(&mut self.clock, context.profiles.chf), (&mut self.esme.clock, profile)] {
+                if profile.clock_survives_outage.is_some_and(|reserve| outage > reserve) {
+                    clock.stand_still(since, context.now);
+                }
+            }
             self.esme.follow_supply(context.now, true);
-            let long = context.now.since(since) >= profile.long_outage;
+            let long = outage >= profile.long_outage;
             let alert = if long {
                 alerts::LONG_OUTAGE_RESTORED
             } else {

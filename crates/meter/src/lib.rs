@@ -5,6 +5,31 @@
 //! computes its registers and logs from seed and time instead of keeping them.
 //!
 //! Ask [`Installation::next_wake`], call [`Installation::wake`] at that instant; waking early or twice is harmless.
+//!
+//! ```
+//! use domain::keys::RelationSecret;
+//! use domain::operation::CriticalOperations;
+//! use domain::{Access, Association, DataItem, DeviceKind, Eui64, Execution, Mpan, Operation, Seed, SimInstant};
+//! use meter::{Context, Installation, InstallationConfig, Profile, Profiles, Relations};
+//!
+//! let profile = Profile::default();
+//! let secret = |octet| RelationSecret::new([octet; 32]);
+//! let context = Context {
+//!     now: "2019-03-31T12:00:00Z".parse()?,
+//!     profiles: Profiles { chf: &profile, esme: &profile, gpf: None, gsme: None },
+//!     relations: &Relations { smso: secret(1), s1sp: secret(2), dco: secret(3) },
+//!     critical: &CriticalOperations::default(),
+//! };
+//! let config = InstallationConfig::new(Eui64(0xC0), Eui64(0xE0), Mpan::new(9_900_000_000_001)?, Seed::root(7));
+//! let mut home = Installation::new(&config, &context);
+//! let anyone = Access { association: Association::Public, party: None };
+//! let read = Operation::Read(DataItem::FirmwareVersion);
+//! let answer = home.execute(&context, DeviceKind::Esme, anyone, &read, None);
+//! assert!(matches!(answer, Execution::Finished(Ok(_))));
+//! // Nothing to do before the next local midnight.
+//! assert_eq!(home.next_wake(), "2019-03-31T23:00:00Z".parse::<SimInstant>()?);
+//! # Ok::<(), domain::ParseError>(())
+//! ```
 
 mod alerts;
 mod calendar;

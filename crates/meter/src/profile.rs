@@ -25,6 +25,9 @@ pub struct Profile {
     pub clock_adjust_limit: Option<SimDuration>,
     /// A clock not confirmed for so long calls itself unreliable. `None`: it never does.
     pub clock_reliable_for: Option<SimDuration>,
+    /// Without mains for longer than this the clock stands still and is invalid until it is set (CHF, ESME). `None`: it
+    /// runs on.
+    pub clock_survives_outage: Option<SimDuration>,
 
     /// Days of half-hourly consumption.
     pub import_profile_days: u16,
@@ -130,6 +133,7 @@ impl Default for Profile {
             clock_rule: ClockRule::SetWhenOutside,
             clock_adjust_limit: None,
             clock_reliable_for: None,
+            clock_survives_outage: None,
             import_profile_days: 396,
             other_profile_days: 92,
             daily_log_entries: 14,

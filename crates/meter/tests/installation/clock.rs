@@ -80,3 +80,17 @@ fn an_approval_expires_by_the_clock_of_the_device() {
     let outcome = home.approved(&Operation::DisableSupply);
     assert_eq!(outcome, Err(Refusal::Approval(domain::operation::ApprovalFault::Stale)));
 }
+
+#[test]
+fn a_long_outage_may_cost_a_device_its_time() {
+    let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[_, esme, ..]| {
+        esme.clock_survives_outage = Some(SimDuration::from_hours(1));
+    });
+    home.act(Installation::cut_power);
+    home.run(SimDuration::from_hours(2));
+    home.act(Installation::restore_power);
+    assert_eq!(clock(&mut home, DeviceKind::Esme), (-7_200_000, ClockStatus::Invalid));
+    assert_eq!(clock(&mut home, DeviceKind::Chf), (0, ClockStatus::Reliable));
+    assert_eq!(synchronise(&mut home, 0, 0), Ok(Answer::Done));
+    assert_eq!(clock(&mut home, DeviceKind::Esme), (0, ClockStatus::Reliable));
+}

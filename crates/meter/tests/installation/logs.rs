@@ -27,12 +27,13 @@ fn a_failed_authentication_is_logged_each_time_and_reported_now_and_then() {
 #[test]
 fn every_kind_of_misuse_has_its_code() {
     let mut home = Home::new("2019-05-02T08:00:00Z", config());
-    let events = [
+    for event in [
         SecurityEvent::MalformedMessage,
         SecurityEvent::OversizedMessage,
         SecurityEvent::Replay,
-    ];
-    events.map(|event| report(&mut home, event));
+    ] {
+        report(&mut home, event);
+    }
     assert_eq!(
         home.codes(DeviceKind::Esme, LogKind::Security),
         [0x8F1E, 0x8F1E, 0x8F60]
