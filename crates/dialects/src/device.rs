@@ -25,6 +25,17 @@ pub(crate) const CLIENT_MANAGEMENT: u16 = 1;
 pub(crate) const CLIENT_CRITICAL: u16 = 2;
 pub(crate) const CLIENT_PUSH: u16 = 3;
 
+/// Objects that open every object list.
+const FIXED: [(u16, Obis); 5] = [
+    (CLASS_DATA, LOGICAL_DEVICE_NAME),
+    (CLASS_ASSOCIATION, ASSOCIATION),
+    (CLASS_SAPS, SAPS),
+    (CLASS_DATA, INVOCATION_COUNTER),
+    (CLASS_SECURITY, SECURITY),
+];
+/// Ours, at the end of every object list.
+const LAB: [(u16, Obis); 2] = [(CLASS_LAB_APPROVAL, LAB_APPROVAL), (CLASS_LAB_QUEUE, LAB_QUEUE)];
+
 /// What a logical device remembers for one association.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
@@ -129,13 +140,7 @@ impl Device<'_> {
 
     /// Names of all objects with their classes, those the device does not support left out.
     fn objects(&mut self, access: Access) -> Vec<(u16, Obis)> {
-        let mut all = vec![
-            (CLASS_DATA, LOGICAL_DEVICE_NAME),
-            (CLASS_ASSOCIATION, ASSOCIATION),
-            (CLASS_SAPS, SAPS),
-            (CLASS_DATA, INVOCATION_COUNTER),
-            (CLASS_SECURITY, SECURITY),
-        ];
+        let mut all = FIXED.to_vec();
         for place in places(self.slot) {
             let name = (place.attribute.class, place.attribute.object);
             // Asking a sleeping device would queue; there the table is taken at its word.
@@ -152,9 +157,18 @@ impl Device<'_> {
         if self.slot == DeviceKind::Esme {
             all.push((CLASS_SCRIPTS, SUPPLY_SCRIPTS));
         }
-        all.push((CLASS_LAB_APPROVAL, LAB_APPROVAL));
-        all.push((CLASS_LAB_QUEUE, LAB_QUEUE));
+        all.extend(LAB);
         all
+    }
+
+    /// Whether the face has this object, whatever the device behind it supports.
+    fn knows(&self, attribute: &Attribute) -> bool {
+        let name = (attribute.class, attribute.object);
+        FIXED.contains(&name)
+            || LAB.contains(&name)
+            || name == (CLASS_SCRIPTS, SUPPLY_SCRIPTS) && self.slot == DeviceKind::Esme
+            || attribute.class == CLASS_PROFILE && log_at(self.slot, attribute.object).is_some()
+            || places(self.slot).any(|place| (place.attribute.class, place.attribute.object) == name)
     }
 
     fn object_list(&mut self, access: Access, out: &mut Vec<u8>) {
@@ -435,7 +449,7 @@ impl Server for Device<'_> {
         let mut cursor = None;
         if let Some(place) = item_at(self.slot, attribute) {
             values::encode(&self.read(access, place.item)?, place.shape, self.face, out)?;
-        } else if attribute.index == 1 {
+        } else if attribute.index == 1 && self.knows(attribute) {
             write::octet_string(out, &attribute.object.0);
         } else if !self.identity(caller, attribute, out)? {
             let open = attribute.class == CLASS_CLOCK || attribute.class == CLASS_REGISTER && attribute.index == 3;

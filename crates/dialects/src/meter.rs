@@ -129,7 +129,9 @@ impl MeterSession {
                 write::octet_string(&mut body, &to_wire(*at, 0, &self.profile));
                 let description: String = description.chars().take(80).collect();
                 write::octet_string(&mut body, description.as_bytes());
-                self.push(*slot, &body, true, host, &mut out);
+                // A device without an access point of its own speaks through the hub.
+                let speaker = self.profile.saps.of(*slot).map_or(DeviceKind::Chf, |_| *slot);
+                self.push(speaker, &body, true, host, &mut out);
             }
             Notification::LateResult { ticket, outcome } => {
                 let octets = compact::outcome_to_bytes(outcome);
