@@ -84,20 +84,6 @@ impl LocalDay {
         Self(era * 146_097 + day_of_era - 719_468)
     }
 
-    pub(crate) fn change(self) -> ClockChange {
-        let date = self.date();
-        // Outside the last week of the two months there is nothing to work out.
-        if date.day < 25 || (date.month != 3 && date.month != 10) {
-            return ClockChange::None;
-        }
-        let (spring, autumn) = changes(date.year);
-        match self.0 {
-            day if day == spring => ClockChange::Spring,
-            day if day == autumn => ClockChange::Autumn,
-            _ => ClockChange::None,
-        }
-    }
-
     /// The latest day not after this one that is the `n`th of its month.
     pub(crate) fn latest_day_of_month(self, n: u8) -> Self {
         let date = self.date();

@@ -78,7 +78,9 @@ impl Gas {
 
     /// When there is something to do next.
     pub(crate) fn next_wake(&self, context: &Context<'_>, gsme: &Profile, hub_on: bool) -> SimInstant {
-        let scheduled = scheduled_wake(&self.gsme, gsme, context.now).max(self.woken_at) + period(gsme);
+        let due = scheduled_wake(&self.gsme, gsme, context.now);
+        // A wake that has passed without having been dealt with, as after a restart, is due at once.
+        let scheduled = if due > self.woken_at { due } else { due + period(gsme) };
         let mirror = self.pending.as_ref().map(|pending| pending.0);
         let result = if hub_on { self.queue.next_result() } else { None };
         [self.gsme.next_settlement(), mirror, result]

@@ -90,6 +90,19 @@ impl Load {
         self.total_until(channel, slots, to) - self.total_until(channel, slots, from)
     }
 
+    /// Slot of the local clock, and what `channel` measures from `from` to `to`, two instants of one half-hour.
+    pub(crate) fn within_half_hour(&self, channel: Channel, from: SimInstant, to: SimInstant) -> (usize, i64) {
+        let today = self.day(channel, LocalDay::of(from));
+        let start = from.0 - today.midnight_ms;
+        let index = start.div_euclid(HALF_HOUR_MS);
+        let (slot, energy) = today.half_hour(index);
+        let base = index * HALF_HOUR_MS;
+        (
+            slot,
+            part(energy, to.0 - today.midnight_ms - base) - part(energy, start - base),
+        )
+    }
+
     /// One local day of a channel.
     pub(crate) fn day(&self, channel: Channel, day: LocalDay) -> DayLoad {
         let spec = spec(channel);
@@ -389,6 +402,11 @@ mod tests {
             prop_assert_eq!(
                 whole,
                 load.between(Channel::Import, None, at, middle) + load.between(Channel::Import, None, middle, end)
+            );
+            let boundary = SimInstant((at.0.div_euclid(HALF_HOUR_MS) + 1) * HALF_HOUR_MS);
+            prop_assert_eq!(
+                load.within_half_hour(Channel::Import, at, boundary.min(end)).1,
+                load.between(Channel::Import, None, at, boundary.min(end))
             );
             prop_assert_eq!(
                 whole,

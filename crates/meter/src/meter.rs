@@ -7,7 +7,7 @@ use domain::operation::PaymentMode;
 use domain::{Answer, DeviceKind, Eui64, Operation, Outcome, Refusal, SimInstant, SupplyState};
 
 use crate::alerts::{self, AlertCode};
-use crate::calendar::{ClockChange, HALF_HOUR_MS, LocalDay, slot};
+use crate::calendar::HALF_HOUR_MS;
 use crate::clock::{DeviceClock, Synchronised, TOLERANCE_MAX_S};
 use crate::device::{Around, Device};
 use crate::effects::Outbox;
@@ -144,17 +144,17 @@ impl Meter {
 
     /// Cost of what is used from `from` to `to`, two instants of one half-hour, in millionths of a penny.
     fn cost(&self, from: SimInstant, to: SimInstant) -> i64 {
-        let used = self.metering.consumed(self.main_channel(), None, from, to);
+        let (slot, used) = self.metering.within_half_hour(self.main_channel(), from, to);
         let main = if self.tariff.has_block_prices() {
             let before = self.metering.in_period(self.main_channel(), &self.tariff, from);
             self.tariff.block_cost(before + used, self.gas) - self.tariff.block_cost(before, self.gas)
         } else {
-            used.saturating_mul(self.tariff.tou_price(local_slot(from), self.gas))
+            used.saturating_mul(self.tariff.tou_price(slot, self.gas))
         };
         if !self.second_element {
             return main;
         }
-        let second = self.metering.consumed(Channel::Secondary, None, from, to);
+        let second = self.metering.within_half_hour(Channel::Secondary, from, to).1;
         main + second.saturating_mul(i64::from(self.tariff.secondary_price_mp))
     }
 
@@ -335,14 +335,4 @@ pub(crate) fn clock_outcome(result: Synchronised) -> Outcome {
 
 fn next_half_hour(at: SimInstant) -> SimInstant {
     SimInstant((at.0.div_euclid(HALF_HOUR_MS) + 1) * HALF_HOUR_MS)
-}
-
-/// The slot of the local day in which `at` lies. Clock changes move whole hours, so the plain clock reading serves.
-fn local_slot(at: SimInstant) -> usize {
-    let day = LocalDay::of(at);
-    let index = (at.0 - day.midnight().0) / HALF_HOUR_MS;
-    match day.change() {
-        ClockChange::None => slot(ClockChange::None, index),
-        change => slot(change, index),
-    }
 }

@@ -94,6 +94,16 @@ impl Metering {
         self.load.between(channel, slots, from, to) - lost
     }
 
+    /// Slot of the local clock, and what was counted from `from` to `to`, two instants of one half-hour.
+    pub(crate) fn within_half_hour(&self, channel: Channel, from: SimInstant, to: SimInstant) -> (usize, i64) {
+        let (slot, amount) = self.load.within_half_hour(channel, from, to);
+        if self.gaps.is_none() && from >= self.since {
+            (slot, amount)
+        } else {
+            (slot, self.consumed(channel, None, from, to))
+        }
+    }
+
     /// Stops counting at `at`, unless it has stopped already.
     pub(crate) fn interrupt(&mut self, at: SimInstant) {
         let gaps = self.gaps.get_or_insert_default();

@@ -75,6 +75,22 @@ fn a_restart_changes_nothing() {
 }
 
 #[test]
+fn what_was_missed_meanwhile_is_due_at_once() {
+    let mut home = busy();
+    let octets = home.installation.durable();
+    home.now += SimDuration::from_hours(7);
+    home.installation = restore(&mut home, &octets).expect("our own octets");
+    assert!(home.installation.next_wake() <= home.now);
+    home.act(|installation, context| installation.wake(context));
+    assert!(home.installation.next_wake() > home.now);
+    assert!(
+        home.effects()
+            .iter()
+            .any(|effect| matches!(effect, Effect::LateResult { .. }))
+    );
+}
+
+#[test]
 fn a_quiet_home_needs_few_octets() {
     let home = Home::new("2019-05-02T08:00:00Z", config());
     let octets = home.installation.durable();
