@@ -17,12 +17,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod c14n;
 mod codes;
 mod element;
 mod error;
 mod message;
 mod read;
+mod scan;
 pub mod signature;
+mod simple;
+mod table;
+mod typed;
+mod validate;
 pub mod write;
 
 pub use codes::{AlertFacts, CodeFacts, DccAlertCode, ResponseCode};
@@ -32,4 +38,7 @@ pub use message::{
     DccAlert, DeviceAlert, Request, Response, ResponseBody, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader,
     SignedResponse,
 };
-pub use read::{Limits, check, read_request, read_response, read_s1sp_alert, read_signed_response, salvage_header};
+pub use read::{
+    Limits, check, check_against, read_request, read_response, read_s1sp_alert, read_signed_response, salvage_header,
+};
+pub use table::Version;

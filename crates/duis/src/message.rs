@@ -274,7 +274,7 @@ pub enum SignedBody {
 pub struct DeviceAlert {
     /// Four hexadecimal digits.
     pub code: Option<u16>,
-    /// Up to 250 characters.
+    /// Up to 250 characters. The schema requires it: without one the alert cannot be written.
     pub description: Option<String>,
     /// When it was raised.
     pub at: SimInstant,

@@ -5,6 +5,7 @@
 //! issuer and serial number. Anything else is refused, so that what is verified is what is read.
 
 mod certificate;
+mod enveloped;
 mod key;
 
 use domain::Eui64;
@@ -84,22 +85,20 @@ pub enum SignatureError {
     },
 }
 
-/// Adds the signature as last child of the root; one that stands there already is replaced.
+/// Adds the signature as last child of the root; one that stands there already is replaced, as templates need.
 ///
 /// # Errors
-/// When the document cannot be read.
+/// When the document cannot be read, or holds a signature of the root anywhere else.
 pub fn sign(xml: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
-    let _ = (xml, key);
-    Err(SignError::Key)
+    enveloped::sign(xml, key)
 }
 
-/// Proves the signature of the root and says who made it.
+/// Proves the signature of the root and says who made it. Signatures inside the content are content.
 ///
 /// # Errors
 /// The first reason why it proves nothing.
 pub fn verify(xml: &[u8], certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
-    let _ = (xml, certificates);
-    Err(SignatureError::Missing)
+    enveloped::verify(xml, certificates)
 }
 
 /// Signs octets: ECDSA P-256 over their SHA-256, r and s side by side.
