@@ -2,7 +2,9 @@
 //!
 //! A delayed envelope ([`Verdict::Delay`]) never holds up its sender, and later envelopes overtake it, as separate
 //! exchanges between two systems would. Only octets of a WAN connection keep their order: a delayed one holds back what
-//! follows for the same hub, because a connection shows loss and delay but never disorder.
+//! follows for the same hub, because a connection shows loss and delay but never disorder. For the same reason nothing
+//! more of a connection passes after a lost piece ([`Verdict::Drop`]) but its end: a connection breaks off, it has no
+//! holes.
 //!
 //! A link is always a channel of octets in memory; where the other role is behind a socket, `lab` pumps the octets of a
 //! link end through it.
@@ -93,6 +95,8 @@ pub struct LinkSender {
     next_id: Arc<AtomicU64>,
     /// Per hub, until when its delayed connection octets hold back what follows.
     held_back: Arc<Mutex<BTreeMap<u64, SimInstant>>>,
+    /// Per hub, the connection that lost a piece.
+    broken: Arc<Mutex<BTreeMap<u64, u64>>>,
     parcels: mpsc::Sender<Parcel>,
 }
 
@@ -150,6 +154,7 @@ pub(crate) fn pair(world: &World, left: Arc<str>, right: Arc<str>) -> (LinkEnd, 
             name: out.clone(),
             next_id: Arc::new(AtomicU64::new(1)),
             held_back: Arc::default(),
+            broken: Arc::default(),
             parcels: sender,
         },
         receiver: LinkReceiver {
@@ -276,7 +281,7 @@ impl LinkSender {
     /// Tape, fault rules, delivery.
     async fn pass(&self, envelope: &Envelope, octets: Bytes) -> Result<(), LinkClosed> {
         let now = self.world.clock.now();
-        let verdict = self.world.faults.judge(&self.name, envelope, now);
+        let verdict = self.break_off(envelope, self.world.faults.judge(&self.name, envelope, now));
         self.world
             .tape
             .record(self.world.number, now, &self.name, verdict, &octets);
@@ -292,6 +297,24 @@ impl LinkSender {
         self.deliver(due, octets).await
     }
 
+    /// A lost piece of a connection takes with it what follows.
+    fn break_off(&self, envelope: &Envelope, verdict: Verdict) -> Verdict {
+        if envelope.kind() != Kind::WanData {
+            return verdict;
+        }
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if verdict != Verdict::Drop && broken.is_empty() {
+            return verdict;
+        }
+        let WanOpen { hub, session, .. } = connection_of(envelope);
+        if verdict == Verdict::Drop {
+            broken.insert(hub, session);
+        } else if broken.get(&hub) == Some(&session) {
+            return Verdict::Drop;
+        }
+        verdict
+    }
+
     /// When an envelope arrives that is delayed by `span`; `None` for at once.
     fn due(&self, envelope: &Envelope, now: SimInstant, span: SimDuration) -> Option<SimInstant> {
         let mut due = (span > SimDuration::ZERO).then(|| now + span);
@@ -299,8 +322,7 @@ impl LinkSender {
             let mut held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
             if due.is_some() || !held_back.is_empty() {
                 held_back.retain(|_, until| *until > now);
-                // All connection messages begin with the same fields.
-                let hub = WanOpen::decode(envelope.body.clone()).unwrap_or_default().hub;
+                let hub = connection_of(envelope).hub;
                 due = due.max(held_back.get(&hub).copied());
                 if let Some(due) = due {
                     held_back.insert(hub, due);
@@ -451,4 +473,9 @@ impl fmt::Debug for LinkReceiver {
 /// Whether envelopes of this kind are parts of a WAN connection.
 fn keeps_order(kind: Kind) -> bool {
     matches!(kind, Kind::WanOpen | Kind::WanData | Kind::WanClose)
+}
+
+/// The connection an envelope is about: all connection messages begin with the same fields.
+fn connection_of(envelope: &Envelope) -> WanOpen {
+    WanOpen::decode(envelope.body.clone()).unwrap_or_default()
 }

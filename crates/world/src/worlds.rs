@@ -203,7 +203,7 @@ where
     if !(1..=WORLDS_MAX).contains(&count) {
         return Err(WorldsError::Count(count));
     }
-    let meeting = Meeting::new(count);
+    let meeting = Meeting::new(count, options.until);
     let ends: Vec<Option<(T, Tape)>> = std::thread::scope(|scope| {
         let (meeting, work) = (&meeting, &work);
         let start = |number| {
@@ -329,10 +329,6 @@ where
             () = clock.sleep_until(barrier) => {
                 let agreed = meeting.meet(report(barrier, false))?;
                 exchange.agree(agreed.sums);
-                if options.until.is_some_and(|until| barrier >= until) {
-                    meeting.fail(WorldsError::NotOver { world: number, at: barrier });
-                    return Err(Aborted);
-                }
                 barrier += step;
             }
         }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 use domain::{Seed, SimDuration, SimInstant};
-use proto::{Envelope, Kind, Message, WanData};
+use proto::{Envelope, Kind, Message, WanClose, WanData};
 use world::{CallError, LinkEnd, LinkName, Verdict, World};
 
 fn run<F: Future>(work: impl FnOnce(World) -> F) -> F::Output {
@@ -87,6 +87,45 @@ fn a_connection_keeps_its_order_and_other_hubs_go_on() {
         assert_eq!(seen, as_seen(&[("other hub", 0), ("slow", 500), ("behind", 500)]));
         data(&wan, "afterwards", 1).await;
         assert_eq!(arrivals(&world, &mut fleet, 1).await, as_seen(&[("afterwards", 500)]));
+    });
+}
+
+#[test]
+fn a_connection_that_loses_a_piece_breaks_off() {
+    run(|world| async move {
+        let (wan, mut fleet) = world.link("wan", "fleet");
+        world
+            .faults
+            .install(|_: &LinkName, envelope: &Envelope, _: SimInstant| {
+                if envelope.trace_id == "lost" {
+                    Verdict::Drop
+                } else {
+                    Verdict::Pass
+                }
+            });
+        for (trace, hub) in [("first", 1), ("lost", 1), ("after", 1), ("other hub", 2)] {
+            data(&wan, trace, hub).await;
+        }
+        let next = WanData {
+            hub: 1,
+            session: 2,
+            ..WanData::default()
+        }
+        .encode_to_vec();
+        wan.send(traced("next connection"), Kind::WanData, &next).await.unwrap();
+        let end = WanClose {
+            hub: 1,
+            session: 1,
+            ..WanClose::default()
+        }
+        .encode_to_vec();
+        wan.send(traced("end"), Kind::WanClose, &end).await.unwrap();
+        let seen = arrivals(&world, &mut fleet, 4).await;
+        assert_eq!(
+            seen,
+            as_seen(&[("first", 0), ("other hub", 0), ("next connection", 0), ("end", 0)])
+        );
+        assert_eq!(world.tape.records()[2].verdict, Verdict::Drop);
     });
 }
 

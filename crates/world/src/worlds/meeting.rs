@@ -33,6 +33,7 @@ pub(super) struct Agreement {
 
 pub(super) struct Meeting {
     count: u32,
+    until: Option<SimInstant>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -42,6 +43,8 @@ struct State {
     generation: u64,
     arrived: u32,
     over: u32,
+    /// The first world still at work.
+    at_work: Option<u32>,
     all_over: bool,
     sums: Arc<BTreeMap<String, i64>>,
     coming: BTreeMap<String, i64>,
@@ -52,9 +55,10 @@ struct State {
 }
 
 impl Meeting {
-    pub(super) fn new(count: u32) -> Self {
+    pub(super) fn new(count: u32, until: Option<SimInstant>) -> Self {
         Self {
             count,
+            until,
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -74,10 +78,17 @@ impl Meeting {
             .hashed
             .extend(report.hashed.into_iter().map(|hashed| (report.world, hashed)));
         state.arrived += 1;
-        state.over += u32::from(report.over);
+        if report.over {
+            state.over += 1;
+        } else {
+            state.at_work = Some(state.at_work.map_or(report.world, |world| world.min(report.world)));
+        }
         if state.arrived == self.count {
-            state.conclude(self.count, report.barrier);
+            state.conclude(self.count, report.barrier, self.until);
             self.changed.notify_all();
+            if state.failed.is_some() {
+                return Err(Aborted);
+            }
         } else {
             let generation = state.generation;
             state = self
@@ -114,7 +125,7 @@ impl Meeting {
 
 impl State {
     /// What the last world to arrive does for all.
-    fn conclude(&mut self, count: u32, barrier: SimInstant) {
+    fn conclude(&mut self, count: u32, barrier: SimInstant, until: Option<SimInstant>) {
         let mut sums = self.sums.as_ref().clone();
         for (name, amount) in std::mem::take(&mut self.coming) {
             let sum = sums.entry(name).or_insert(0);
@@ -123,6 +134,9 @@ impl State {
         self.sums = Arc::new(sums);
         self.fold(barrier);
         self.all_over = self.over == count;
+        if let (Some(world), true) = (self.at_work.take(), until.is_some_and(|until| barrier >= until)) {
+            self.failed.get_or_insert(WorldsError::NotOver { world, at: barrier });
+        }
         self.over = 0;
         self.arrived = 0;
         self.generation += 1;
