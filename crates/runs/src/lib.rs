@@ -4,6 +4,7 @@
 //! and judges what the user, the audit and the tape show.
 
 pub mod report;
+pub mod sit;
 pub mod verdict;
 
 pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};
