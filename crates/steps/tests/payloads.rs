@@ -92,7 +92,7 @@ fn outcomes(plan: &Plan) -> Vec<StepOutcome> {
 
 fn answered(srv: &str, profile: &str, change: impl FnOnce(&mut Vec<StepOutcome>)) -> Option<Smets1Payload> {
     let catalogue = catalogue();
-    let target = target(&catalogue, profile);
+    let target = target(catalogue, profile);
     let plan = plan(&request(srv), &target).ok()?;
     let mut outcomes = outcomes(&plan);
     change(&mut outcomes);
@@ -141,6 +141,47 @@ fn payloads_of_every_device() {
 
 fn result(outcomes: &mut [StepOutcome], position: usize, result: StepResult) {
     outcomes[position - 1].result = result;
+}
+
+/// Writes the payload as the S1SP does: the writer checks every element against the schema's structure.
+fn write(request: &duis::Request, payload: &Smets1Payload) {
+    let mut header = duis::SignedHeader::answering(request, payload.at);
+    header.message_code.clone_from(&payload.message_code);
+    let body = duis::SignedBody::Response {
+        payload: payload.payload.clone(),
+        debug: payload.debug.clone(),
+    };
+    let xml = duis::write::smets1_signed_response(&header, &body).expect("the payload fits the schema");
+    assert!(!xml.is_empty());
+}
+
+#[test]
+fn every_payload_fits_the_schema_whatever_the_device_does() {
+    let catalogue = catalogue();
+    let refused = |outcomes: &mut Vec<StepOutcome>| {
+        for outcome in outcomes {
+            outcome.result = StepResult::Device(Err(Refusal::NotSupported));
+        }
+    };
+    let mut written = 0;
+    for profile in catalogue.profiles() {
+        let profile = profile.id.to_string();
+        for srv in SERVICES {
+            let Some(answered_well) = answered(srv, &profile, |_| {}) else {
+                continue;
+            };
+            write(&request(srv), &answered_well);
+            for payload in [answered(srv, &profile, refused), answered(srv, &profile, Vec::clear)]
+                .into_iter()
+                .flatten()
+            {
+                assert!(!payload.success || payload.debug.is_none(), "{profile} {srv}");
+                write(&request(srv), &payload);
+                written += 1;
+            }
+        }
+    }
+    assert!(written > 150, "{written}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn plans(profile: &str) -> String {
     let mut out = String::new();
     for srv in SERVICES {
         let _ = writeln!(out, "{srv}");
-        let _ = match plan(&request(srv), &target(&catalogue, profile)) {
+        let _ = match plan(&request(srv), &target(catalogue, profile)) {
             Ok(plan) => writeln!(out, "{plan}"),
             Err(refused) => writeln!(out, "refused: {refused}; rule {:?}\n", refused.rule),
         };
@@ -38,7 +38,7 @@ fn plans_of_every_device() {
 #[test]
 fn what_does_not_fit_has_no_plan() {
     let catalogue = catalogue();
-    let refused = |srv: &str, profile: &str| plan(&request(srv), &target(&catalogue, profile)).unwrap_err().failure;
+    let refused = |srv: &str, profile: &str| plan(&request(srv), &target(catalogue, profile)).unwrap_err().failure;
     assert_eq!(
         refused("7.1", "bk-g4e@BASE"),
         Failure::NotApplicable,
@@ -52,7 +52,7 @@ fn what_does_not_fit_has_no_plan() {
 
     let mut wrong_body = request("7.4");
     wrong_body.body = common::body("7.2");
-    let esme = target(&catalogue, "as300p@BASE");
+    let esme = target(catalogue, "as300p@BASE");
     assert_eq!(plan(&wrong_body, &esme).unwrap_err().failure, Failure::Schema);
     let mut no_period = request("4.8.1");
     no_period.body.children.clear();
@@ -251,7 +251,7 @@ proptest! {
         period.children[1].text = to.to_string();
         let catalogue = catalogue();
         for profile in ["as300p@BASE", "as300p@LAB-E001", "bk-g4e@BASE", "am110r-gpf@BASE"] {
-            let target = target(&catalogue, profile);
+            let target = target(catalogue, profile);
             for step in plan(&request, &target).unwrap().steps {
                 prop_assert_eq!(permits(&request, step.device, step.kind, &step.operation), Ok(()));
             }
