@@ -129,11 +129,14 @@ impl Device<'_> {
     }
 
     fn read(&mut self, access: Access, item: DataItem) -> Result<Value, AccessResult> {
+        if self.slot == DeviceKind::Gsme {
+            // A sleeping device cannot be read at once, and a GET must leave nothing behind in its queue.
+            return Err(AccessResult::TemporaryFailure);
+        }
         match self.host.execute(self.slot, access, &Operation::Read(item), None) {
             Execution::Finished(Ok(Answer::Value(value))) => Ok(value),
             Execution::Finished(Ok(_)) => Err(AccessResult::OTHER_REASON),
             Execution::Finished(Err(refusal)) => Err(refusal_code(&refusal)),
-            // A sleeping device cannot be read at once; its queue object can be used.
             Execution::Queued(_) => Err(AccessResult::TemporaryFailure),
         }
     }

@@ -274,6 +274,9 @@ impl Reader<'_> {
         to: SimInstant,
         host: &mut dyn Host,
     ) -> Result<Vec<LogRow>, AccessResult> {
+        if self.slot == DeviceKind::Gsme {
+            return Err(AccessResult::TemporaryFailure);
+        }
         match host.execute(self.slot, self.access, &Operation::ReadLog { log, from, to }, None) {
             Execution::Finished(Ok(Answer::Log(rows))) => Ok(rows),
             Execution::Finished(Ok(_)) => Err(AccessResult::OTHER_REASON),
