@@ -1,0 +1,477 @@
+//! The S1SP with a real DCO and a house at the end of its WAN link; the test is the DCC.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../../head-end/tests/house/mod.rs"]
+mod house;
+#[path = "../../dco/tests/parties/mod.rs"]
+mod parties;
+
+use std::collections::BTreeMap;
+
+use dialects::Notification;
+use domain::keys::Party;
+use domain::{Association, DeviceKind, Eui64, RequestId, Seed, SimDuration, SimInstant};
+use duis::{Element, SignedBody};
+use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse};
+use s1sp::{Limits, Options, S1sp};
+use tokio_util::sync::CancellationToken;
+use world::{LinkEnd, MemoryStore, World};
+
+use house::{ESME, GSME, HUB, House, Shared};
+use parties::{DCC, Parties, S1SP, USER, seal, synchronise_clock};
+
+fn noon() -> SimInstant {
+    SimInstant::from_utc(2019, 3, 30, 12, 0, 0).unwrap()
+}
+
+/// The DCC's end of everything, and what it heard.
+struct Rig {
+    world: World,
+    parties: Parties,
+    script: Shared,
+    store: MemoryStore,
+    engine_store: MemoryStore,
+    dco_store: MemoryStore,
+    dcc: LinkEnd,
+    stop: CancellationToken,
+    role: Option<tokio::task::JoinHandle<()>>,
+    /// Whether messages are confirmed.
+    confirm: bool,
+    limits: Limits,
+    accepted: Vec<String>,
+    responses: Vec<S1spResponse>,
+    alerts: Vec<S1spAlert>,
+}
+
+impl Rig {
+    fn new(script: Shared) -> Self {
+        Self::with(script, Limits::default())
+    }
+
+    fn with(script: Shared, limits: Limits) -> Self {
+        let world = World::virtual_at(noon(), Seed::root(1));
+        let (dcc, _) = world.link("dcc", "s1sp");
+        let mut rig = Self {
+            world,
+            parties: Parties::new(),
+            script,
+            store: MemoryStore::default(),
+            engine_store: MemoryStore::default(),
+            dco_store: MemoryStore::default(),
+            dcc,
+            stop: CancellationToken::new(),
+            role: None,
+            confirm: true,
+            limits,
+            accepted: Vec::new(),
+            responses: Vec::new(),
+            alerts: Vec::new(),
+        };
+        rig.start();
+        rig
+    }
+
+    /// Starts S1SP, DCO and house, on the journals there are.
+    fn start(&mut self) {
+        let (dcc, s1sp_dcc) = self.world.link("dcc", "s1sp");
+        let (s1sp_dco, dco) = self.world.link("s1sp", "dco");
+        let (s1sp_wan, wan) = self.world.link("s1sp", "wan");
+        let signing_key = self.parties.s1sp.key();
+        let options = Options {
+            signing_key,
+            certificates: self.parties.book.clone(),
+            dcc: DCC,
+            custody: house::custody(Party::S1sp),
+            directory: house::directory(),
+            engine: head_end::Options::default(),
+            store: Box::new(self.store.clone()),
+            engine_store: Box::new(self.engine_store.clone()),
+            limits: self.limits.clone(),
+        };
+        let role = S1sp::new(self.world.clone(), s1sp_dcc, s1sp_dco, s1sp_wan, options).unwrap();
+        let dco_options = dco::Options::new(self.parties.book.clone(), DCC, house::relation(Party::Dco));
+        let dco = dco::Dco::new(self.world.clone(), dco, dco_options, Box::new(self.dco_store.clone())).unwrap();
+        self.stop = CancellationToken::new();
+        self.dcc = dcc;
+        self.role = Some(tokio::spawn(role.run(self.stop.clone())));
+        tokio::spawn(dco.run(self.stop.clone()));
+        tokio::spawn(House::new(&self.world, "s1sp", Party::S1sp, wan, self.script.clone()).run());
+    }
+
+    async fn restart(&mut self) {
+        self.stop.cancel();
+        if let Some(role) = self.role.take() {
+            role.await.unwrap();
+        }
+        self.start();
+    }
+
+    fn countersigned(&self, srv: &str, device: Eui64, counter: u64, body: Element) -> CountersignedServiceRequest {
+        let kind = if device == GSME {
+            DeviceKind::Gsme
+        } else {
+            DeviceKind::Esme
+        };
+        let xml = self.parties.request(srv, device, counter, body);
+        self.parties.countersign(xml, device, kind, HUB, self.world.clock.now())
+    }
+
+    fn read(&self, counter: u64) -> CountersignedServiceRequest {
+        self.countersigned("4.1.1", ESME, counter, Element::sr("ReadInstantaneousImportRegisters"))
+    }
+
+    fn disable(&self, counter: u64) -> CountersignedServiceRequest {
+        self.countersigned("7.2", ESME, counter, Element::sr("DisableSupply"))
+    }
+
+    async fn send(&self, id: RequestId, message: &CountersignedServiceRequest) {
+        let envelope = Envelope {
+            trace_id: id.to_string(),
+            ..Envelope::default()
+        };
+        self.dcc
+            .send(envelope, Kind::CountersignedRequest, &message.encode_to_vec())
+            .await
+            .unwrap();
+    }
+
+    /// Listens for so long.
+    async fn listen(&mut self, span: SimDuration) {
+        let until = self.world.clock.now() + span;
+        loop {
+            let clock = self.world.clock.clone();
+            let envelope = tokio::select! {
+                biased;
+                envelope = self.dcc.recv() => envelope.unwrap(),
+                () = clock.sleep_until(until) => return,
+            };
+            match envelope.kind() {
+                Kind::Accepted => {
+                    self.accepted.push(Accepted::decode(envelope.body).unwrap().request_id);
+                    continue;
+                }
+                Kind::S1spResponse => self
+                    .responses
+                    .push(S1spResponse::decode(envelope.body.clone()).unwrap()),
+                Kind::S1spAlert => self.alerts.push(S1spAlert::decode(envelope.body.clone()).unwrap()),
+                kind => panic!("{kind:?}"),
+            }
+            if self.confirm {
+                let accepted = Accepted {
+                    request_id: envelope.trace_id.clone(),
+                }
+                .encode_to_vec();
+                self.dcc
+                    .sender()
+                    .reply(&envelope, Kind::Accepted, &accepted)
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
+    fn executed(&self, of: &str) -> usize {
+        self.script
+            .lock()
+            .executed
+            .iter()
+            .filter(|(_, _, operation, _)| operation.to_string().starts_with(of))
+            .count()
+    }
+
+    /// The one response there must be.
+    fn only_response(&self) -> &S1spResponse {
+        assert_eq!(self.responses.len(), 1, "{:?}", self.responses);
+        &self.responses[0]
+    }
+}
+
+fn id(target: Eui64, counter: u64) -> RequestId {
+    RequestId {
+        originator: USER,
+        target,
+        counter,
+    }
+}
+
+fn virtually<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async { test().await });
+}
+
+const MINUTE: SimDuration = SimDuration::from_mins(1);
+const HOUR: SimDuration = SimDuration::from_hours(1);
+
+#[test]
+fn a_read_comes_back_signed_once_and_is_not_sent_again_when_taken() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        rig.send(id(ESME, 1), &rig.read(1)).await;
+        rig.listen(HOUR).await;
+        assert_eq!(rig.accepted, [id(ESME, 1).to_string()]);
+        let response = rig.only_response();
+        assert_eq!(
+            (response.response_code.as_str(), response.failed_hop.as_str()),
+            ("I0", ""),
+            "{response:?}"
+        );
+        let signer = duis::signature::verify(&response.signed_response_xml, rig.parties.book.as_ref()).unwrap();
+        assert_eq!(signer.eui, S1SP);
+        let signed = duis::read_signed_response(&response.signed_response_xml).unwrap();
+        assert_eq!((signed.header.originator, signed.header.target), (ESME, USER));
+        assert_eq!(
+            (
+                signed.header.originator_counter,
+                signed.header.supplementary_originator_counter
+            ),
+            (1, Some(8))
+        );
+        let SignedBody::Response {
+            payload: Some(payload), ..
+        } = signed.body
+        else {
+            panic!("no payload")
+        };
+        assert_eq!(payload.name, "ReadInstantaneousImportRegistersRsp");
+        assert!(rig.alerts.is_empty());
+    });
+}
+
+#[test]
+fn a_critical_step_goes_out_with_its_approval_on_the_critical_association() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        rig.send(id(ESME, 1), &rig.disable(1)).await;
+        rig.listen(HOUR).await;
+        assert_eq!(rig.only_response().response_code, "I0");
+        let script = rig.script.lock();
+        let critical: Vec<_> = script
+            .executed
+            .iter()
+            .filter(|(_, _, op, _)| op.changes_state())
+            .collect();
+        assert_eq!(critical.len(), 1);
+        assert!(
+            critical[0].3 && critical[0].1.association == Association::Critical,
+            "{critical:?}"
+        );
+    });
+}
+
+#[test]
+fn the_same_request_again_gets_the_same_outcome_and_executes_nothing() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        let request = rig.disable(1);
+        for wait in [SimDuration::ZERO, HOUR, HOUR] {
+            rig.send(id(ESME, 1), &request).await;
+            rig.send(id(ESME, 1), &request).await;
+            rig.listen(wait).await;
+        }
+        assert_eq!(rig.executed("disable"), 1);
+        assert_eq!(rig.accepted.len(), 6);
+        assert!(rig.responses.len() >= 2 && rig.responses.windows(2).all(|two| two[0] == two[1]));
+    });
+}
+
+#[test]
+fn a_response_is_sent_until_it_is_taken() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        rig.confirm = false;
+        rig.send(id(ESME, 1), &rig.read(1)).await;
+        rig.listen(HOUR).await;
+        let sent = rig.responses.len();
+        assert!(
+            sent > 3 && rig.responses.windows(2).all(|two| two[0] == two[1]),
+            "{sent}"
+        );
+        // Not even a restart lets it be forgotten.
+        rig.restart().await;
+        rig.confirm = true;
+        rig.listen(HOUR).await;
+        assert_eq!(rig.responses.len(), sent + 1);
+        rig.restart().await;
+        rig.listen(HOUR).await;
+        assert_eq!(rig.responses.len(), sent + 1);
+    });
+}
+
+#[test]
+fn a_cut_hop_is_named_in_one_clear_outcome() {
+    for (peer, code, hop, alert) in [
+        ("dco", "E1007", "dco", "LAB-DCO-TIMEOUT"),
+        ("wan", "E20", "wan", "LAB-WAN-UNREACHABLE"),
+    ] {
+        virtually(|| async move {
+            let mut rig = Rig::new(Shared::default());
+            rig.world.faults.cut("s1sp", peer);
+            rig.send(id(ESME, 1), &rig.disable(1)).await;
+            rig.listen(HOUR).await;
+            let response = rig.only_response();
+            assert_eq!(
+                (response.response_code.as_str(), response.failed_hop.as_str()),
+                (code, hop),
+                "{response:?}"
+            );
+            assert!(response.signed_response_xml.is_empty() && !response.reason.is_empty());
+            assert_eq!(rig.executed("disable"), 0);
+            assert_eq!(rig.alerts.len(), 1);
+            assert!(rig.alerts[0].is_s1sp_alert);
+            let xml = duis::read_s1sp_alert(&rig.alerts[0].signed_xml).unwrap();
+            assert_eq!((xml.code.as_str(), xml.request_id), (alert, Some(id(ESME, 1))));
+            assert!(duis::signature::verify(&rig.alerts[0].signed_xml, rig.parties.book.as_ref()).is_ok());
+        });
+    }
+}
+
+#[test]
+fn a_refusal_of_the_dco_is_the_outcome() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        let request = rig.disable(1);
+        rig.world.clock.sleep(HOUR + HOUR).await;
+        rig.send(id(ESME, 1), &request).await;
+        rig.listen(HOUR).await;
+        let response = rig.only_response();
+        assert_eq!(
+            (response.response_code.as_str(), response.failed_hop.as_str()),
+            ("E58", "dco"),
+            "{response:?}"
+        );
+        assert!(response.reason.contains("not fresh"), "{}", response.reason);
+        assert_eq!(rig.executed("disable"), 0);
+    });
+}
+
+#[test]
+fn what_does_not_apply_to_the_device_never_reaches_it() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        let request = rig.countersigned("7.1", GSME, 1, Element::sr("EnableSupply"));
+        rig.send(id(GSME, 1), &request).await;
+        rig.listen(HOUR).await;
+        assert!(rig.only_response().response_code.starts_with('E'));
+        assert_eq!(rig.script.lock().texts, 0);
+    });
+}
+
+#[test]
+fn a_sleeping_gas_meter_answers_late_but_to_its_request() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().late_after = Some(SimDuration::from_mins(35));
+        let mut rig = Rig::new(script);
+        let request = rig.countersigned("7.2", GSME, 1, Element::sr("DisableSupply"));
+        rig.send(id(GSME, 1), &request).await;
+        rig.listen(HOUR + HOUR).await;
+        let response = rig.only_response();
+        assert_eq!(response.response_code, "I0", "{response:?}");
+        assert_eq!(rig.executed("disable"), 1);
+    });
+}
+
+#[test]
+fn a_forged_request_is_rejected_and_uses_nothing_up() {
+    virtually(|| async {
+        let mut rig = Rig::new(Shared::default());
+        let genuine = rig.disable(1);
+        let forged = seal(genuine.countersigned.to_vec(), &rig.parties.s1sp.key());
+        rig.send(id(ESME, 1), &forged).await;
+        rig.listen(MINUTE).await;
+        assert_eq!(rig.only_response().response_code, "E56");
+        assert_eq!(rig.script.lock().texts, 0);
+        rig.send(id(ESME, 1), &genuine).await;
+        rig.send(id(ESME, 1), &forged).await;
+        rig.listen(HOUR).await;
+        let codes: Vec<_> = rig
+            .responses
+            .iter()
+            .map(|response| response.response_code.as_str())
+            .collect();
+        assert_eq!(codes, ["E56", "I0"]);
+    });
+}
+
+#[test]
+fn a_restart_resumes_reads_and_ends_what_may_have_been_executed() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().lose_texts = 1;
+        let mut rig = Rig::new(script);
+        let clock = rig.countersigned("6.11", ESME, 3, synchronise_clock(noon(), 10));
+        for (counter, request) in [(1, rig.read(1)), (2, rig.disable(2)), (3, clock)] {
+            rig.send(id(ESME, counter), &request).await;
+        }
+        rig.listen(MINUTE).await;
+        assert!(rig.responses.is_empty() && rig.accepted.len() == 3);
+        rig.restart().await;
+        rig.listen(HOUR).await;
+        let mut outcomes = BTreeMap::new();
+        for response in &rig.responses {
+            *outcomes
+                .entry((response.request_id.clone(), response.response_code.clone()))
+                .or_insert(0) += 1;
+        }
+        let one = |counter, code: &str| ((id(ESME, counter).to_string(), code.to_owned()), 1);
+        assert_eq!(outcomes, BTreeMap::from([one(1, "I0"), one(2, "E21"), one(3, "E21")]));
+        assert!(rig.executed("disable") <= 1);
+    });
+}
+
+#[test]
+fn beyond_the_limit_requests_end_as_busy() {
+    virtually(|| async {
+        let mut rig = Rig::with(
+            Shared::default(),
+            Limits {
+                requests_under_way: 1,
+                ..Limits::default()
+            },
+        );
+        for counter in 1..=2 {
+            rig.send(id(ESME, counter), &rig.read(counter)).await;
+        }
+        rig.listen(HOUR).await;
+        let codes: Vec<_> = rig
+            .responses
+            .iter()
+            .map(|response| response.response_code.as_str())
+            .collect();
+        assert_eq!(codes, ["E1001", "I0"]);
+    });
+}
+
+#[test]
+fn device_alerts_are_signed_numbered_and_sent() {
+    virtually(|| async {
+        let script = Shared::default();
+        for minutes in [10, 20] {
+            let at = noon() + SimDuration::from_mins(minutes);
+            let alert = Notification::Alert {
+                slot: DeviceKind::Esme,
+                code: 0x8F1D,
+                description: "lost".into(),
+                at,
+            };
+            script.lock().reports.push((at, alert));
+        }
+        let mut rig = Rig::new(script);
+        rig.listen(HOUR).await;
+        assert_eq!(rig.alerts.iter().map(|alert| alert.counter).collect::<Vec<_>>(), [1, 2]);
+        let alert = &rig.alerts[0];
+        assert!(!alert.is_s1sp_alert && alert.device == ESME.0);
+        assert!(duis::signature::verify(&alert.signed_xml, rig.parties.book.as_ref()).is_ok());
+        let signed = duis::read_signed_response(&alert.signed_xml).unwrap();
+        let SignedBody::Alert(body) = signed.body else {
+            panic!("no alert")
+        };
+        assert_eq!((body.code, body.description.as_deref()), (Some(0x8F1D), Some("lost")));
+        assert_eq!((signed.header.originator, signed.header.originator_counter), (ESME, 1));
+    });
+}
