@@ -141,10 +141,13 @@ impl Engine {
         Ok((engine, handle, alerts_out))
     }
 
-    /// Runs until cancelled or the WAN link closes. Jobs under way then end as [`FailureKind::Stopped`].
+    /// Runs until cancelled; jobs under way then end as [`FailureKind::Stopped`].
+    ///
+    /// When the WAN link closes it goes on: each job then ends as [`FailureKind::WanUnusable`], those under way at their
+    /// time-outs.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let (idle, mut idles) = mpsc::channel(ALERTS);
-        let mut commands_open = true;
+        let (mut commands_open, mut wan_open) = (true, true);
         loop {
             tokio::select! {
                 biased;
@@ -155,9 +158,12 @@ impl Engine {
                     }
                 }
                 Some((hub, taken)) = idles.recv() => self.let_go(hub, taken),
-                envelope = self.from_wan.recv() => match envelope {
+                envelope = self.from_wan.recv(), if wan_open => match envelope {
                     Some(envelope) => self.hear(&envelope, &idle),
-                    None => break,
+                    None => {
+                        tracing::warn!(head_end = %self.shared.name, "the link to the WAN is closed");
+                        wan_open = false;
+                    }
                 },
                 command = self.commands.recv(), if commands_open => match command {
                     Some(Command(pending)) => self.execute(pending, &idle),

@@ -356,3 +356,40 @@ fn jobs_under_way_end_when_the_engine_stops() {
         assert_eq!(failure.kind, FailureKind::Stopped);
     });
 }
+
+#[test]
+fn a_closed_wan_link_is_an_outcome_of_each_job() {
+    virtually(|| async {
+        let world = World::virtual_at(start(), Seed::root(1));
+        let (wan, network) = world.link("s1sp", "wan");
+        let (custody, store) = (house::custody(Party::S1sp), Box::new(MemoryStore::default()));
+        let (engine, handle, alerts) = Engine::new(
+            world.clone(),
+            "s1sp",
+            wan,
+            custody,
+            house::directory(),
+            options(),
+            store,
+        )
+        .unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(engine.run(stop.clone()));
+        drop(network);
+        let rig = Rig {
+            world,
+            handle,
+            script: Shared::default(),
+            alerts,
+            stop,
+        };
+        for _ in 0..2 {
+            let failure = rig.execute(DeviceKind::Esme, READ).await.unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.hop()),
+                (FailureKind::WanUnusable, Hop::Wan),
+                "{failure}"
+            );
+        }
+    });
+}

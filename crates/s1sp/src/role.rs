@@ -97,7 +97,7 @@ impl S1sp {
         self.context.engine.clone()
     }
 
-    /// Runs until cancelled, or until the link to the DCC or the engine ends. Requests under way stay in the journal and
+    /// Runs until cancelled, or until the link to the DCC closes. Requests under way stay in the journal and
     /// are resumed, or ended, by the next start.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let stop = shutdown.child_token();
@@ -110,8 +110,8 @@ impl S1sp {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(_) = engine.join_next() => {
-                    tracing::warn!(leg = "s1sp", "the head-end stopped: its link to the WAN is closed");
+                Some(ended) = engine.join_next() => {
+                    tracing::error!(leg = "s1sp", ?ended, "the head-end broke");
                     break;
                 }
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
