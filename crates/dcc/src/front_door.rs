@@ -125,8 +125,7 @@ impl<'a> FrontDoor<'a> {
     }
 
     fn authorise(&self, user: &User, row: &Row, request: &Request) -> Result<Option<&'a Device>, (Failure, String)> {
-        let roles: Vec<UserRole> = user.roles.iter().copied().filter(|role| row.allows(*role)).collect();
-        if roles.is_empty() {
+        if !user.roles.iter().any(|role| row.allows(*role)) {
             return Err((
                 Failure::WrongRole,
                 format!("no role of user {} may send {}", user.eui, row.srv),
@@ -143,7 +142,7 @@ impl<'a> FrontDoor<'a> {
         let Some(device) = self.inventory.device(target) else {
             return Err((Failure::UnknownDevice, format!("the inventory has no device {target}")));
         };
-        self.check_authority(user, &roles, device)?;
+        self.check_authority(user, device)?;
         if let Some(status) = device.status.filter(|status| !status.accepts(row.srv)) {
             return Err((Failure::DeviceStatus, format!("the device is {status}")));
         }
@@ -154,8 +153,9 @@ impl<'a> FrontDoor<'a> {
     }
 
     /// A role of the device's fuel, and, for suppliers and network operators, the registration of its metering point.
-    fn check_authority(&self, user: &User, roles: &[UserRole], device: &Device) -> Result<(), (Failure, String)> {
-        let fitting = || roles.iter().copied().filter(|role| role_fits(*role, device.kind));
+    fn check_authority(&self, user: &User, device: &Device) -> Result<(), (Failure, String)> {
+        // All roles of the user, not only those that may send this request: whether it fits the device is check 15.
+        let fitting = || user.roles.iter().copied().filter(|role| role_fits(*role, device.kind));
         if fitting().next().is_none() {
             let detail = format!("no role of user {} has to do with a {}", user.eui, device.kind);
             return Err((Failure::NoAuthority, detail));

@@ -1,0 +1,403 @@
+//! A DCC between users and an S1SP that the test plays by hand, all on the virtual clock.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and a test may panic"
+)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dcc::{Dcc, Device, Directory, Handle, Inventory, Limits, Options, Registration, SmiStatus, User};
+use domain::{DeviceKind, DeviceModel, Eui64, RequestId, Seed, SimDuration, SimInstant, UserRole};
+use duis::signature::{Certificate, CertificateBook, SigningKey, sign};
+use duis::{DeviceAlert, Element, Request, S1spAlert, SignedBody, SignedHeader};
+use proto::{
+    Accepted, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisDeliveryAck, DuisReply, DuisRequest,
+    Envelope, Kind, Message, S1spResponse,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use users::Order;
+use world::{LinkEnd, MemoryStore, StoreError, World};
+
+pub(crate) const SUPPLIER: Eui64 = Eui64(0x90B3_D51F_3001_0000);
+pub(crate) const NETWORK: Eui64 = Eui64(0x90B3_D51F_3002_0000);
+pub(crate) const OTHER: Eui64 = Eui64(0x90B3_D51F_3003_0000);
+pub(crate) const SUSPENDED: Eui64 = Eui64(0x90B3_D51F_3004_0000);
+pub(crate) const STRANGER: Eui64 = Eui64(0x90B3_D51F_3005_0000);
+pub(crate) const DCC: Eui64 = Eui64(0x90B3_D51F_3000_0002);
+pub(crate) const S1SP: Eui64 = Eui64(0x90B3_D51F_3000_0051);
+pub(crate) const HUB: Eui64 = Eui64(0x00DB_1234_5678_90A1);
+pub(crate) const ESME: Eui64 = Eui64(0x00DB_1234_5678_90A0);
+pub(crate) const GSME: Eui64 = Eui64(0x00DB_1234_5678_90A2);
+pub(crate) const GPF: Eui64 = Eui64(0x00DB_1234_5678_90A3);
+pub(crate) const HELD: Eui64 = Eui64(0x00DB_1234_5678_90A4);
+
+pub(crate) const SEND: &str = "/api/v1/serviceS";
+pub(crate) const NON_DEVICE: &str = "/api/v1/serviceD";
+pub(crate) const TRANSFORM: &str = "/api/v1/serviceT";
+
+/// Keys and certificates of everybody.
+pub(crate) struct Parties {
+    keys: Vec<(Eui64, Arc<SigningKey>)>,
+    pub(crate) book: Arc<CertificateBook>,
+    /// A key of the supplier that nobody has the certificate of.
+    pub(crate) unknown: SigningKey,
+}
+
+impl Parties {
+    fn new() -> Self {
+        let mut book = CertificateBook::new();
+        let make = |eui: Eui64, serial: u64| {
+            let pair = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, eui.to_string());
+            params.serial_number = Some(serial.into());
+            let pem = params.self_signed(&pair).unwrap().pem();
+            let key = SigningKey::from_pem(&pair.serialize_pem(), &pem).unwrap();
+            (key, Certificate::from_pem(&pem).unwrap())
+        };
+        let mut keys = Vec::new();
+        for (eui, serial) in [SUPPLIER, NETWORK, OTHER, SUSPENDED, STRANGER, DCC, S1SP]
+            .into_iter()
+            .zip(1001..)
+        {
+            let (key, certificate) = make(eui, serial);
+            book.add(certificate).unwrap();
+            keys.push((eui, Arc::new(key)));
+        }
+        Self {
+            keys,
+            book: Arc::new(book),
+            unknown: make(SUPPLIER, 9999).0,
+        }
+    }
+
+    pub(crate) fn key(&self, eui: Eui64) -> &Arc<SigningKey> {
+        &self.keys.iter().find(|(of, _)| *of == eui).unwrap().1
+    }
+
+    /// The written request, not signed.
+    pub(crate) fn unsigned(&self, from: Eui64, counter: u64, order: &Order) -> Vec<u8> {
+        let id = RequestId {
+            originator: from,
+            target: order.target,
+            counter,
+        };
+        let request = Request::new(id, order.srv).with_command_variant(order.command_variant);
+        duis::write::request(&request.with_body(order.body.clone())).unwrap()
+    }
+
+    pub(crate) fn signed(&self, from: Eui64, counter: u64, order: &Order) -> Vec<u8> {
+        sign(&self.unsigned(from, counter, order), self.key(from)).unwrap()
+    }
+
+    /// What the S1SP says a device answered.
+    pub(crate) fn answer(&self, id: RequestId, payload: Element) -> Vec<u8> {
+        let body = SignedBody::Response {
+            payload: Some(payload),
+            debug: None,
+        };
+        let header = SignedHeader::new(id.target, id.originator, id.counter);
+        sign(
+            &duis::write::smets1_signed_response(&header, &body).unwrap(),
+            self.key(S1SP),
+        )
+        .unwrap()
+    }
+
+    pub(crate) fn device_alert(&self, device: Eui64, user: Eui64, counter: u64) -> Vec<u8> {
+        let alert = DeviceAlert {
+            code: Some(0x8F1D),
+            description: Some("GSME power supply loss".into()),
+            at: SimInstant(0),
+            payload: None,
+        };
+        let header = SignedHeader::new(device, user, counter);
+        let xml = duis::write::smets1_signed_response(&header, &SignedBody::Alert(alert)).unwrap();
+        sign(&xml, self.key(S1SP)).unwrap()
+    }
+
+    pub(crate) fn s1sp_alert(&self, device: Eui64) -> Vec<u8> {
+        let alert = S1spAlert {
+            schema_version: "5.1".into(),
+            request_id: None,
+            device: Some(device),
+            code: "LAB-HUB-UNREACHABLE".into(),
+            information: None,
+            utrn: None,
+            at: SimInstant(0),
+        };
+        sign(&duis::write::s1sp_alert(&alert).unwrap(), self.key(S1SP)).unwrap()
+    }
+}
+
+/// Everything that outlives a DCC.
+pub(crate) struct Bench {
+    pub(crate) parties: Parties,
+    pub(crate) world: World,
+    pub(crate) store: MemoryStore,
+    pub(crate) limits: Limits,
+}
+
+/// A running DCC with its peers' ends.
+pub(crate) struct Running {
+    pub(crate) supplier: Peer,
+    pub(crate) other: Peer,
+    pub(crate) s1sp: LinkEnd,
+    pub(crate) handle: Handle,
+    task: JoinHandle<Result<(), StoreError>>,
+    shutdown: CancellationToken,
+    world: World,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let start = SimInstant::from_utc(2020, 6, 1, 9, 0, 0).unwrap();
+        let limits = Limits {
+            request_octets_max: 100_000,
+            delivery_gap: SimDuration::from_millis(500),
+            delivery_attempts: 3,
+            delivery_pause: SimDuration::from_secs(5),
+            delivery_timeout: SimDuration::from_secs(30),
+            s1sp_attempts: 3,
+            s1sp_accept_timeout: SimDuration::from_secs(10),
+            outcome_limit: SimDuration::from_mins(30),
+            ..Limits::default()
+        };
+        Self {
+            parties: Parties::new(),
+            world: World::virtual_at(start, Seed::root(1)),
+            store: MemoryStore::default(),
+            limits,
+        }
+    }
+
+    /// Starts a DCC on the journal as it is.
+    pub(crate) fn start(&self) -> Running {
+        let link = |eui: Eui64| self.world.link("dcc", &format!("user:{eui}"));
+        let ((to_supplier, supplier), (to_other, other)) = (link(SUPPLIER), link(OTHER));
+        let (to_s1sp, s1sp) = self.world.link("dcc", "s1sp");
+        let options = Options {
+            eui: DCC,
+            key: Arc::clone(self.parties.key(DCC)),
+            certificates: self.parties.book.clone(),
+            directory: directory(),
+            inventory: inventory(),
+            store: Box::new(self.store.reopened()),
+            limits: self.limits,
+        };
+        let links = vec![(SUPPLIER, to_supplier), (OTHER, to_other)];
+        let (dcc, handle) = Dcc::new(self.world.clone(), links, to_s1sp, options).unwrap();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(dcc.run(shutdown.clone()));
+        let peer = |end| Peer {
+            end,
+            world: self.world.clone(),
+            deliveries: VecDeque::new(),
+        };
+        let (supplier, other) = (peer(supplier), peer(other));
+        Running {
+            supplier,
+            other,
+            s1sp,
+            handle,
+            task,
+            shutdown,
+            world: self.world.clone(),
+        }
+    }
+
+    pub(crate) fn signed(&self, counter: u64, order: &Order) -> Vec<u8> {
+        self.parties.signed(SUPPLIER, counter, order)
+    }
+}
+
+impl Running {
+    /// Kills the DCC as it is.
+    pub(crate) async fn crash(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// The next message at the S1SP's door; none within the time.
+    pub(crate) async fn at_s1sp(&mut self, within: SimDuration) -> Option<Envelope> {
+        self.world.clock.timeout(within, self.s1sp.recv()).await.ok().flatten()
+    }
+
+    /// The next countersigned request, which must come within a minute.
+    pub(crate) async fn countersigned(&mut self) -> (Envelope, CountersignedServiceRequest, Countersigned) {
+        loop {
+            let envelope = self
+                .at_s1sp(SimDuration::from_mins(1))
+                .await
+                .expect("a countersigned request");
+            if envelope.kind() == Kind::CountersignedRequest {
+                let request = CountersignedServiceRequest::decode(envelope.body.clone()).unwrap();
+                let countersigned = Countersigned::decode(request.countersigned.clone()).unwrap();
+                return (envelope, request, countersigned);
+            }
+        }
+    }
+
+    pub(crate) async fn accept(&self, request: &Envelope) {
+        let body = Accepted {
+            request_id: request.trace_id.clone(),
+        }
+        .encode_to_vec();
+        self.s1sp.sender().reply(request, Kind::Accepted, &body).await.unwrap();
+    }
+
+    /// The S1SP's outcome of a request.
+    pub(crate) async fn respond(&self, id: RequestId, code: &str, signed: Vec<u8>) {
+        let response = S1spResponse {
+            request_id: id.to_string(),
+            signed_response_xml: signed.into(),
+            response_code: code.into(),
+            confidence: "inferred".into(),
+            ..S1spResponse::default()
+        };
+        self.s1sp_sends(Kind::S1spResponse, &id.to_string(), &response.encode_to_vec())
+            .await;
+    }
+
+    pub(crate) async fn s1sp_sends(&self, kind: Kind, trace_id: &str, body: &[u8]) {
+        let envelope = Envelope {
+            trace_id: trace_id.into(),
+            ..Envelope::default()
+        };
+        self.s1sp.send(envelope, kind, body).await.unwrap();
+    }
+}
+
+/// A user's end of its link.
+pub(crate) struct Peer {
+    end: LinkEnd,
+    world: World,
+    deliveries: VecDeque<(Envelope, DuisDelivery)>,
+}
+
+impl Peer {
+    /// Posts a request and waits for the reply in the same exchange.
+    pub(crate) async fn post(&mut self, path: &str, xml: Vec<u8>) -> DuisReply {
+        let body = DuisRequest {
+            path: path.into(),
+            xml: xml.into(),
+        }
+        .encode_to_vec();
+        let id = self
+            .end
+            .send(Envelope::default(), Kind::DuisRequest, &body)
+            .await
+            .unwrap();
+        loop {
+            let envelope = self
+                .next(SimDuration::from_secs(3))
+                .await
+                .expect("a reply within three seconds");
+            if envelope.in_reply_to == id {
+                return DuisReply::decode(envelope.body).unwrap();
+            }
+        }
+    }
+
+    /// Sends something and waits for nothing.
+    pub(crate) async fn send(&self, kind: Kind, body: &[u8]) {
+        self.end.send(Envelope::default(), kind, body).await.unwrap();
+    }
+
+    /// The next delivery within the time.
+    pub(crate) async fn delivery(&mut self, within: SimDuration) -> Option<(Envelope, DuisDelivery)> {
+        if self.deliveries.is_empty() {
+            self.next(within).await;
+        }
+        self.deliveries.pop_front()
+    }
+
+    async fn next(&mut self, within: SimDuration) -> Option<Envelope> {
+        let envelope = self.world.clock.timeout(within, self.end.recv()).await.ok().flatten()?;
+        if envelope.kind() == Kind::DuisDelivery {
+            let delivery = DuisDelivery::decode(envelope.body.clone()).unwrap();
+            self.deliveries.push_back((envelope.clone(), delivery));
+        }
+        Some(envelope)
+    }
+
+    pub(crate) async fn answer(&self, delivery: &(Envelope, DuisDelivery), http_status: u32) {
+        let ack = DuisDeliveryAck {
+            delivery_id: delivery.1.delivery_id,
+            http_status,
+        };
+        self.end
+            .sender()
+            .reply(&delivery.0, Kind::DuisDeliveryAck, &ack.encode_to_vec())
+            .await
+            .unwrap();
+    }
+}
+
+fn directory() -> Directory {
+    let user = |eui, roles: &[UserRole], suspended| User {
+        eui,
+        name: format!("user {eui}"),
+        roles: roles.to_vec(),
+        certificates: Vec::new(),
+        call_back: None,
+        suspended,
+    };
+    let supplier = [UserRole::ImportSupplier, UserRole::GasSupplier];
+    let users = [
+        user(SUPPLIER, &supplier, false),
+        user(OTHER, &supplier, false),
+        user(NETWORK, &[UserRole::ElectricityDistributor], false),
+        user(SUSPENDED, &supplier, true),
+    ];
+    let registered = |mpxn: &str, role| Registration {
+        mpxn: mpxn.parse().unwrap(),
+        role,
+        user: SUPPLIER,
+    };
+    let registrations = [
+        registered("1200000000001", UserRole::ImportSupplier),
+        registered("770000001", UserRole::GasSupplier),
+    ];
+    Directory::new(users, registrations).unwrap()
+}
+
+fn inventory() -> Inventory {
+    let model = Arc::new(DeviceModel {
+        manufacturer: "Example".into(),
+        model: "M1".into(),
+        hardware: String::new(),
+        firmware: "00000001".into(),
+    });
+    let since = SimInstant::from_utc(2019, 5, 1, 0, 0, 0).unwrap();
+    let device = |id, kind, mpxn: Option<&str>, status| Device {
+        hub: Some(HUB),
+        mpxn: mpxn.map(|mpxn| mpxn.parse().unwrap()),
+        s1sp: Some("S1SP-A".into()),
+        esme_variant: (kind == DeviceKind::Esme).then(|| "A".into()),
+        ..Device::new(id, kind, Arc::clone(&model), status, since)
+    };
+    Inventory::new([
+        device(HUB, DeviceKind::Chf, None, SmiStatus::Commissioned),
+        device(ESME, DeviceKind::Esme, Some("1200000000001"), SmiStatus::Commissioned),
+        device(GSME, DeviceKind::Gsme, Some("770000001"), SmiStatus::Commissioned),
+        device(GPF, DeviceKind::Gpf, None, SmiStatus::Commissioned),
+        Device {
+            hub: None,
+            mpxn: None,
+            ..device(HELD, DeviceKind::Esme, None, SmiStatus::Suspended)
+        },
+    ])
+}
