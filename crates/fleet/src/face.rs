@@ -9,6 +9,18 @@ use meter::{Context, Installation};
 pub(crate) struct Face<'a> {
     pub(crate) installation: &'a mut Installation,
     pub(crate) context: Context<'a>,
+    /// Set when something was executed that must be on disk before it is answered.
+    pub(crate) changed: bool,
+}
+
+impl<'a> Face<'a> {
+    pub(crate) fn new((installation, context): (&'a mut Installation, Context<'a>)) -> Self {
+        Self {
+            installation,
+            context,
+            changed: false,
+        }
+    }
 }
 
 impl Host for Face<'_> {
@@ -57,6 +69,7 @@ impl Host for Face<'_> {
         operation: &Operation,
         approval: Option<&Approval>,
     ) -> Execution {
+        self.changed |= operation.changes_state();
         self.installation
             .execute(&self.context, slot, access, operation, approval)
     }

@@ -1,23 +1,24 @@
 //! The fleet: builds the hubs of an estate, owns their tasks and hands them what comes over the WAN.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dmc::{Catalogue, DeviceProfile};
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
 use domain::seed::mix;
 use domain::{DeviceKind, Eui64, ProfileId, SimDuration, SimInstant};
-use meter::{Context, Installation, InstallationConfig, Profiles, Relations};
+use meter::{Installation, InstallationConfig, Relations};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanSms};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use world::{LinkEnd, LinkReceiver, World, worlds};
+use world::{LinkEnd, LinkReceiver, Store, World, worlds};
 
 use crate::estate::{Estate, Site, Template};
 use crate::handle::{Directory, Handle};
-use crate::hub::{Hub, Item, Kit, Shared};
+use crate::hub::{Hub, Item, Kit, Shared, context};
 use crate::inbox::Inbox;
+use crate::journal::{Journal, Saved};
 
 /// An estate that this catalogue cannot build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,17 @@ pub enum FleetError {
         profile: String,
         /// The nearest known name.
         hint: Option<String>,
+    },
+    /// The journal cannot be read.
+    #[error("read the fleet's journal: {0}")]
+    Journal(String),
+    /// What the journal says of a hub does not fit it: another estate or another release wrote it.
+    #[error("restore hub {hub}: {problem}")]
+    Record {
+        /// Which hub.
+        hub: Eui64,
+        /// What does not fit.
+        problem: String,
     },
     /// A profile of another kind of device.
     #[error("template {template}: {profile} is a {found}, expected a {expected}")]
@@ -73,6 +85,9 @@ pub struct Fleet {
     #[expect(clippy::vec_box, reason = "a hub keeps its place in memory from here into its task")]
     hubs: Vec<Box<Hub>>,
     inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>,
+    world: World,
+    shared: Arc<Shared>,
+    directory: Arc<Directory>,
 }
 
 impl Fleet {
@@ -95,6 +110,7 @@ impl Fleet {
             wan: sender,
             relations,
             critical,
+            journal: OnceLock::new(),
         });
         let mut kits = BTreeMap::new();
         for template in estate.templates() {
@@ -110,26 +126,76 @@ impl Fleet {
             };
             let inbox = Inbox::new();
             inboxes.insert(site.hub(), inbox.clone());
-            let installation = install(&site, kit, &shared, world, now);
+            let config = config_of(&site, world, fitted_at(now));
+            let installation = Installation::new(&config, &context(&shared, kit, now));
             hubs.push(Hub::new(
                 Arc::clone(&shared),
                 Arc::clone(kit),
                 installation,
                 inbox,
                 site.hub(),
+                config.installed_at,
             ));
             sites.insert(site.hub(), site);
         }
         let inboxes = Arc::new(inboxes);
-        let handle = Handle::new(Directory::new(sites), Arc::clone(&inboxes), world.clock.clone());
+        let directory = Arc::new(Directory::new(sites));
+        let handle = Handle::new(Arc::clone(&directory), Arc::clone(&inboxes), world.clock.clone());
+        let world = world.clone();
         Ok((
             Self {
                 receiver,
                 hubs,
                 inboxes,
+                world,
+                shared,
+                directory,
             },
             handle,
         ))
+    }
+
+    /// Keeps the hubs' durable state in `journal` and takes up where it ends. Records of hubs that are not in this fleet
+    /// are ignored; the last record of a hub counts.
+    ///
+    /// Each change that matters is one commit, by the hub that made it: fit for labs with some thousand operations a
+    /// minute; mass runs do without.
+    ///
+    /// # Errors
+    /// [`FleetError::Journal`] or [`FleetError::Record`]: the journal is left as it was.
+    pub fn with_journal(mut self, journal: Box<dyn Store>) -> Result<Self, FleetError> {
+        let mut last = BTreeMap::new();
+        let mut faults = 0u64;
+        let replayed = journal.replay(&mut |octets| match Saved::from_bytes(octets) {
+            Some(saved) => {
+                last.insert(saved.hub, saved);
+            }
+            None => faults += 1,
+        });
+        replayed.map_err(|error| FleetError::Journal(error.to_string()))?;
+        if faults > 0 {
+            return Err(FleetError::Journal(format!(
+                "{faults} records are none of this release"
+            )));
+        }
+        let now = self.world.clock.now();
+        for hub in &mut self.hubs {
+            let eui = hub.eui();
+            let (Some(saved), Some(site)) = (last.get(&eui), self.directory.sites.get(&eui)) else {
+                continue;
+            };
+            let config = config_of(site, &self.world, saved.installed_at);
+            let context = context(&self.shared, &hub.kit, now);
+            let installation =
+                Installation::restore(&config, &context, &saved.installation).map_err(|error| FleetError::Record {
+                    hub: eui,
+                    problem: error.to_string(),
+                })?;
+            hub.resume(saved, installation);
+        }
+        // A fleet has one journal: a second one is not taken.
+        let _taken = self.shared.journal.set(Journal::new(journal));
+        Ok(self)
     }
 
     /// How many installations.
@@ -152,6 +218,7 @@ impl Fleet {
             mut receiver,
             hubs,
             inboxes,
+            ..
         } = self;
         let mut tasks = JoinSet::new();
         for hub in hubs {
@@ -261,10 +328,18 @@ fn kit(template: &Template, catalogue: &Catalogue) -> Result<Kit, FleetError> {
     })
 }
 
-fn install(site: &Site, kit: &Kit, shared: &Shared, world: &World, now: SimInstant) -> Installation {
+/// When the meters of a new installation were fitted: no log reaches further back, and 13 months should be readable in
+/// any lab.
+fn fitted_at(now: SimInstant) -> SimInstant {
+    const USUAL: SimInstant = SimInstant(1_483_228_800_000); // 2017-01-01T00:00:00Z
+    USUAL.min(now - SimDuration::from_days(400))
+}
+
+fn config_of(site: &Site, world: &World, installed_at: SimInstant) -> InstallationConfig {
     let template = site.template();
     let seed = site.seed(&world.seed);
     let esme = site.device(DeviceKind::Esme).unwrap_or_default();
+    let draw = |index, limit: u64| u32::try_from(mix(seed.number(), index) % limit).unwrap_or(0);
     let mut config = InstallationConfig::new(site.hub(), esme, site.mpan(), seed);
     config.gas = site.device(DeviceKind::Gpf).zip(site.device(DeviceKind::Gsme));
     config.mprn = site.mprn();
@@ -272,25 +347,8 @@ fn install(site: &Site, kit: &Kit, shared: &Shared, world: &World, now: SimInsta
     config.payment_mode = template.payment_mode;
     config.gas_payment_mode = template.payment_mode;
     config.enrolled = template.enrolled;
-    // No log reaches further back than the fitting, and 13 months should be readable in any lab.
-    config.installed_at = config.installed_at.min(now - SimDuration::from_days(400));
-    let draw = |index, limit: u64| u32::try_from(mix(seed.number(), index) % limit).unwrap_or(0);
+    config.installed_at = installed_at;
     config.start_import_wh = draw(1, 20_000_000);
     config.start_gas_litres = draw(2, 5_000_000);
-    let gas = kit.gas.as_ref();
-    let profiles = Profiles {
-        chf: &kit.chf.meter,
-        esme: &kit.esme.meter,
-        gpf: gas.map(|(gpf, _)| &gpf.meter),
-        gsme: gas.map(|(_, gsme)| &gsme.meter),
-    };
-    Installation::new(
-        &config,
-        &Context {
-            now,
-            profiles,
-            relations: &shared.relations,
-            critical: &shared.critical,
-        },
-    )
+    config
 }

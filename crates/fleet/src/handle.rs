@@ -106,7 +106,7 @@ pub struct Handle {
 
 /// Which installations there are, and through which hub a device is reached.
 pub(crate) struct Directory {
-    sites: BTreeMap<Eui64, Site>,
+    pub(crate) sites: BTreeMap<Eui64, Site>,
     /// Device, hub and slot, in order of the device.
     devices: Vec<(Eui64, Eui64, DeviceKind)>,
 }
@@ -133,9 +133,9 @@ impl Directory {
 }
 
 impl Handle {
-    pub(crate) fn new(directory: Directory, inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>, clock: Clock) -> Self {
+    pub(crate) fn new(directory: Arc<Directory>, inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>, clock: Clock) -> Self {
         Self {
-            directory: Arc::new(directory),
+            directory,
             inboxes,
             clock,
         }
@@ -215,6 +215,7 @@ impl Handle {
     pub async fn act(&self, device: Eui64, act: ConsumerAct) -> Result<(), AskError> {
         let (hub, slot) = self.find(device)?;
         let done = self.ask(hub, move |hub, now| {
+            hub.note(true);
             let (installation, context) = hub.parts(now);
             match act {
                 ConsumerAct::ActivateEmergencyCredit => installation.activate_emergency_credit(&context, slot),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
@@ -14,14 +14,16 @@ use dialects::{MeterSession, Notification, wake_up};
 use dmc::{DeviceProfile, WanMode};
 use domain::keys::{Party, Purpose};
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
+use domain::{Association, DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
 use meter::{Context, Effect, Installation, Profiles, Relations};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen};
 use tokio::sync::mpsc;
 use world::{Clock, LinkSender};
 
+use crate::estate::SLOTS;
 use crate::face::Face;
 use crate::inbox::Inbox;
+use crate::journal::{COUNTERS_EVERY, COUNTERS_SKIPPED, Journal, Saved};
 
 /// Notifications a hub holds while it cannot connect; the oldest is dropped for one more.
 pub const PENDING_MAX: usize = 32;
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) wan: LinkSender,
     pub(crate) relations: Relations,
     pub(crate) critical: CriticalOperations,
+    /// Where the hubs' durable state goes; a fleet without one is born again with every start.
+    pub(crate) journal: OnceLock<Journal>,
 }
 
 /// What all hubs of a template share.
@@ -86,6 +90,11 @@ pub(crate) struct Hub {
     pending: VecDeque<Notification>,
     direct: Vec<Direct>,
     output: Vec<Output>,
+    installed_at: SimInstant,
+    /// Something changed that must be on disk before anybody hears of it.
+    unsaved: bool,
+    /// Messages since the last record in the journal.
+    since_saved: u32,
 }
 
 /// A connection being prepared.
@@ -134,6 +143,7 @@ impl Hub {
         installation: Installation,
         inbox: Inbox<Item>,
         eui: Eui64,
+        installed_at: SimInstant,
     ) -> Box<Self> {
         Box::new(Self {
             shared,
@@ -148,6 +158,9 @@ impl Hub {
             pending: VecDeque::new(),
             direct: Vec::new(),
             output: Vec::new(),
+            installed_at,
+            unsaved: false,
+            since_saved: 0,
         })
     }
 
@@ -157,6 +170,11 @@ impl Hub {
         loop {
             let event = self.next_event().await;
             self.handle(event);
+            if !self.save() {
+                // Nothing is said that is not on disk: to the head-end, the hub has gone.
+                self.output.clear();
+                self.link = None;
+            }
             if !self.output.is_empty() {
                 // Boxed: an idle hub should not carry the state of a send.
                 Box::pin(self.flush()).await;
@@ -291,8 +309,7 @@ impl Hub {
         };
         self.put(Kind::WanOpen, &connecting.trace_id, open.encode_to_vec());
         let mut session = MeterSession::new(&self.kit.chf.face);
-        let (installation, context) = self.parts(now);
-        let identification = session.open(&mut Face { installation, context });
+        let identification = session.open(&mut Face::new(self.parts(now)));
         self.link = Some(Box::new(Link {
             session,
             number,
@@ -327,8 +344,10 @@ impl Hub {
         }
         link.heard = true;
         link.told.clear();
-        let (installation, context) = self.parts(now);
-        let output = link.session.input(payload, &mut Face { installation, context });
+        let mut face = Face::new(self.parts(now));
+        let output = link.session.input(payload, &mut face);
+        let changed = face.changed;
+        self.note(changed);
         self.link = Some(link);
         self.put_data(output.octets);
         self.touch(now);
@@ -390,6 +409,7 @@ impl Hub {
     /// Takes what the installation wants carried out: told at once on an open connection, else a connection is opened.
     fn drain_effects(&mut self, now: SimInstant) {
         while let Some(effect) = self.installation.pop_effect() {
+            self.unsaved = true;
             let notification = match effect {
                 Effect::Alert {
                     slot,
@@ -421,8 +441,8 @@ impl Hub {
 
     fn tell(&mut self, now: SimInstant, notification: Notification) {
         let Some(mut link) = self.link.take() else { return };
-        let (installation, context) = self.parts(now);
-        let octets = link.session.notify(&notification, &mut Face { installation, context });
+        let octets = link.session.notify(&notification, &mut Face::new(self.parts(now)));
+        self.note(false);
         if !link.heard && link.told.len() < PENDING_MAX {
             link.told.push(notification);
         }
@@ -451,8 +471,13 @@ impl Hub {
         }
         let mut direct = self.direct.swap_remove(index);
         let Some(octets) = octets else { return };
-        let (installation, context) = self.parts(now);
-        let output = direct.session.input(&octets, &mut Face { installation, context });
+        let mut face = Face::new(self.parts(now));
+        let output = direct.session.input(&octets, &mut face);
+        let changed = face.changed;
+        self.note(changed);
+        if !self.save() {
+            return;
+        }
         // A client that does not read what it asked for is let go.
         let delivered = output.octets.is_empty() || direct.to_client.try_send(output.octets.into()).is_ok();
         if delivered && !output.close {
@@ -460,22 +485,64 @@ impl Hub {
         }
     }
 
+    /// Notes that a message was handled, and whether it changed what must be on disk before the answer.
+    pub(crate) fn note(&mut self, changed: bool) {
+        self.unsaved |= changed;
+        self.since_saved = self.since_saved.saturating_add(1);
+    }
+
+    /// Writes what must be durable; `false` when it could not be.
+    fn save(&mut self) -> bool {
+        let due = self.unsaved || self.since_saved >= COUNTERS_EVERY;
+        let Some(journal) = self.shared.journal.get().filter(|_| due) else {
+            return true;
+        };
+        let saved = Saved {
+            hub: self.eui,
+            installed_at: self.installed_at,
+            last_wake_up: self.last_wake_up,
+            last_session: self.last_session,
+            installation: self.installation.durable(),
+        };
+        match journal.save(&saved) {
+            Ok(()) => {
+                self.unsaved = false;
+                self.since_saved = 0;
+                true
+            }
+            Err(error) => {
+                tracing::error!(hub = %self.eui, %error, "state not saved: the hub falls silent");
+                false
+            }
+        }
+    }
+
+    /// Takes up where a record ended. What was used since then and not written is skipped.
+    pub(crate) fn resume(&mut self, saved: &Saved, installation: Installation) {
+        self.installation = installation;
+        self.installed_at = saved.installed_at;
+        self.last_wake_up = saved.last_wake_up;
+        self.last_session = saved.last_session.saturating_add(u64::from(COUNTERS_SKIPPED));
+        for _ in 0..COUNTERS_SKIPPED {
+            self.installation.challenge();
+            for slot in SLOTS
+                .into_iter()
+                .filter(|slot| self.kit.gas.is_some() || !slot.is_gas())
+            {
+                for association in [Association::Critical, Association::Management] {
+                    self.installation.next_counter(slot, association);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn eui(&self) -> Eui64 {
+        self.eui
+    }
+
     /// The installation and what every call of it is given.
     pub(crate) fn parts(&mut self, now: SimInstant) -> (&mut Installation, Context<'_>) {
-        let gas = self.kit.gas.as_ref();
-        let profiles = Profiles {
-            chf: &self.kit.chf.meter,
-            esme: &self.kit.esme.meter,
-            gpf: gas.map(|(gpf, _)| &gpf.meter),
-            gsme: gas.map(|(_, gsme)| &gsme.meter),
-        };
-        let context = Context {
-            now,
-            profiles,
-            relations: &self.shared.relations,
-            critical: &self.shared.critical,
-        };
-        (&mut self.installation, context)
+        (&mut self.installation, context(&self.shared, &self.kit, now))
     }
 
     /// What a hub without mains does: nothing, and nobody hears why.
@@ -531,5 +598,22 @@ impl Hub {
                 tracing::debug!(hub = %self.eui, %gone, "the WAN is gone");
             }
         }
+    }
+}
+
+/// What every call of an installation is given.
+pub(crate) fn context<'a>(shared: &'a Shared, kit: &'a Kit, now: SimInstant) -> Context<'a> {
+    let gas = kit.gas.as_ref();
+    let profiles = Profiles {
+        chf: &kit.chf.meter,
+        esme: &kit.esme.meter,
+        gpf: gas.map(|(gpf, _)| &gpf.meter),
+        gsme: gas.map(|(_, gsme)| &gsme.meter),
+    };
+    Context {
+        now,
+        profiles,
+        relations: &shared.relations,
+        critical: &shared.critical,
     }
 }

@@ -16,6 +16,7 @@ mod fleet;
 mod handle;
 mod hub;
 mod inbox;
+mod journal;
 
 pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
 pub use fleet::{Fleet, FleetError, Share};

@@ -16,8 +16,9 @@ use domain::{
 use fleet::{ConsumerAct, DirectSession, Estate, Fleet, Handle, Share, Site};
 use meter::Relations;
 use proto::{Envelope, Kind, Message, WanData, WanOpen, WanSms};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use world::{LinkEnd, World};
+use world::{LinkEnd, MemoryStore, Store, World};
 
 fn relations() -> Relations {
     Relations {
@@ -69,6 +70,7 @@ struct Lab {
     wan: LinkEnd,
     handle: Handle,
     site: Site,
+    running: JoinHandle<()>,
     custody: Custody,
     wake_ups: u32,
     /// Every octet from the hub.
@@ -90,29 +92,33 @@ fn with_fleet<F: Future<Output = Vec<u8>>>(work: impl FnOnce(Lab) -> F) -> Vec<u
         .unwrap();
     runtime.block_on(async {
         let world = World::virtual_at(SimInstant::from_utc(2019, 3, 30, 0, 0, 0).unwrap(), Seed::root(1));
-        let (wan, end) = world.link("wan", "fleet");
-        let estate = Estate::builtin("sit").unwrap();
-        let site = estate.sites().next().unwrap();
-        let critical = CriticalOperations::new([OperationKind::DisableSupply, OperationKind::ArmSupply]);
-        let catalogue = Catalogue::builtin().unwrap();
-        let built = Fleet::new(&world, end, &estate, Share::WHOLE, &catalogue, relations(), critical);
-        let (fleet, handle) = built.unwrap();
-        let shutdown = CancellationToken::new();
-        let running = tokio::spawn(fleet.run(shutdown.clone()));
+        let site = Estate::builtin("sit").unwrap().sites().next().unwrap();
+        let (wan, handle, running) = start(&world, None);
         let lab = Lab {
             world,
             wan,
             handle,
             site,
+            running,
             custody: Custody::default(),
             wake_ups: 0,
             heard: Vec::new(),
         };
-        let heard = work(lab).await;
-        shutdown.cancel();
-        running.await.unwrap();
-        heard
+        work(lab).await
     })
+}
+
+/// Starts the fleet of the default estate; it runs until the link's other end is dropped.
+fn start(world: &World, journal: Option<MemoryStore>) -> (LinkEnd, Handle, JoinHandle<()>) {
+    let (wan, end) = world.link("wan", "fleet");
+    let critical = CriticalOperations::new([OperationKind::DisableSupply, OperationKind::ArmSupply]);
+    let (estate, catalogue) = (Estate::builtin("sit").unwrap(), Catalogue::builtin().unwrap());
+    let built = Fleet::new(world, end, &estate, Share::WHOLE, &catalogue, relations(), critical);
+    let (mut fleet, handle) = built.unwrap();
+    if let Some(journal) = journal {
+        fleet = fleet.with_journal(Box::new(journal)).unwrap();
+    }
+    (wan, handle, tokio::spawn(fleet.run(CancellationToken::new())))
 }
 
 impl Lab {
@@ -322,6 +328,13 @@ fn the_supply_needs_an_approval_and_the_consumer() {
 }
 
 impl Lab {
+    /// Switches the fleet off and on again.
+    async fn restart(&mut self, journal: &MemoryStore) {
+        let (wan, handle, running) = start(&self.world, Some(journal.clone()));
+        (self.wan, self.handle) = (wan, handle);
+        std::mem::replace(&mut self.running, running).await.unwrap();
+    }
+
     /// Ends one association before the next.
     async fn again(&mut self, mut connection: Connection) -> Connection {
         let release = connection.session.release(&mut self.custody);
@@ -408,6 +421,91 @@ fn what_was_told_to_nobody_is_told_again() {
             matches!(event, HeadEndEvent::Notification(Notification::Alert { .. })),
             "{event:?}"
         );
+        lab.heard
+    });
+}
+
+#[test]
+fn a_fleet_that_is_switched_off_remembers_what_it_acknowledged() {
+    with_fleet(async |mut lab: Lab| {
+        let journal = MemoryStore::default();
+        lab.restart(&journal).await;
+        let esme = lab.site.device(DeviceKind::Esme).unwrap();
+        let disable = lab.approve(DeviceKind::Esme, &Operation::DisableSupply, 1);
+        let mut connection = lab.connect().await;
+        let done = lab
+            .start(
+                &mut connection,
+                DeviceKind::Esme,
+                &Operation::DisableSupply,
+                Some(&disable),
+            )
+            .await;
+        assert_eq!(finished(lab.past_alerts(&mut connection, done).await), Ok(Answer::Done));
+        let number = connection.number;
+        lab.restart(&journal.reopened()).await;
+        assert_eq!(
+            lab.handle.truth(esme).await.unwrap().supply,
+            Some(SupplyState::Disabled)
+        );
+        // The custody goes on with its counters: a device that used one of its own again would not be believed.
+        let mut connection = lab.connect().await;
+        assert!(connection.number > number);
+        let again = lab
+            .start(
+                &mut connection,
+                DeviceKind::Esme,
+                &Operation::DisableSupply,
+                Some(&disable),
+            )
+            .await;
+        let again = finished(lab.past_alerts(&mut connection, again).await);
+        assert_eq!(again, Err(Refusal::Approval(ApprovalFault::Replayed)));
+        let read = Operation::Read(DataItem::ActiveImport);
+        let mut connection = lab.again(connection).await;
+        let event = lab.start(&mut connection, DeviceKind::Esme, &read, None).await;
+        let event = lab.past_alerts(&mut connection, event).await;
+        assert_eq!(finished(event), lab.handle.true_read(esme, read).await.unwrap());
+        lab.heard
+    });
+}
+
+#[test]
+fn a_journal_of_something_else_is_refused() {
+    with_fleet(async |lab: Lab| {
+        let check = |record: &[u8], expected: &str| {
+            let mut journal = MemoryStore::default();
+            journal.append(record).unwrap();
+            journal.commit().unwrap();
+            let (_wan, end) = lab.world.link("wan", "fleet");
+            let (estate, catalogue) = (Estate::builtin("sit").unwrap(), Catalogue::builtin().unwrap());
+            let critical = CriticalOperations::default();
+            let built = Fleet::new(
+                &lab.world,
+                end,
+                &estate,
+                Share::WHOLE,
+                &catalogue,
+                relations(),
+                critical,
+            );
+            let error = built
+                .unwrap()
+                .0
+                .with_journal(Box::new(journal))
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(
+            b"anything",
+            "read the fleet's journal: 1 records are none of this release",
+        );
+        let mut record = vec![1];
+        record.extend(lab.site.hub().to_bytes());
+        record.extend([0; 20]);
+        check(&record, "restore hub 02-1A-B0-01-01-00-00-01: ");
         lab.heard
     });
 }
