@@ -10,6 +10,16 @@
 //!
 //! No real GB SMETS1 WAN protocol is public. The Elster face is standard DLMS/COSEM; everything outside the standard is
 //! ours and named ours (`Lab…`).
+//!
+//! ```
+//! use dialects::wake_up;
+//! use domain::Eui64;
+//! use domain::keys::DeviceKey;
+//! let (key, hub) = (DeviceKey::new([7; 16]), Eui64(0x00DB_1234_5678_90A0));
+//! let text = wake_up::encode(&key, hub, 41);
+//! assert_eq!(wake_up::check(&key, hub, &text, 40), Some(41));
+//! assert_eq!(wake_up::check(&key, hub, &text, 41), None, "a text message wakes a hub once");
+//! ```
 
 mod compact;
 mod device;

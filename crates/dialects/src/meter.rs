@@ -13,6 +13,9 @@ use crate::{FaceProfile, Host, Notification};
 /// Associations kept at once on one connection; the one used longest ago makes room.
 const ASSOCIATIONS_MAX: usize = 8;
 
+/// Room for clients that count the agreed size without the ciphering around it.
+const ENVELOPE_MAX: usize = 64;
+
 /// Kinds of notification bodies.
 pub(crate) const BODY_IDENTIFICATION: u8 = 1;
 pub(crate) const BODY_ALERT: u8 = 2;
@@ -48,7 +51,7 @@ impl MeterSession {
     pub fn new(profile: &FaceProfile) -> Self {
         Self {
             profile: profile.clone(),
-            framer: Framer::new(profile.pdu_max.max(64).into()),
+            framer: Framer::new(usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
             links: Vec::new(),
             notifications: 0,
             closed: false,
