@@ -4,12 +4,13 @@
 #
 # Where it cannot, build the program first and take only the stage `outside`, which pulls nothing:
 #   RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p s1lab
+#   mkdir -p target/docker && cp target/x86_64-unknown-linux-gnu/release/s1lab target/docker/
 #   docker build --target outside -t s1lab:local .
 
 # The program was made outside.
 FROM scratch AS outside
 COPY --chown=65532:65532 docker/state/ /state/
-COPY target/x86_64-unknown-linux-gnu/release/s1lab /s1lab
+COPY target/docker/s1lab /s1lab
 USER 65532:65532
 WORKDIR /
 ENV S1LAB_STATE=/state

@@ -5,6 +5,7 @@
 //!
 //! [`embedded::Lab`] is a lab in memory for tests and virtual runs; [`up`] is a lab on sockets.
 
+pub mod calendar;
 pub mod callback;
 pub mod chain;
 pub mod config;
@@ -32,3 +33,9 @@ pub use file_store::FileStore;
 pub use parts::{BuildError, Parts};
 pub use pki::Pki;
 pub use view::{LabHandle, ViewError};
+
+/// Milliseconds of the lab's calendar as text: `2020-06-01T09:00:00.000Z`.
+#[must_use]
+pub fn time_text(ms: i64) -> String {
+    domain::SimInstant(ms).to_string()
+}

@@ -43,6 +43,9 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The lab's calendar.
+    #[error("tie the lab's calendar to the machine's")]
+    Calendar(#[from] crate::calendar::Error),
     /// A certificate or key that signatures cannot be made or verified with.
     #[error("use the certificate of {whose}: {problem}")]
     Certificate {
@@ -123,11 +126,12 @@ impl Parts {
                 });
             }
         }
-        let journals = config
-            .folders
-            .state
-            .as_ref()
-            .map_or_else(Journals::default, |state| Journals::on_disk(state));
+        let journals = match &config.folders.state {
+            // Devices of a fleet elsewhere outlive the core, so its journals go on. A fleet in this process is born again
+            // with every start, and journals of another life would not fit its counters.
+            Some(state) => Journals::on_disk(state, config.tunnel.remote_fleet),
+            None => Journals::default(),
+        };
         let certificates = Arc::new(book(&pki)?);
         Ok(Arc::new(Self {
             config,
@@ -273,11 +277,14 @@ pub struct Journals {
 }
 
 impl Journals {
-    /// Journals below a state folder.
+    /// Journals below a state folder: those of the last start if they are to `go_on`, else a new folder beside them.
     #[must_use]
-    pub fn on_disk(state: &Path) -> Self {
+    pub fn on_disk(state: &Path, go_on: bool) -> Self {
+        let journals = state.join("journals");
+        let last = (1..).take_while(|n| life(&journals, *n).exists()).last();
+        let number = last.map_or(1, |last| if go_on { last } else { last + 1 });
         Self {
-            folder: Some(state.join("journals")),
+            folder: Some(life(&journals, number)),
             ..Self::default()
         }
     }
@@ -311,6 +318,10 @@ impl Journals {
             }
         }
     }
+}
+
+fn life(journals: &Path, number: u32) -> PathBuf {
+    journals.join(format!("{number:04}"))
 }
 
 /// Keys and custody from the named folder, or made for this run.

@@ -3,6 +3,8 @@
 //! A tape file is `s1labt\0\x01` followed by zstd frames. Each frame holds length-delimited `TapeFileRecord`s; frames end
 //! at [`FRAME_RECORDS`] records, so that a tape can be read in pieces and a torn tail costs one frame.
 
+pub use world::tape::{digest, line};
+
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;

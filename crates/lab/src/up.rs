@@ -26,6 +26,9 @@ use crate::view::{Inner, LabHandle};
 /// How long requests in progress may take after shutdown, in milliseconds of the machine.
 pub const GRACE_MS: u64 = 3000;
 
+/// Records of the tape a lab on sockets keeps; older ones go.
+pub const TAPE_KEPT: usize = 100_000;
+
 /// What keeps a lab on sockets from starting, or ends it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -87,6 +90,8 @@ pub fn prepare(mut config: Config) -> Result<Config, BuildError> {
     if config.tunnel.remote_fleet {
         let hand_over = state.join("fleet");
         if !hand_over.join("custody").exists() {
+            crate::calendar::now(&state, config.clock.start, config.clock.mode.speed())?;
+            crate::calendar::hand_over(&state, &hand_over)?;
             // Custody comes last: a fleet that finds it finds everything.
             Pki::load(&folder)?.write_fleet(&hand_over)?;
             Custody::load(&folder)?.write_fleet(&hand_over)?;
@@ -118,11 +123,15 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
     let parts = Parts::build(prepare(config)?)?;
     let config = &parts.config;
     let speed = config.clock.mode.speed();
+    let start = match &config.folders.state {
+        Some(state) => crate::calendar::now(state, config.clock.start, speed).map_err(BuildError::from)?,
+        None => config.clock.start,
+    };
     let world = World {
         number: 0,
-        clock: Clock::new(config.clock.start, speed, config.clock.latency),
+        clock: Clock::new(start, speed, config.clock.latency),
         seed: config.world_seed(),
-        tape: Tape::default(),
+        tape: Tape::keeping(TAPE_KEPT),
         faults: Faults::default(),
     };
     let wall = Clock::new(config.clock.start, 1.0, 1.0);
@@ -302,9 +311,11 @@ impl FleetRole {
         let mut parts = Parts::clone(&*Parts::build(config)?);
         parts.custody = custody;
         let config = &parts.config;
+        let speed = config.clock.mode.speed();
+        let start = crate::calendar::now(folder, config.clock.start, speed).map_err(BuildError::from)?;
         let world = World {
             number: 0,
-            clock: Clock::new(config.clock.start, config.clock.mode.speed(), config.clock.latency),
+            clock: Clock::new(start, speed, config.clock.latency),
             seed: config.world_seed(),
             tape: Tape::keeping(0),
             faults: Faults::default(),
