@@ -4,10 +4,21 @@ use runs::sit::{self, Options};
 use runs::{RunResult, Verdict, report};
 
 fn run(seed: u64, worlds: u32, cut: &[(&str, &str)]) -> sit::SitRun {
-    let mut config = lab::Config { seed, ..lab::Config::default() };
+    let mut config = lab::Config {
+        seed,
+        ..lab::Config::default()
+    };
     config.worlds.count = worlds;
-    let cut = cut.iter().map(|(left, right)| ((*left).to_owned(), (*right).to_owned())).collect();
-    sit::run(Options { config, cut, progress: None }).expect("a run")
+    let cut = cut
+        .iter()
+        .map(|(left, right)| ((*left).to_owned(), (*right).to_owned()))
+        .collect();
+    sit::run(Options {
+        config,
+        cut,
+        progress: None,
+    })
+    .expect("a run")
 }
 
 fn assert_green(result: &RunResult) {
@@ -19,9 +30,15 @@ fn the_pack_passes_for_electricity_and_gas() {
     let run = run(1, 1, &[]);
     assert_green(&run.result);
     for kind in ["CHF", "ESME", "GPF", "GSME"] {
-        assert!(run.result.cells.iter().any(|cell| cell.device_kind == kind), "no {kind} in the matrix");
+        assert!(
+            run.result.cells.iter().any(|cell| cell.device_kind == kind),
+            "no {kind} in the matrix"
+        );
     }
-    let variants = ["4.1.1", "4.2", "4.3", "4.6.1", "4.8.1", "4.13", "6.11", "7.1", "7.2", "7.3", "7.4", "8.2", "8.9", "11.2", "12.2"];
+    let variants = [
+        "4.1.1", "4.2", "4.3", "4.6.1", "4.8.1", "4.13", "6.11", "7.1", "7.2", "7.3", "7.4", "8.2", "8.9", "11.2",
+        "12.2",
+    ];
     assert_eq!(run.result.variants(), variants);
 }
 
@@ -37,15 +54,30 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn every_link_that_is_cut_is_named() {
-    let hops = [("user", "dcc"), ("dcc", "s1sp"), ("s1sp", "dco"), ("s1sp", "wan"), ("wan", "fleet")];
+    let hops = [
+        ("user", "dcc"),
+        ("dcc", "s1sp"),
+        ("s1sp", "dco"),
+        ("s1sp", "wan"),
+        ("wan", "fleet"),
+    ];
     for (left, right) in hops {
         let result = run(1, 1, &[(left, right)]).result;
         assert!(!result.passed(), "cutting {left}-{right} went unnoticed");
-        let failed: Vec<_> = result.cells.iter().filter(|cell| cell.verdict == Verdict::Failed).collect();
+        let failed: Vec<_> = result
+            .cells
+            .iter()
+            .filter(|cell| cell.verdict == Verdict::Failed)
+            .collect();
         assert!(!failed.is_empty(), "no cell failed with {left}-{right} cut");
         for cell in failed {
             let hop = cell.failed_hop.as_deref().unwrap_or("none");
-            assert!(hop.contains(right), "{left}-{right} was cut, but {} says {hop}: {}", cell.srv, cell.observed);
+            assert!(
+                hop.contains(right),
+                "{left}-{right} was cut, but {} says {hop}: {}",
+                cell.srv,
+                cell.observed
+            );
         }
     }
 }

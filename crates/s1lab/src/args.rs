@@ -48,7 +48,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", env = "S1LAB_LAB")]
     pub(crate) lab: Option<String>,
     /// Folder in which a running lab keeps its journals, keys and address
-    #[arg(long, global = true, value_name = "DIR", env = "S1LAB_STATE", default_value = "s1lab-out/state")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "S1LAB_STATE",
+        default_value = "s1lab-out/state"
+    )]
     pub(crate) state: PathBuf,
 }
 
@@ -165,7 +171,9 @@ pub(crate) enum Device {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Duis {
     /// Sign a request or response with a key and certificate
-    #[command(after_help = "Example:\n  s1lab duis sign request.xml --key supplier-1.key.pem --cert supplier-1.cert.pem > signed.xml")]
+    #[command(
+        after_help = "Example:\n  s1lab duis sign request.xml --key supplier-1.key.pem --cert supplier-1.cert.pem > signed.xml"
+    )]
     Sign {
         /// File with the message; - for standard input
         file: PathBuf,
@@ -186,8 +194,10 @@ pub(crate) enum Duis {
         cert: Vec<PathBuf>,
     },
     /// Send a request to a running lab as one of its users and wait for the outcome
-    #[command(after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
-        Example:\n  s1lab duis send request.xml")]
+    #[command(
+        after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
+        Example:\n  s1lab duis send request.xml"
+    )]
     Send {
         /// File with the request; - for standard input
         file: PathBuf,

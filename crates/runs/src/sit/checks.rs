@@ -35,24 +35,44 @@ pub(crate) async fn of_lab(lab: &Lab) -> Vec<Check> {
     if let Some(dcc) = lab.dcc() {
         let open = dcc.in_hand().await;
         let nothing_open = open.as_ref().is_ok_and(|open| open.open_requests == 0);
-        checks.push(merged_check("no acknowledged request is without outcome", nothing_open, format!("{open:?}")));
+        checks.push(merged_check(
+            "no acknowledged request is without outcome",
+            nothing_open,
+            format!("{open:?}"),
+        ));
         let letters = dcc.dead_letters().await.unwrap_or_default();
-        checks.push(merged_check("no delivery became a dead letter", letters.is_empty(), format!("{} dead letters", letters.len())));
+        checks.push(merged_check(
+            "no delivery became a dead letter",
+            letters.is_empty(),
+            format!("{} dead letters", letters.len()),
+        ));
     }
     for user in lab.users() {
         let mut alerts = 0;
         while let Some(delivery) = user.take_unsolicited() {
             alerts += usize::from(delivery.message.response.header.request_id.is_none());
         }
-        checks.push(merged_check("alerts reach a user signed", true, format!("{}: {alerts} alerts", user.eui())));
+        checks.push(merged_check(
+            "alerts reach a user signed",
+            true,
+            format!("{}: {alerts} alerts", user.eui()),
+        ));
     }
     checks
 }
 
 /// What the tape shows, over all worlds.
 pub(crate) fn of_tape(records: &[TapeRecord], parts: &Parts) -> Vec<Check> {
-    let envelopes: Vec<Envelope> = records.iter().filter_map(|r| Envelope::decode(r.octets.clone()).ok()).collect();
-    vec![one_outcome_each(&envelopes), approvals_are_unique(&envelopes), no_secret(records, parts), hub_counters(parts, &envelopes)]
+    let envelopes: Vec<Envelope> = records
+        .iter()
+        .filter_map(|r| Envelope::decode(r.octets.clone()).ok())
+        .collect();
+    vec![
+        one_outcome_each(&envelopes),
+        approvals_are_unique(&envelopes),
+        no_secret(records, parts),
+        hub_counters(parts, &envelopes),
+    ]
 }
 
 /// Every request that was acknowledged has exactly one outcome among the deliveries, however often delivered.
@@ -66,17 +86,25 @@ fn one_outcome_each(envelopes: &[Envelope]) -> Check {
             }
             Kind::DuisDelivery => {
                 if let Ok(delivery) = proto::DuisDelivery::decode(envelope.body.clone()) {
-                    outcomes.entry(envelope.trace_id.clone()).or_default().insert(delivery.delivery_id);
+                    outcomes
+                        .entry(envelope.trace_id.clone())
+                        .or_default()
+                        .insert(delivery.delivery_id);
                 }
             }
             _ => {}
         }
     }
-    let wrong = acknowledged.iter().find(|id| outcomes.get(*id).map_or(0, BTreeSet::len) != 1);
+    let wrong = acknowledged
+        .iter()
+        .find(|id| outcomes.get(*id).map_or(0, BTreeSet::len) != 1);
     merged_check(
         "every acknowledged request has exactly one outcome",
         wrong.is_none(),
-        wrong.map_or_else(|| format!("{} requests", acknowledged.len()), |id| format!("{id} has {:?}", outcomes.get(id))),
+        wrong.map_or_else(
+            || format!("{} requests", acknowledged.len()),
+            |id| format!("{id} has {:?}", outcomes.get(id)),
+        ),
     )
 }
 
@@ -89,11 +117,16 @@ fn approvals_are_unique(envelopes: &[Envelope]) -> Check {
         match envelope.kind() {
             Kind::ApprovalRequest => {
                 if let Ok(request) = ApprovalRequest::decode(envelope.body.clone()) {
-                    asked.entry(envelope.trace_id.clone()).or_default().insert(request.device);
+                    asked
+                        .entry(envelope.trace_id.clone())
+                        .or_default()
+                        .insert(request.device);
                 }
             }
             Kind::ApprovalReply => {
-                let reply = ApprovalReply::decode(envelope.body.clone()).ok().and_then(|reply| reply.result);
+                let reply = ApprovalReply::decode(envelope.body.clone())
+                    .ok()
+                    .and_then(|reply| reply.result);
                 if let Some(approval_reply::Result::Approval(octets)) = reply {
                     if !given.insert(octets) || !asked.contains_key(&envelope.trace_id) {
                         wrong = Some(envelope.trace_id.clone());
@@ -124,7 +157,9 @@ fn no_secret(records: &[TapeRecord], parts: &Parts) -> Check {
             secrets.insert(key);
         }
     }
-    let found = records.iter().find(|record| record.octets.windows(16).any(|window| secrets.contains(window)));
+    let found = records
+        .iter()
+        .find(|record| record.octets.windows(16).any(|window| secrets.contains(window)));
     merged_check(
         "no secret is on the tape",
         found.is_none(),
@@ -138,18 +173,28 @@ fn no_secret(records: &[TapeRecord], parts: &Parts) -> Check {
 fn keys_of(parts: &Parts, device: Eui64) -> Vec<[u8; 16]> {
     use domain::keys::Purpose as P;
     let relations = parts.custody.relations();
-    let sessions = [P::CriticalAuthentication, P::CriticalEncryption, P::ManagementAuthentication, P::ManagementEncryption];
+    let sessions = [
+        P::CriticalAuthentication,
+        P::CriticalEncryption,
+        P::ManagementAuthentication,
+        P::ManagementEncryption,
+    ];
     let of_operator = [&relations.smso, &relations.s1sp]
         .into_iter()
         .flat_map(|relation| sessions.map(|purpose| *relation.device_key(device, 1, purpose).expose()));
-    of_operator.chain([*relations.dco.device_key(device, 1, P::Approval).expose()]).collect()
+    of_operator
+        .chain([*relations.dco.device_key(device, 1, P::Approval).expose()])
+        .collect()
 }
 
 /// Hubs number their connections upwards: a connection number seen again would let an old session be taken for a new one.
 fn hub_counters(parts: &Parts, envelopes: &[Envelope]) -> Check {
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
     let mut wrong = None;
-    for envelope in envelopes.iter().filter(|e| e.kind() == Kind::WanOpen && e.from == "fleet") {
+    for envelope in envelopes
+        .iter()
+        .filter(|e| e.kind() == Kind::WanOpen && e.from == "fleet")
+    {
         if let Ok(open) = proto::WanOpen::decode(envelope.body.clone()) {
             let before = last.insert(open.hub, open.session);
             if before.is_some_and(|before| open.session <= before) {
@@ -160,7 +205,10 @@ fn hub_counters(parts: &Parts, envelopes: &[Envelope]) -> Check {
     merged_check(
         "connection numbers of a hub only rise",
         wrong.is_none(),
-        wrong.map_or_else(|| format!("{} of {} hubs", last.len(), parts.estate.len()), |hub| hub.to_string()),
+        wrong.map_or_else(
+            || format!("{} of {} hubs", last.len(), parts.estate.len()),
+            |hub| hub.to_string(),
+        ),
     )
 }
 

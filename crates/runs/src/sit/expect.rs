@@ -31,7 +31,9 @@ impl Expected {
 
 /// The expectation of `order`, from what is written down about the device.
 pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order, supply: SupplyState) -> Expected {
-    let Some(row) = steps::table().row(order.srv) else { return Expected::Refused(Failure::Schema) };
+    let Some(row) = steps::table().row(order.srv) else {
+        return Expected::Refused(Failure::Schema);
+    };
     if row.mode == Mode::DccOnly {
         return Expected::Works;
     }
@@ -42,14 +44,25 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
     if let Err(failure) = row.applies_to(device.kind) {
         return Expected::Refused(failure);
     }
-    let Some(profile) = parts.catalogue.profile(&device.profile) else { return Expected::Refused(Failure::Internal) };
-    let target = Target { device: device.device, kind: device.kind, hub: device.hub, profile };
+    let Some(profile) = parts.catalogue.profile(&device.profile) else {
+        return Expected::Refused(Failure::Internal);
+    };
+    let target = Target {
+        device: device.device,
+        kind: device.kind,
+        hub: device.hub,
+        profile,
+    };
     let request = Request::new(any_id(order), order.srv).with_body(order.body.clone());
     let plan = match steps::plan(&request, &target) {
         Ok(plan) => plan,
         Err(refused) => return Expected::Refused(refused.failure),
     };
-    for step in plan.steps.iter().filter(|step| !step.optional && step.answered.is_none()) {
+    for step in plan
+        .steps
+        .iter()
+        .filter(|step| !step.optional && step.answered.is_none())
+    {
         if profile.meter.unsupported.contains(&step.operation.kind()) {
             return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
         }
@@ -100,5 +113,9 @@ pub(crate) fn text_of<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
 }
 
 fn any_id(order: &Order) -> domain::RequestId {
-    domain::RequestId { originator: Eui64(0), target: order.target, counter: 0 }
+    domain::RequestId {
+        originator: Eui64(0),
+        target: order.target,
+        counter: 0,
+    }
 }

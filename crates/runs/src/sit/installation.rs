@@ -47,8 +47,14 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
     let mut memories: BTreeMap<Eui64, Memory> = BTreeMap::new();
     let devices = site.devices();
     for act in script(site) {
-        let Some(device) = devices.iter().find(|device| device.device == act.device) else { continue };
-        let at = At { device: act.device, dcc: lab.parts().config.dcc.eui, now: lab.world().clock.now() };
+        let Some(device) = devices.iter().find(|device| device.device == act.device) else {
+            continue;
+        };
+        let at = At {
+            device: act.device,
+            dcc: lab.parts().config.dcc.eui,
+            now: lab.world().clock.now(),
+        };
         let memory = memories.entry(act.device).or_insert_with(|| Memory {
             supply: SupplyState::Enabled,
             midnights: Vec::new(),
@@ -102,7 +108,11 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
         R::RegisteredSupplierAgent | R::OtherUser => true,
     };
     let row = steps::table().row(order.srv)?;
-    let fitting = row.roles.iter().filter(|role| fits(**role)).find_map(|role| lab.user_in(*role));
+    let fitting = row
+        .roles
+        .iter()
+        .filter(|role| fits(**role))
+        .find_map(|role| lab.user_in(*role));
     fitting.or_else(|| row.roles.iter().find_map(|role| lab.user_in(*role)))
 }
 
@@ -110,7 +120,9 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
 fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Order, memory: &mut Memory) {
     let code = exchange.code();
     let payload = payload(exchange);
-    let success = payload.and_then(|payload| payload.attribute("MessageSuccess")).map(|text| text == "true");
+    let success = payload
+        .and_then(|payload| payload.attribute("MessageSuccess"))
+        .map(|text| text == "true");
     cell.observed = match success {
         None => code.to_owned(),
         Some(true) => format!("{code}, success"),
@@ -126,14 +138,20 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
     if let Some(fault) = &fault {
         cell.observed = format!("{}, but {fault}", cell.observed);
     }
-    cell.verdict = if agrees && fault.is_none() { Verdict::Passed } else { Verdict::Failed };
+    cell.verdict = if agrees && fault.is_none() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    };
 }
 
 /// Takes values from a payload; says what is wrong with them.
 fn remember(payload: &Element, order: &Order, memory: &mut Memory) -> Option<String> {
     match payload.name {
         "ReadInstantaneousImportRegistersRsp" => {
-            let register = payload.at(&["Electricity", "ActiveImportRegister"]).or_else(|| payload.at(&["Gas", "ConsumptionRegister"]));
+            let register = payload
+                .at(&["Electricity", "ActiveImportRegister"])
+                .or_else(|| payload.at(&["Gas", "ConsumptionRegister"]));
             let reading = register.and_then(|register| thousandths(text_of(register, "Value")?));
             match reading {
                 Some(reading) => memory.readings.push(reading),
@@ -141,7 +159,10 @@ fn remember(payload: &Element, order: &Order, memory: &mut Memory) -> Option<Str
             }
         }
         "RetrieveImportDailyReadLogRsp" => {
-            let names = ["ElecActiveImportRegisterConsumption", "GasActiveImportRegisterConsumption"];
+            let names = [
+                "ElecActiveImportRegisterConsumption",
+                "GasActiveImportRegisterConsumption",
+            ];
             memory.midnights = rows(payload, &names);
             if memory.midnights.is_empty() {
                 return Some("there is no daily read of the last three days".into());
@@ -157,7 +178,10 @@ fn remember(payload: &Element, order: &Order, memory: &mut Memory) -> Option<Str
             let shown = payload.child_text("SupplyState");
             let believed = format!("{:?}", memory.supply);
             if shown != Some(believed.as_str()) {
-                return Some(format!("the supply shows {shown:?} after {}, expected {believed}", order.srv));
+                return Some(format!(
+                    "the supply shows {shown:?} after {}, expected {believed}",
+                    order.srv
+                ));
             }
         }
         _ => {}
@@ -192,7 +216,11 @@ fn values_agree(device: Eui64, memory: &Memory) -> Vec<Check> {
     let mut checks = Vec::new();
     if memory.readings.len() > 1 {
         let rising = memory.readings.is_sorted();
-        checks.push(merged_check("registers never go back", rising, format!("{device}: {:?}", memory.readings)));
+        checks.push(merged_check(
+            "registers never go back",
+            rising,
+            format!("{device}: {:?}", memory.readings),
+        ));
     }
     for days in memory.midnights.windows(2) {
         let [(from, before), (to, after)] = days else { continue };
@@ -204,7 +232,10 @@ fn values_agree(device: Eui64, memory: &Memory) -> Vec<Check> {
         checks.push(merged_check(
             "half-hours add up to the daily reads",
             sum == after - before,
-            format!("{device}, day to {to}: {count} half-hours sum to {sum}, register moved {}", after - before),
+            format!(
+                "{device}, day to {to}: {count} half-hours sum to {sum}, register moved {}",
+                after - before
+            ),
         ));
     }
     checks
@@ -212,14 +243,20 @@ fn values_agree(device: Eui64, memory: &Memory) -> Vec<Check> {
 
 /// Failed hop, rules and confidence, from the DCC's audit trail.
 async fn explain(lab: &Lab, cell: &mut Cell) {
-    let (Some(dcc), Ok(request)) = (lab.dcc(), cell.request_id.parse()) else { return };
+    let (Some(dcc), Ok(request)) = (lab.dcc(), cell.request_id.parse()) else {
+        return;
+    };
     let records = dcc.audit_of_request(request).await.unwrap_or_default();
     if records.is_empty() && cell.failed_hop.is_some() {
         cell.failed_hop = Some("user-dcc".into());
     }
     for record in &records {
         if let Some(confidence) = record.confidence {
-            let weaker = cell.confidence.as_deref().and_then(|text| text.parse().ok()).map_or(confidence, |c| confidence.min(c));
+            let weaker = cell
+                .confidence
+                .as_deref()
+                .and_then(|text| text.parse().ok())
+                .map_or(confidence, |c| confidence.min(c));
             cell.confidence = Some(weaker.as_str().to_owned());
         }
         for rule in &record.rules {
@@ -249,9 +286,15 @@ fn payload(exchange: &Exchange) -> Option<&Element> {
 
 /// The debug entries, in words.
 fn debug(exchange: &Exchange) -> String {
-    let ResponseBody::Smets1 { content, .. } = &exchange.response().body else { return String::new() };
-    let SignedBody::Response { debug: Some(debug), .. } = &content.body else { return String::new() };
-    text_of(debug, "Error").map(|error| format!(" ({error})")).unwrap_or_default()
+    let ResponseBody::Smets1 { content, .. } = &exchange.response().body else {
+        return String::new();
+    };
+    let SignedBody::Response { debug: Some(debug), .. } = &content.body else {
+        return String::new();
+    };
+    text_of(debug, "Error")
+        .map(|error| format!(" ({error})"))
+        .unwrap_or_default()
 }
 
 fn id_of(error: &ClientError) -> String {
@@ -292,14 +335,19 @@ pub(crate) async fn before_enrolment(lab: &Lab, mut link: LinkEnd) -> Findings {
             device: device.device.0,
             operation: Some(world::semantic::operation_to_proto(&operation)),
         };
-        let envelope = Envelope { trace_id: reference, ..Envelope::default() };
+        let envelope = Envelope {
+            trace_id: reference,
+            ..Envelope::default()
+        };
         let sent = link.send(envelope, Kind::SmsoCommand, &command.encode_to_vec()).await;
         let answer = lab.world().clock.timeout(REQUEST_LIMIT, link.recv()).await;
         let outcome = match (sent, answer) {
             (Ok(_), Ok(Some(envelope))) => SmsoOutcome::decode(envelope.body).ok(),
             _ => None,
         };
-        let read = outcome.as_ref().is_some_and(|outcome| outcome.failure.is_empty() && outcome.outcome.is_some());
+        let read = outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.failure.is_empty() && outcome.outcome.is_some());
         findings.checks.push(merged_check(
             "before enrolment the operator reads with its own keys",
             read,

@@ -87,13 +87,19 @@ pub fn run(options: Options) -> Result<SitRun, SitError> {
         started_at: config.clock.start.to_string(),
         lasted_ms,
         hops: ["user", "dcc", "s1sp", "dco", "wan", "fleet"]
-            .map(|role| Hop { role: role.into(), kind: HopKind::Emulated })
+            .map(|role| Hop {
+                role: role.into(),
+                kind: HopKind::Emulated,
+            })
             .to_vec(),
         dropped_invariants: Vec::new(),
         cells,
         checks,
     };
-    Ok(SitRun { result, records: run.records })
+    Ok(SitRun {
+        result,
+        records: run.records,
+    })
 }
 
 impl SitRun {
@@ -104,8 +110,10 @@ impl SitRun {
     pub fn write(&self, folder: &Path) -> Result<Vec<std::path::PathBuf>, crate::report::ReportError> {
         let mut written = crate::report::write(&self.result, folder)?;
         let path = folder.join("tape.s1tape");
-        lab::tape_file::write(&path, &self.records)
-            .map_err(|error| crate::report::ReportError { path: path.clone(), cause: std::io::Error::other(error) })?;
+        lab::tape_file::write(&path, &self.records).map_err(|error| crate::report::ReportError {
+            path: path.clone(),
+            cause: std::io::Error::other(error),
+        })?;
         written.push(path);
         Ok(written)
     }
@@ -146,7 +154,11 @@ pub(crate) struct Progress {
 impl Progress {
     fn new(parts: &Parts, tell: Option<Arc<dyn Fn(usize, usize) + Send + Sync>>) -> Self {
         let planned = parts.estate.sites().map(|site| script::cells(&site)).sum();
-        Self { done: AtomicUsize::new(0), planned, tell }
+        Self {
+            done: AtomicUsize::new(0),
+            planned,
+            tell,
+        }
     }
 
     pub(crate) fn one_more(&self) {
@@ -158,6 +170,14 @@ impl Progress {
 }
 
 pub(crate) fn merged_check(name: &str, passed: bool, detail: impl Into<String>) -> Check {
-    let verdict = if passed { crate::Verdict::Passed } else { crate::Verdict::Failed };
-    Check { name: name.into(), verdict, detail: detail.into() }
+    let verdict = if passed {
+        crate::Verdict::Passed
+    } else {
+        crate::Verdict::Failed
+    };
+    Check {
+        name: name.into(),
+        verdict,
+        detail: detail.into(),
+    }
 }

@@ -22,7 +22,10 @@ pub(crate) struct At {
 impl At {
     /// The last three days, which every daily log reaches.
     pub(crate) fn three_days(&self) -> orders::Period {
-        orders::Period { from: self.now - SimDuration::from_days(3), to: self.now }
+        orders::Period {
+            from: self.now - SimDuration::from_days(3),
+            to: self.now,
+        }
     }
 }
 
@@ -34,10 +37,18 @@ const SEQUENCE: [(Srv, fn(&At) -> Order); 19] = [
     (Srv::new(4, 1, 1), |at| orders::read_import_registers(at.device)),
     (Srv::new(4, 2, 0), |at| orders::read_export_registers(at.device)),
     (Srv::new(4, 3, 0), |at| orders::read_prepay_values(at.device)),
-    (Srv::new(4, 6, 1), |at| orders::read_daily_log(at.device, at.three_days())),
-    (Srv::new(4, 8, 1), |at| orders::read_import_profile(at.device, at.three_days())),
-    (Srv::new(4, 13, 0), |at| orders::read_prepayment_configuration(at.device)),
-    (Srv::new(6, 11, 0), |at| orders::synchronise_clock(at.device, at.now, 10)),
+    (Srv::new(4, 6, 1), |at| {
+        orders::read_daily_log(at.device, at.three_days())
+    }),
+    (Srv::new(4, 8, 1), |at| {
+        orders::read_import_profile(at.device, at.three_days())
+    }),
+    (Srv::new(4, 13, 0), |at| {
+        orders::read_prepayment_configuration(at.device)
+    }),
+    (Srv::new(6, 11, 0), |at| {
+        orders::synchronise_clock(at.device, at.now, 10)
+    }),
     (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
     (Srv::new(7, 2, 0), |at| orders::disable_supply(at.device)),
     (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
@@ -73,12 +84,18 @@ pub(crate) fn script(site: &Site) -> Vec<Act> {
         // Of what the DCC must not touch, one request per device shows that it does not.
         return devices
             .filter(|(kind, _)| *kind != DeviceKind::Chf)
-            .map(|(_, device)| Act { device, order: |at| orders::read_import_registers(at.device) })
+            .map(|(_, device)| Act {
+                device,
+                order: |at| orders::read_import_registers(at.device),
+            })
             .collect();
     }
     devices
         .flat_map(|(kind, device)| {
-            SEQUENCE.into_iter().filter(move |(srv, _)| sent_to(*srv, kind)).map(move |(_, order)| Act { device, order })
+            SEQUENCE
+                .into_iter()
+                .filter(move |(srv, _)| sent_to(*srv, kind))
+                .map(move |(_, order)| Act { device, order })
         })
         .collect()
 }
@@ -86,7 +103,9 @@ pub(crate) fn script(site: &Site) -> Vec<Act> {
 /// Whether the pack sends this variant to devices of this kind: where the table says it applies, and 7.1 to a gas meter,
 /// which must refuse it. DCC-only requests are made once per device (8.2) or once per hub (12.2).
 fn sent_to(srv: Srv, kind: DeviceKind) -> bool {
-    let Some(row) = steps::table().row(srv) else { return false };
+    let Some(row) = steps::table().row(srv) else {
+        return false;
+    };
     match (row.mode, row.state) {
         (Mode::DccOnly, State::Dcc) => srv != Srv::new(12, 2, 0) || kind == DeviceKind::Chf,
         (Mode::Device, State::EndToEnd) => {

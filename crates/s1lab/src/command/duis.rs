@@ -1,0 +1,78 @@
+//! `s1lab duis`.
+
+use lab::messages;
+use serde_json::json;
+
+use crate::args::{Duis, Global};
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
+    match args {
+        Duis::Sign { file, key, cert } => {
+            let signed = messages::sign(
+                &output::read(&file)?,
+                &output::read_text(&key)?,
+                &output::read_text(&cert)?,
+            );
+            output::octets(&signed.map_err(Failure::input)?)
+        }
+        Duis::Verify { file, cert } => {
+            let mut certificates = Vec::with_capacity(cert.len());
+            for path in &cert {
+                certificates.push((path.display().to_string(), output::read_text(path)?));
+            }
+            verify(global, &output::read(&file)?, &certificates)
+        }
+        Duis::Send { file, wait } => send(global, output::read(&file)?, wait),
+    }
+}
+
+fn verify(global: &Global, xml: &[u8], certificates: &[(String, String)]) -> Result<(), Failure> {
+    let judged = match messages::verify(xml, certificates) {
+        Ok(judged) => judged,
+        Err(error @ (messages::Error::Signature { .. } | messages::Error::Message(_))) => {
+            // The message was judged, and found wanting: that is a failed check, not bad usage.
+            Failure::input(error).print();
+            return Err(Failure::Checks);
+        }
+        Err(error) => return Err(Failure::input(error)),
+    };
+    if global.json {
+        let signers = judged
+            .signers
+            .iter()
+            .map(|(which, eui, serial)| json!({ "signature": which, "signer": eui.to_string(), "serial": serial }));
+        output::json(
+            &json!({ "message": format!("{:?}", judged.root), "about": judged.about, "signatures": signers.collect::<Vec<_>>() }),
+        );
+    } else {
+        output::line(format!("{:?} {}", judged.root, judged.about));
+        for (which, eui, serial) in &judged.signers {
+            output::line(format!("{which} signature good: {eui}, certificate {serial}"));
+        }
+    }
+    Ok(())
+}
+
+fn send(global: &Global, xml: Vec<u8>, wait: u64) -> Result<(), Failure> {
+    super::runtime()?.block_on(async {
+        let mut client = super::client(global).await?;
+        let reply = client
+            .send(xml, "", wait.saturating_mul(1000))
+            .await
+            .map_err(Failure::input)?;
+        eprintln!("{} answered with HTTP {}", reply.request_id, reply.http_status);
+        if reply.outcome_xml.is_empty() {
+            output::octets(&reply.acknowledgement_xml)?;
+        } else {
+            output::octets(&reply.outcome_xml)?;
+        }
+        output::line("");
+        if reply.timed_out {
+            eprintln!("no outcome within {wait} s; look at: s1lab audit {}", reply.request_id);
+            return Err(Failure::Checks);
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,118 @@
+//! One module per command.
+
+mod device;
+mod duis;
+mod sit;
+mod tape;
+mod up;
+
+use control::Client;
+use lab::Config;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::args::{Cli, Command, Global, Pki};
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Sit(args) => sit::run(&global, args),
+        Command::Up(args) => up::up(&global, args),
+        Command::Role(args) => up::role(&global, args),
+        Command::Device(args) => device::run(&global, args),
+        Command::Duis(args) => duis::run(&global, args),
+        Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
+        Command::Tape(args) => tape::run(&global, args),
+        Command::Audit { request_id } => audit(&global, &request_id),
+    }
+}
+
+/// The configuration: file, then what the command line says. Nothing is bound or written.
+fn config(global: &Global) -> Result<Config, Failure> {
+    let mut config = match &global.config {
+        Some(path) => Config::read(path).map_err(Failure::input)?,
+        None => Config::default(),
+    };
+    if let Some(seed) = global.seed {
+        config.seed = seed;
+    }
+    if let Some(clock) = &global.clock {
+        config.clock.mode = clock
+            .parse()
+            .map_err(|e| Failure::Input(anyhow::anyhow!("--clock: {e}")))?;
+    }
+    if let Some(latency) = &global.latency {
+        let factor = latency.strip_prefix('x').unwrap_or(latency).parse::<f64>().ok();
+        config.clock.latency = factor
+            .filter(|factor| factor.is_finite() && *factor > 0.0)
+            .ok_or_else(|| {
+                Failure::Input(anyhow::anyhow!(
+                    "--latency: expected a factor such as x0.01, found {latency:?}"
+                ))
+            })?;
+    }
+    Ok(config)
+}
+
+/// A runtime for commands that talk over sockets.
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::start)
+}
+
+/// The running lab that the command line or the state folder names.
+async fn client(global: &Global) -> Result<Client, Failure> {
+    Client::find(global.lab.as_deref(), &global.state)
+        .await
+        .map_err(|error| {
+            Failure::Start(
+                anyhow::Error::from(error)
+                    .context("find the running lab (start one with `s1lab up`, or name it with --lab)"),
+            )
+        })
+}
+
+fn pki_init(global: &Global, dir: &std::path::Path) -> Result<(), Failure> {
+    let files = lab::up::init_pki(&config(global)?, dir).map_err(Failure::input)?;
+    if global.json {
+        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        output::json(&json!({ "files": names }));
+    } else {
+        for file in &files {
+            output::line(file.display().to_string());
+        }
+        eprintln!("{} files; keys are readable by you alone", files.len());
+    }
+    Ok(())
+}
+
+fn audit(global: &Global, request_id: &str) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let entries = client(global).await?.audit(request_id).await.map_err(Failure::input)?;
+        if entries.is_empty() {
+            return Err(Failure::Input(anyhow::anyhow!("the lab has no record of {request_id}")));
+        }
+        if global.json {
+            let rows = entries.iter().map(
+                |e| json!({ "at": lab::time_text(e.at_ms), "role": e.role, "event": e.event, "detail": e.detail }),
+            );
+            output::json(&rows.collect());
+        } else {
+            for entry in &entries {
+                output::line(format!(
+                    "{}  {:4}  {:22} {}",
+                    lab::time_text(entry.at_ms),
+                    entry.role,
+                    entry.event,
+                    entry.detail
+                ));
+            }
+        }
+        Ok(())
+    })
+}

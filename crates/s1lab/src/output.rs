@@ -1,0 +1,52 @@
+//! Printing of data, and reading of files named on the command line.
+
+#![expect(clippy::print_stdout, reason = "this module is the program's standard output")]
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::failure::Failure;
+
+/// A line of data.
+pub(crate) fn line(text: impl AsRef<str>) {
+    println!("{}", text.as_ref());
+}
+
+/// Octets of data as they are.
+pub(crate) fn octets(data: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(data)
+        .and_then(|()| out.flush())
+        .context("write to standard output")
+        .map_err(Failure::start)
+}
+
+/// A value as JSON.
+pub(crate) fn json(value: &serde_json::Value) {
+    println!("{value:#}");
+}
+
+/// Octets of a file, or of standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path.as_os_str() == "-" {
+        let mut data = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut data)
+            .context("read standard input")
+            .map_err(Failure::input)?;
+        return Ok(data);
+    }
+    std::fs::read(path)
+        .with_context(|| format!("read {}", path.display()))
+        .map_err(Failure::input)
+}
+
+/// Text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let data = read(path)?;
+    String::from_utf8(data)
+        .with_context(|| format!("{} is not text", path.display()))
+        .map_err(Failure::input)
+}
