@@ -7,6 +7,7 @@ use cosem::response::{Exception, Form, put_glo};
 use cosem::security::{Cipher, SystemTitle};
 use cosem::server::{After, Association, Caller, Event as Noted, Server};
 use cosem::{AccessResult, ActionResult, Attribute, Data, Method, Obis, Selection, acse, write};
+use proptest::prelude::*;
 
 const CALLER: Caller = Caller { client: 1, server: 1 };
 const CLIENT: SystemTitle = *b"CLIENT01";
@@ -468,4 +469,29 @@ fn blocks_out_of_order_end_the_transfer() {
     assert_eq!(send(Request::SetBlock(block(3, true))), [0xC5, 3, 0xC1, 19, 0, 0, 0, 3]);
     assert_eq!(send(Request::ActionBlock(block(2, true))), [0xC7, 1, 0xC1, 16, 0]);
     assert_eq!(pair.toy.value, Data::UInt32(5));
+}
+
+proptest! {
+    #[test]
+    fn an_open_association_takes_any_octets_calmly(
+        apdus in prop::collection::vec((prop::sample::select(vec![0xC0u8, 0xC1, 0xC3, 0x62, 0xC8, 0xDB]), 0..7u8, any::<Vec<u8>>()), 1..8),
+        pdu_max in 64u16..300,
+    ) {
+        let mut pair = Pair::open(Mechanism::None, Form::Service, pdu_max);
+        for (first, choice, rest) in apdus {
+            let mut answer = Vec::new();
+            pair.association.input(&[&[first, choice, 0xC1], rest.as_slice()].concat(), &mut pair.toy, &mut answer);
+            prop_assert!(!answer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_client_takes_any_answer_calmly(first: u8, choice in 0..7u8, rest: Vec<u8>, gmac: bool) {
+        let mechanism = if gmac { Mechanism::Gmac } else { Mechanism::None };
+        let mut pair = Pair::open(mechanism, Form::Service, 1024);
+        pair.client.ask(&Ask::Get(item(THING)), &mut pair.counters).expect("idle");
+        let octets = [&[first, choice, 0xC1], rest.as_slice()].concat();
+        let _ = pair.client.input(&octets, &mut pair.counters);
+        let _ = Pair::new(mechanism, Form::Service, 1024).client.input(&octets, &mut pair.counters);
+    }
 }

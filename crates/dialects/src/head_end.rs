@@ -33,8 +33,8 @@ pub trait Keys {
     /// that. What the device says here is not authenticated.
     fn resume_counter_at(&mut self, device: Eui64, association: Association, next: u32);
 
-    /// Takes the device's own counter from an authentic message; `false` when it was seen before, and the message is
-    /// then dropped.
+    /// Takes the device's own counter from an authentic message; `false` when it was seen before: the session then ends
+    /// with [`FaceError::NotAuthentic`].
     fn note_device_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool;
 
     /// The operator's eight octets in every nonce.
