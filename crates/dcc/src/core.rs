@@ -159,6 +159,7 @@ impl Core {
         let open: Vec<_> = self.open.iter().map(|(id, open)| (*id, open.srv)).collect();
         for (id, srv) in open {
             self.record(Record::new(Event::Resumed, now).about(id, Some(srv)), now);
+            // The limit starts anew: a DCC that was down for long must not end what the S1SP may have finished.
             self.timers
                 .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
             self.acknowledgement_left(id, now);

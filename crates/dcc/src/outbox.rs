@@ -64,6 +64,8 @@ pub(crate) struct Outbox {
 struct Waiting {
     delivery: Delivery,
     attempts: u32,
+    /// Where it stands in `ready`.
+    ready_at: Option<SimInstant>,
 }
 
 impl Outbox {
@@ -76,13 +78,21 @@ impl Outbox {
     pub(crate) fn put(&mut self, delivery: Delivery, not_before: Option<SimInstant>) {
         let id = delivery.id;
         self.last_id = self.last_id.max(id);
-        self.waiting.insert(id, Waiting { delivery, attempts: 0 });
+        self.waiting.insert(
+            id,
+            Waiting {
+                delivery,
+                attempts: 0,
+                ready_at: not_before,
+            },
+        );
         self.ready.extend(not_before.map(|at| (at, id)));
     }
 
     /// Lets a held delivery go from `not_before` on.
     pub(crate) fn release(&mut self, id: u64, not_before: SimInstant) {
-        if self.waiting.contains_key(&id) {
+        if let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.ready_at.is_none()) {
+            waiting.ready_at = Some(not_before);
             self.ready.insert((not_before, id));
         }
     }
@@ -99,6 +109,7 @@ impl Outbox {
         self.ready.remove(&(at, id));
         let waiting = self.waiting.get_mut(&id)?;
         waiting.attempts += 1;
+        waiting.ready_at = None;
         self.under_way.insert(id, now + limits.delivery_timeout);
         Some(waiting.delivery.clone())
     }
@@ -137,10 +148,11 @@ impl Outbox {
         if self.under_way.remove(&id).is_none() {
             return;
         }
-        if let Some(waiting) = self.waiting.get(&id) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
             let doublings = waiting.attempts.saturating_sub(1).min(20);
             let pause = limits.delivery_pause.as_millis().saturating_mul(1 << doublings);
             let pause = SimDuration::from_millis(pause.min(limits.delivery_pause_max.as_millis()));
+            waiting.ready_at = Some(now + pause);
             self.ready.insert((now + pause, id));
         }
     }
@@ -148,8 +160,10 @@ impl Outbox {
     /// Takes a delivery out, with the number of its tries.
     pub(crate) fn take(&mut self, id: u64) -> Option<(Delivery, u32)> {
         self.under_way.remove(&id);
-        self.ready.retain(|(_, ready)| *ready != id);
         let waiting = self.waiting.remove(&id)?;
+        if let Some(at) = waiting.ready_at {
+            self.ready.remove(&(at, id));
+        }
         Some((waiting.delivery, waiting.attempts))
     }
 
