@@ -16,8 +16,5 @@ pub const TEXT_MAX: usize = 250;
 /// Rows of one log answer: 13 months of half-hours and room for gaps; more are refused by [`crate::semantic`].
 pub const LOG_ROWS_MAX: usize = 32_768;
 
-/// Octets of one tape record in its file form; longer ones are refused when read.
-pub const TAPE_RECORD_MAX: usize = 16 * 1024 * 1024;
-
 /// Names of sums a run may exchange at its barriers; further names are ignored with a warning.
 pub const EXCHANGE_NAMES_MAX: usize = 10_000;
