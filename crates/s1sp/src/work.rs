@@ -10,6 +10,7 @@ use proto::{
     ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
     approval_reply,
 };
+use steps::errors::Hop;
 use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 use world::{CallError, Caller, World, semantic};
 
@@ -232,9 +233,7 @@ impl Context {
             request_id: verified.request.id.to_string(),
             signed_response_xml: signed.into(),
             response_code: payload.response_code.as_str().into(),
-            failed_hop: broken
-                .map(|(failure, _)| failure.entry().hop.as_str().into())
-                .unwrap_or_default(),
+            failed_hop: broken.map(|(failure, _)| hop(failure).into()).unwrap_or_default(),
             reason: broken.map(|(_, reason)| reason.to_owned()).unwrap_or_default(),
             confidence: payload.confidence.as_str().into(),
             rules: payload.rules,
@@ -303,10 +302,18 @@ pub(crate) fn failure_response(request_id: &str, failure: Failure, reason: &str)
     S1spResponse {
         request_id: request_id.to_owned(),
         response_code: failure.response_code().as_str().into(),
-        failed_hop: entry.hop.as_str().into(),
+        failed_hop: hop(failure).into(),
         reason: format!("{}: {reason}", entry.text),
         confidence: entry.confidence.as_str().into(),
         ..S1spResponse::default()
+    }
+}
+
+/// The hop under the name that its role has on links: hubs live in the role "fleet".
+fn hop(failure: Failure) -> &'static str {
+    match failure.entry().hop {
+        Hop::Hub => "fleet",
+        hop => hop.as_str(),
     }
 }
 

@@ -331,6 +331,24 @@ fn a_cut_hop_is_named_in_one_clear_outcome() {
 }
 
 #[test]
+fn a_hub_that_does_not_come_is_blamed_on_the_fleet() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().lose_texts = 99;
+        script.lock().confirm_texts = true;
+        let mut rig = Rig::new(script);
+        rig.send(id(ESME, 1), &rig.read(1)).await;
+        rig.listen(HOUR).await;
+        let response = rig.only_response();
+        assert_eq!(
+            (response.response_code.as_str(), response.failed_hop.as_str()),
+            ("E20", "fleet"),
+            "{response:?}"
+        );
+    });
+}
+
+#[test]
 fn a_refusal_of_the_dco_is_the_outcome() {
     virtually(|| async {
         let mut rig = Rig::new(Shared::default());
