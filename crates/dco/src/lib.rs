@@ -7,6 +7,21 @@
 //!
 //! It deliberately does not know: device profiles, plans, sessions, what a device did with an approval, or anything the
 //! S1SP says beyond the signed octets that it passes on.
+//!
+//! ```
+//! use dco::{Judge, Options, audit};
+//! use domain::keys::RelationSecret;
+//! use domain::{Eui64, SimInstant};
+//! use proto::ApprovalRequest;
+//! use world::MemoryStore;
+//! let certificates = std::sync::Arc::new(duis::signature::CertificateBook::new());
+//! let options = Options::new(certificates, Eui64(0x90B3_D51F_3000_0002), RelationSecret::new([1; 32]));
+//! let journal = MemoryStore::default();
+//! let mut judge = Judge::open(options, Box::new(journal.clone()))?;
+//! assert!(judge.decide(&ApprovalRequest::default(), SimInstant(0)).is_err(), "nothing asked, nothing approved");
+//! assert_eq!(audit::read(&journal)?.len(), 1, "but on record");
+//! # Ok::<(), world::StoreError>(())
+//! ```
 
 pub mod audit;
 mod judge;
