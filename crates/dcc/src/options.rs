@@ -78,7 +78,8 @@ impl Default for Limits {
             delivery_attempts: 6,
             delivery_pause: SimDuration::from_secs(5),
             delivery_pause_max: SimDuration::from_mins(10),
-            delivery_timeout: SimDuration::from_secs(60),
+            // A listener that takes its ten seconds for each of a full window, and some.
+            delivery_timeout: SimDuration::from_secs(120),
             deliveries_in_flight: 8,
             dead_letters_max: 1000,
             s1sp_attempts: 5,

@@ -346,7 +346,7 @@ impl Peer {
     }
 }
 
-fn directory() -> Directory {
+pub(crate) fn directory() -> Directory {
     let user = |eui, roles: &[UserRole], suspended| User {
         eui,
         name: format!("user {eui}"),
@@ -374,7 +374,7 @@ fn directory() -> Directory {
     Directory::new(users, registrations).unwrap()
 }
 
-fn inventory() -> Inventory {
+pub(crate) fn inventory() -> Inventory {
     let model = Arc::new(DeviceModel {
         manufacturer: "Example".into(),
         model: "M1".into(),
