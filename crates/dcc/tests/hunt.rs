@@ -87,7 +87,7 @@ async fn survives(number: u64) {
         running.supplier.send(Kind::DuisRequest, &body).await;
         let pause = SimDuration::from_secs(seed::mix(number, 1000 + counter) % 30);
         play_s1sp(&mut running, &bench, &mut pending, bench.world.clock.now() + pause).await;
-        if seed::mix(number, 2000 + counter) % 3 == 0 {
+        if seed::mix(number, 2000 + counter).is_multiple_of(3) {
             running.crash().await;
             running = bench.start();
         }

@@ -5,6 +5,14 @@
 //! [`orders`] has the requests of this lab; [`Supplier`] is a user that runs through a list of them.
 //!
 //! This crate deliberately knows nothing of the roles behind the DCC, and no HTTP: lab puts a socket around its link.
+//!
+//! ```
+//! use domain::Eui64;
+//! let (dcc, meter) = (Eui64(0x90B3_D51F_3000_0002), Eui64(0x00DB_1234_5678_90A0));
+//! let order = users::orders::disable_supply(meter);
+//! assert_eq!((order.command_variant, order.path()), (1, "/api/v1/serviceS"));
+//! assert_eq!(users::orders::read_inventory(dcc, meter).path(), "/api/v1/serviceD");
+//! ```
 
 mod client;
 mod delivery;
