@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use domain::{Confidence, ParseError};
 
 /// A response code out of the list of the schema, version 5.4.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseCode(&'static str);
 
 /// What is known of a response code.
@@ -60,7 +60,7 @@ impl ResponseCode {
 }
 
 /// A DCC alert code out of the list of the schema.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DccAlertCode(&'static str);
 
 /// What is known of a DCC alert code.
@@ -102,22 +102,6 @@ impl DccAlertCode {
 
 macro_rules! code_traits {
     ($type:ty, $expected:literal) => {
-        impl PartialEq for $type {
-            fn eq(&self, other: &Self) -> bool {
-                self.0 == other.0
-            }
-        }
-        impl Eq for $type {}
-        impl PartialOrd for $type {
-            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-        impl Ord for $type {
-            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-                self.0.cmp(other.0)
-            }
-        }
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.0)

@@ -21,6 +21,8 @@ mod c14n;
 mod codes;
 mod element;
 mod error;
+#[cfg(test)]
+mod generated;
 mod message;
 mod read;
 mod scan;

@@ -132,6 +132,7 @@ pub struct Response {
 }
 
 /// The four bodies of a response.
+#[expect(clippy::large_enum_variant, reason = "one per message read, never held in numbers")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ResponseBody {
     /// Acknowledgement, refusal, DCC-only result or GBCS response.

@@ -430,6 +430,65 @@ fn two(text: &str) -> Option<(u32, &str)> {
 }
 
 #[cfg(test)]
+impl Simple {
+    /// A value the type permits; `roll(n)` gives a number below n.
+    pub(crate) fn sample(&self, roll: &mut dyn FnMut(usize) -> usize) -> String {
+        if !self.values.is_empty() {
+            return self.values[roll(self.values.len())].to_owned();
+        }
+        let low = self.length.or(self.length_min).unwrap_or(0);
+        let high = self.length.or(self.length_max).unwrap_or(low + 6).min(low + 6);
+        let length = low + roll(high - low + 1);
+        let candidates: Vec<String> = match self.base {
+            Base::Any => vec!["urn:x".to_owned()],
+            Base::Id => vec![format!("id{}", roll(1 << 30))],
+            Base::Boolean => ["true", "false", "0", "1"].map(str::to_owned).to_vec(),
+            Base::Date => ["2020-02-29", "1999-12-31Z"].map(str::to_owned).to_vec(),
+            Base::DateTime => [
+                "2020-02-29T12:00:00Z",
+                "1999-12-31T23:59:59.999+01:00",
+                "2020-01-01T00:00:00",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            Base::Time => ["12:30:00", "00:00:00Z", "23:59:59.5"].map(str::to_owned).to_vec(),
+            Base::Decimal | Base::Integer => {
+                let mut numbers: Vec<String> = [
+                    "0", "1", "7", "-5", "300", "2026", "70000", "12.5", "0.01", "1.9", "2.1", "0.5", "-0.5", "45.5",
+                ]
+                .map(str::to_owned)
+                .to_vec();
+                let bounds = [&self.min, &self.max, &self.builtin.0, &self.builtin.1];
+                numbers.extend(bounds.into_iter().flatten().map(|bound| {
+                    let zero = if bound.whole.is_empty() { "0" } else { "" };
+                    format!("{}{zero}{}", if bound.negative { "-" } else { "" }, bound.whole)
+                }));
+                numbers
+            }
+            Base::Base64 => {
+                use base64::Engine;
+                vec![base64::engine::general_purpose::STANDARD.encode(vec![0x5A; length])]
+            }
+            Base::Hex => vec!["5a".repeat(length)],
+            Base::Text | Base::Token => {
+                let eui = "90-B3-D5-1F-30-01-00-00";
+                match self.patterns.first() {
+                    Some(Pattern::Digits | Pattern::DigitsAndSpaces) => vec!["7".repeat(length.max(1))],
+                    Some(Pattern::Eui) => vec![eui.to_owned()],
+                    Some(Pattern::EuiList) => vec![format!("{eui},{eui}"), eui.to_owned()],
+                    Some(Pattern::RequestId) => vec![format!("{eui}:{eui}:17")],
+                    Some(Pattern::Printable) => vec!["~".repeat(length.max(1))],
+                    None => vec!["x".repeat(length)],
+                }
+            }
+        };
+        let fitting: Vec<String> = candidates.into_iter().filter(|value| self.permits(value)).collect();
+        assert!(!fitting.is_empty(), "no sample for {}", self.definition);
+        fitting[roll(fitting.len())].clone()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

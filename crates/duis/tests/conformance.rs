@@ -1,5 +1,7 @@
 //! Published templates and samples read, pass the check, and verify or fail as their notice says.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use common::{certificate, files, shared};

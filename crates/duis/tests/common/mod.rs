@@ -1,5 +1,6 @@
 //! What several test files need: the shared data, keys of our own making, a schema check by another implementation.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,10 +76,13 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn new(folder: &Path, version: &str) -> Self {
-        let folder = folder.join("xsd").join(version);
+        let folder = folder.join("xsd").join(version).canonicalize().unwrap();
         let duis = std::fs::read(folder.join("duis.xsd")).unwrap();
         let fetcher = FileFetcher::with_base_dir(&folder);
-        let schema = Schema::builder().add("duis.xsd", duis).resolve_with(&fetcher).unwrap();
+        let schema = Schema::builder()
+            .add(format!("file://{}/duis.xsd", folder.display()), duis)
+            .resolve_with(&fetcher)
+            .unwrap();
         Self {
             schema: Arc::new(schema),
         }
