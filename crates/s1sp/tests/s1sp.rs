@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 
 use dialects::Notification;
 use domain::keys::Party;
+use domain::seed::mix;
 use domain::{Association, DeviceKind, Eui64, RequestId, Seed, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
 use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse};
 use s1sp::{Limits, Options, S1sp};
 use tokio_util::sync::CancellationToken;
-use world::{LinkEnd, MemoryStore, World};
+use world::{LinkEnd, LinkName, MemoryStore, Verdict, World};
 
 use house::{ESME, GSME, HUB, House, Shared};
 use parties::{DCC, Parties, S1SP, USER, seal, synchronise_clock};
@@ -492,4 +493,64 @@ fn device_alerts_are_signed_numbered_and_sent() {
         assert_eq!((body.code, body.description.as_deref()), (Some(0x8F1D), Some("lost")));
         assert_eq!((signed.header.originator, signed.header.originator_counter), (ESME, 1));
     });
+}
+
+/// Loses, repeats and delays a third of what passes between the S1SP, the DCC and the DCO, by seed.
+fn storm(rig: &Rig, seed: u64) {
+    let mut index = 0;
+    rig.world
+        .faults
+        .install(move |link: &LinkName, _: &Envelope, _: SimInstant| {
+            if !link.joins("s1sp", "d") {
+                return Verdict::Pass;
+            }
+            index += 1;
+            match mix(seed, index) % 9 {
+                0 => Verdict::Drop,
+                1 => Verdict::Duplicate,
+                2 => Verdict::Delay(SimDuration::from_secs(mix(seed, index) / 9 % 90)),
+                _ => Verdict::Pass,
+            }
+        });
+}
+
+#[test]
+fn in_any_storm_each_request_has_one_outcome_and_nothing_is_executed_twice() {
+    for seed in 0..12 {
+        virtually(|| async move {
+            let mut rig = Rig::new(Shared::default());
+            storm(&rig, seed);
+            let requests: Vec<_> = (1..=6)
+                .map(|n| (id(ESME, n), if n % 2 == 0 { rig.read(n) } else { rig.disable(n) }))
+                .collect();
+            // As the DCC does: again, until it is accepted.
+            for round in 0..12 {
+                for (id, request) in &requests {
+                    if !rig.accepted.contains(&id.to_string()) {
+                        rig.send(*id, request).await;
+                    }
+                }
+                rig.listen(MINUTE).await;
+                if round == 3 {
+                    rig.restart().await;
+                }
+            }
+            rig.listen(HOUR + HOUR).await;
+            let mut outcomes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for response in &rig.responses {
+                outcomes
+                    .entry(response.request_id.clone())
+                    .or_default()
+                    .push(response.clone());
+            }
+            assert_eq!(outcomes.len(), requests.len(), "seed {seed}: {:?}", outcomes.keys());
+            for (request, all) in &outcomes {
+                assert!(
+                    all.windows(2).all(|two| two[0] == two[1]),
+                    "seed {seed}: {request} has two outcomes"
+                );
+            }
+            assert!(rig.executed("disable") <= 3, "seed {seed}");
+        });
+    }
 }
