@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=x86_64-unknown-linux-gnu
-# `dev` builds faster; what is tested is the same.
+# `dev` builds faster; what is tested is the same. S1LAB_PROGRAM names a static program that is built already.
 profile=${S1LAB_PROFILE:-release}
 export S1LAB_BUILD=outside COMPOSE_PROJECT_NAME=s1lab-test-$$
 # Other ports than the documented ones, so that a lab that runs already is left alone.
@@ -14,13 +14,18 @@ export S1LAB_DUIS_PORT=18079 S1LAB_CONTROL_PORT=18081
 export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-0} COMPOSE_DOCKER_CLI_BUILD=${COMPOSE_DOCKER_CLI_BUILD:-0}
 compose() { if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi; }
 
-echo "-- build the static program"
-RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --profile "$profile" --target "$target" -p s1lab
-folder=${CARGO_TARGET_DIR:-target}/$target/$profile
-if [ "$profile" = dev ]; then folder=${folder%dev}debug; fi
 program=target/docker/s1lab
 mkdir -p target/docker
-cp "$folder/s1lab" "$program"
+if [ -n "${S1LAB_PROGRAM:-}" ]; then
+  echo "-- take the static program $S1LAB_PROGRAM"
+  cp "$S1LAB_PROGRAM" "$program"
+else
+  echo "-- build the static program"
+  RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --profile "$profile" --target "$target" -p s1lab
+  folder=${CARGO_TARGET_DIR:-target}/$target/$profile
+  if [ "$profile" = dev ]; then folder=${folder%dev}debug; fi
+  cp "$folder/s1lab" "$program"
+fi
 
 work=$(mktemp -d)
 finish() {
@@ -44,7 +49,8 @@ for _ in $(seq 1 100); do
   read -r -t 0.2 <> <(:) || true
 done
 device=$(grep -o '[0-9A-F]\{2\}\(-[0-9A-F]\{2\}\)\{7\}' "$work/devices.json" | sort -u | while read -r id; do
-  if "$program" --lab "$lab" --json device show "$id" | grep -q '"ESME"'; then echo "$id"; break; fi
+  "$program" --lab "$lab" --json device show "$id" >"$work/device.json"
+  if grep -q '"ESME"' "$work/device.json"; then echo "$id"; break; fi
 done)
 test -n "$device" || { echo "no electricity meter in the lab"; exit 1; }
 

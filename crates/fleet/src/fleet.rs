@@ -198,6 +198,14 @@ impl Fleet {
         Ok(self)
     }
 
+    /// Lets all devices' own invocation counters go on from `from` at least: for a fleet that is started again while its
+    /// head-ends remember what they heard before.
+    pub fn counters_from(&mut self, from: u32) {
+        for hub in &mut self.hubs {
+            hub.installation.counters_from(from);
+        }
+    }
+
     /// How many installations.
     #[must_use]
     pub fn len(&self) -> usize {

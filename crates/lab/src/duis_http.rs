@@ -184,6 +184,8 @@ mod tests {
     use crate::callback::Poster;
     use crate::user_port::UserPort;
 
+    const DELIVERED: &str = r#"<sr:Response xmlns:sr="http://www.dccinterface.co.uk/ServiceUserGateway" schemaVersion="5.1"><sr:Header><sr:RequestID>00-00-00-00-00-00-00-01:00-00-00-00-00-00-00-02:3</sr:RequestID><sr:ResponseCode>I99</sr:ResponseCode><sr:ResponseDateTime>2020-06-01T09:00:00.000Z</sr:ResponseDateTime></sr:Header><sr:Body><sr:ResponseMessage><sr:ServiceReference>4.1</sr:ServiceReference><sr:ServiceReferenceVariant>4.1.1</sr:ServiceReferenceVariant></sr:ResponseMessage></sr:Body></sr:Response>"#;
+
     async fn exchange(address: SocketAddr, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(address).await.expect("listens");
         let text = format!(
@@ -242,8 +244,7 @@ mod tests {
                     .reply(&envelope, Kind::DuisReply, &reply.encode_to_vec())
                     .await
                     .expect("open");
-                let xml =
-                    Bytes::from_static(b"<a:RequestID>00-00-00-00-00-00-00-01:00-00-00-00-00-00-00-02:3</a:RequestID>");
+                let xml = Bytes::from_static(DELIVERED.as_bytes());
                 let delivery = DuisDelivery { delivery_id: 7, xml };
                 let envelope = Envelope {
                     trace_id: envelope.trace_id,
@@ -271,7 +272,7 @@ mod tests {
         let (mut delivered, _) = own.accept().await.expect("delivered");
         let mut octets = vec![0; 4096];
         let mut post = String::new();
-        while !post.ends_with("RequestID>") {
+        while !post.ends_with("Response>") {
             let n = delivered.read(&mut octets).await.expect("posted");
             post.push_str(&String::from_utf8_lossy(&octets[..n]));
         }

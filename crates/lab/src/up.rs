@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use domain::SimDuration;
+use domain::{SimDuration, SimInstant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -322,7 +322,8 @@ impl FleetRole {
         };
         let wall = Clock::new(config.clock.start, 1.0, 1.0);
         let (wan_side, fleet_side) = world.link("wan", "fleet");
-        let (fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts)?;
+        let (mut fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts)?;
+        fleet.counters_from(counter_floor(start, config.clock.start));
         let end = FleetEnd::new(&credentials, config.tunnel.clone(), wall)?;
         Ok(Self {
             world,
@@ -355,4 +356,12 @@ impl FleetRole {
         tasks.spawn(self.end.run(self.link, shutdown));
         while tasks.join_next().await.is_some() {}
     }
+}
+
+/// Where the devices' counters go on in a fleet process: the devices are born again with it, but the head-ends remember
+/// the highest counters they heard. A hundred for each second of the lab's life are more than a device uses, and
+/// last for the better part of a year.
+fn counter_floor(now: SimInstant, start: SimInstant) -> u32 {
+    let lived = now.since(start).as_millis() / 10;
+    u32::try_from(lived).unwrap_or(u32::MAX / 2).min(u32::MAX / 2)
 }

@@ -225,7 +225,10 @@ async fn courier(
             None => 204,
             Some(poster) => u32::from(poster.post(delivery.xml.clone()).await),
         };
-        let request = request_id_of(&delivery.xml);
+        // The header's RequestID only: alerts may name the request they are about further in.
+        let request = duis::read_response(&delivery.xml)
+            .ok()
+            .and_then(|response| response.header.request_id);
         mailbox.keep(Delivery {
             id: delivery.delivery_id,
             request,

@@ -216,6 +216,18 @@ impl Installation {
             .map_or(0, |device| device.security.next_counter(association))
     }
 
+    /// Lets the devices' own invocation counters go on from `from` at least: for an installation that is born again while
+    /// its operator remembers what it heard before.
+    pub fn counters_from(&mut self, from: u32) {
+        for slot in DeviceKind::ALL {
+            if let Some(device) = self.part_mut(slot) {
+                for counter in &mut device.security.own {
+                    *counter = from.max(*counter);
+                }
+            }
+        }
+    }
+
     /// The client counter that is acceptable next on the management association, as the public object shows it.
     #[must_use]
     pub fn invocation_counter(&self, slot: DeviceKind) -> u32 {
