@@ -264,8 +264,10 @@ async fn explain(lab: &Lab, cell: &mut Cell) {
                 cell.rules.push(rule.clone());
             }
         }
-        if cell.verdict == Verdict::Failed && record.failure.is_some() && !record.hop.is_empty() {
-            cell.failed_hop = Some(record.hop.clone());
+        let decided = matches!(record.event.as_str(), "outcome" | "refused");
+        if cell.verdict == Verdict::Failed && decided {
+            let by_class = record.failure.map(|failure| failure.entry().hop.as_str().to_owned());
+            cell.failed_hop = Some(by_class.unwrap_or_else(|| record.hop.clone())).filter(|hop| !hop.is_empty());
             if !record.detail.is_empty() && !cell.observed.contains(&record.detail) {
                 cell.observed = format!("{}: {}", cell.observed, record.detail);
             }
