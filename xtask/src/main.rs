@@ -1,5 +1,7 @@
 //! Chores of the workspace: `cargo xtask bench` and `cargo xtask ci`.
 
+#![expect(clippy::print_stdout, reason = "tables and numbers on stdout are its purpose")]
+
 mod bench;
 
 use std::path::PathBuf;
@@ -52,11 +54,19 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     match cli.chore {
-        Chore::Bench { filter, json, installations } => bench::run(filter.as_deref(), &json, installations),
+        Chore::Bench {
+            filter,
+            json,
+            installations,
+        } => bench::run(filter.as_deref(), &json, installations),
         Chore::Child { name, count } => bench::child(&name, count),
         Chore::Ci => {
             let status = Command::new("bash").arg(".ci/run").status().context("run .ci/run")?;
-            if status.success() { Ok(()) } else { bail!(".ci/run ended with {status}") }
+            if status.success() {
+                Ok(())
+            } else {
+                bail!(".ci/run ended with {status}")
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ use domain::{Access, Approval, Association, DeviceKind, Eui64, Execution, Operat
 use meter::{Context, Installation};
 
 /// An installation lent to a face for one call.
-pub(crate) struct Face<'a> {
+///
+/// Hubs make it for each message; tests and benchmarks may, to speak to an installation without a fleet around it.
+pub struct Face<'a> {
     pub(crate) installation: &'a mut Installation,
     pub(crate) context: Context<'a>,
     /// Set when something was executed that must be on disk before it is answered.
@@ -14,7 +16,9 @@ pub(crate) struct Face<'a> {
 }
 
 impl<'a> Face<'a> {
-    pub(crate) fn new((installation, context): (&'a mut Installation, Context<'a>)) -> Self {
+    /// From an installation and what every call of it is given.
+    #[must_use]
+    pub fn new((installation, context): (&'a mut Installation, Context<'a>)) -> Self {
         Self {
             installation,
             context,

@@ -19,6 +19,7 @@ mod inbox;
 mod journal;
 
 pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
+pub use face::Face;
 pub use fleet::{Fleet, FleetError, Share};
 pub use handle::{AskError, ConsumerAct, DIRECT_PIECES, DeviceStatus, DirectSession, Handle, Truth};
 pub use hub::{DIRECT_MAX, PENDING_MAX};

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -40,8 +39,14 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(filter: Option<&str>) -> Self {
-        println!("{:58} {:>14} {:12} {:>14} {:>7}  compared with", "name", "value", "unit", "floor", "ratio");
-        Self { filter: filter.map(str::to_owned), rows: Vec::new() }
+        println!(
+            "{:76} {:>14} {:14} {:>14} {:>7}  compared with",
+            "name", "value", "unit", "floor", "ratio"
+        );
+        Self {
+            filter: filter.map(str::to_owned),
+            rows: Vec::new(),
+        }
     }
 
     /// Whether the benchmarks of this group are wanted.
@@ -58,12 +63,19 @@ impl Table {
         };
         let shown = |number: Option<f64>| number.map_or_else(String::new, short);
         println!(
-            "{name:58} {:>14} {unit:12} {:>14} {:>7}  {floor_is}",
+            "{name:76} {:>14} {unit:14} {:>14} {:>7}  {floor_is}",
             short(value),
             shown(floor),
             ratio.map_or_else(String::new, |r| format!("{r:.2}"))
         );
-        self.rows.push(Row { name: name.into(), value, unit: unit.into(), floor, floor_is: floor_is.into(), ratio });
+        self.rows.push(Row {
+            name: name.into(),
+            value,
+            unit: unit.into(),
+            floor,
+            floor_is: floor_is.into(),
+            ratio,
+        });
     }
 
     /// Writes the rows as JSON.
@@ -71,31 +83,11 @@ impl Table {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         }
-        fs::write(path, serde_json::to_string_pretty(&self.rows)?).with_context(|| format!("write {}", path.display()))?;
+        fs::write(path, serde_json::to_string_pretty(&self.rows)?)
+            .with_context(|| format!("write {}", path.display()))?;
         println!("written to {}", path.display());
         Ok(())
     }
-}
-
-/// Calls `work` for about `budget` and gives microseconds per call, the best of five rounds.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]
-pub(crate) fn micros_per_call(budget: Duration, mut work: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    let mut calls = 0u32;
-    while start.elapsed() < budget / 10 {
-        work();
-        calls += 1;
-    }
-    let per_round = calls.max(1) * 2;
-    let mut best = f64::INFINITY;
-    for _ in 0..5 {
-        let start = Instant::now();
-        for _ in 0..per_round {
-            work();
-        }
-        best = best.min(start.elapsed().as_secs_f64() * 1e6 / f64::from(per_round));
-    }
-    best
 }
 
 /// `12 345.6`, `0.123`.

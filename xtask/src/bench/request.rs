@@ -1,0 +1,54 @@
+//! The floor of a signed request: its raw P-256 operations. Their number is fixed here, not counted from what the code
+//! happens to do.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
+};
+
+use super::machine::micros_per_call;
+use super::table::{Against, Table};
+
+/// The user signs the request; the DCC signs acknowledgement, countersignature and response; the S1SP signs its part.
+const SIGNED: f64 = 5.0;
+/// The DCC verifies the user, the S1SP the user and the DCC, the user all three that come back.
+const VERIFIED: f64 = 6.0;
+/// The DCO verifies the user and the DCC once more.
+const VERIFIED_FOR_CRITICAL: f64 = 2.0;
+
+/// Microseconds of the P-256 operations of one request.
+#[derive(Clone, Copy)]
+pub(crate) struct Floor {
+    pub(crate) plain: f64,
+    pub(crate) critical: f64,
+}
+
+/// Measures raw signing and verifying of 32 octets with aws-lc-rs.
+pub(crate) fn floor(table: &mut Table) -> Result<Floor> {
+    let failed = |_| anyhow!("P-256 of aws-lc-rs failed");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
+    let random = SystemRandom::new();
+    let octets = [0x5A; 32];
+    let signature = pair.sign(&random, &octets).map_err(failed)?;
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())
+        .map_err(|_| anyhow!("aws-lc-rs does not take its own key"))?;
+    key.verify_sig(&octets, signature.as_ref()).map_err(failed)?;
+    let budget = Duration::from_millis(500);
+    let sign = micros_per_call(budget, || {
+        black_box(pair.sign(&random, &octets).is_ok());
+    });
+    let verify = micros_per_call(budget, || {
+        black_box(key.verify_sig(&octets, signature.as_ref()).is_ok());
+    });
+    table.row("P-256 sign, raw aws-lc-rs", sign, "µs", Against::Nothing);
+    table.row("P-256 verify, raw aws-lc-rs", verify, "µs", Against::Nothing);
+    let plain = SIGNED * sign + VERIFIED * verify;
+    Ok(Floor {
+        plain,
+        critical: plain + VERIFIED_FOR_CRITICAL * verify,
+    })
+}
