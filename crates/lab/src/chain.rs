@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::keys::Party;
-use domain::{Eui64, SimDuration};
+use domain::{Eui64, SimDuration, SimInstant};
 use fleet::Share;
 use head_end::{Smso, SmsoOptions};
 use tokio::task::JoinHandle;
@@ -284,7 +284,14 @@ impl Chain {
 
     fn start_fleet(&self, stop: CancellationToken) -> Result<JoinHandle<()>, BuildError> {
         let link = self.end(Role::Fleet, Role::Wan.as_str())?;
-        let (fleet, handle) = fleet_of(&self.world, link, &self.parts)?;
+        // A virtual run in memory does without a journal: its devices end with it, and each change would cost a commit.
+        let journal = self
+            .parts
+            .journals
+            .are_durable()
+            .then(|| self.journal("fleet"))
+            .transpose()?;
+        let (fleet, handle) = fleet_of(&self.world, link, &self.parts, journal)?;
         self.handles(|handles| handles.fleet = Some(handle));
         Ok(tokio::spawn(async move {
             fleet.run(stop).await;
@@ -396,17 +403,22 @@ impl Drop for Chain {
     }
 }
 
-/// The fleet of one world, built from the parts.
+/// The fleet of one world, built from the parts; its devices take up where `journal` ends.
 ///
 /// # Errors
-/// When the catalogue lacks what the estate names.
-pub fn fleet_of(world: &World, link: LinkEnd, parts: &Parts) -> Result<(fleet::Fleet, fleet::Handle), BuildError> {
+/// When the catalogue lacks what the estate names, or the journal cannot be read.
+pub fn fleet_of(
+    world: &World,
+    link: LinkEnd,
+    parts: &Parts,
+    journal: Option<Box<dyn world::Store>>,
+) -> Result<(fleet::Fleet, fleet::Handle), BuildError> {
     let share = Share {
         world: world.number,
         worlds: parts.config.worlds.count,
     };
     let relations = parts.custody.relations();
-    let built = fleet::Fleet::new(
+    let (mut fleet, handle) = fleet::Fleet::new(
         world,
         link,
         &parts.estate,
@@ -415,7 +427,19 @@ pub fn fleet_of(world: &World, link: LinkEnd, parts: &Parts) -> Result<(fleet::F
         relations,
         parts.critical.clone(),
     )?;
-    Ok(built)
+    if let Some(journal) = journal {
+        fleet = fleet.with_journal(journal)?;
+    }
+    fleet.counters_from(counter_floor(world.clock.now(), parts.config.clock.start));
+    Ok((fleet, handle))
+}
+
+/// Where devices' own counters go on at least. The journal has not every message of a device, while the head-ends remember
+/// the highest counters they heard: a hundred for each second of the lab's life are more than a device uses, and last for
+/// the better part of a year. Zero in a lab that has just been born.
+fn counter_floor(now: SimInstant, born: SimInstant) -> u32 {
+    let lived = now.since(born).as_millis() / 10;
+    u32::try_from(lived).unwrap_or(u32::MAX / 2).min(u32::MAX / 2)
 }
 
 /// The name of a user on links.

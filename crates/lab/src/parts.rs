@@ -127,9 +127,7 @@ impl Parts {
             }
         }
         let journals = match &config.folders.state {
-            // Devices of a fleet elsewhere outlive the core, so its journals go on. A fleet in this process is born again
-            // with every start, and journals of another life would not fit its counters.
-            Some(state) => Journals::on_disk(state, config.tunnel.remote_fleet),
+            Some(state) => Journals::on_disk(state),
             None => Journals::default(),
         };
         let certificates = Arc::new(book(&pki)?);
@@ -277,16 +275,19 @@ pub struct Journals {
 }
 
 impl Journals {
-    /// Journals below a state folder: those of the last start if they are to `go_on`, else a new folder beside them.
+    /// Journals below a state folder; those that are there go on.
     #[must_use]
-    pub fn on_disk(state: &Path, go_on: bool) -> Self {
-        let journals = state.join("journals");
-        let last = (1..).take_while(|n| life(&journals, *n).exists()).last();
-        let number = last.map_or(1, |last| if go_on { last } else { last + 1 });
+    pub fn on_disk(state: &Path) -> Self {
         Self {
-            folder: Some(life(&journals, number)),
+            folder: Some(state.join("journals")),
             ..Self::default()
         }
+    }
+
+    /// Whether they outlive the process.
+    #[must_use]
+    pub fn are_durable(&self) -> bool {
+        self.folder.is_some()
     }
 
     /// Opens a role's journal. One that is open must be closed first.
@@ -302,9 +303,7 @@ impl Journals {
             }
         }
     }
-}
 
-impl Journals {
     /// A role's journal to be read while the role has it open.
     ///
     /// # Errors
@@ -318,10 +317,6 @@ impl Journals {
             }
         }
     }
-}
-
-fn life(journals: &Path, number: u32) -> PathBuf {
-    journals.join(format!("{number:04}"))
 }
 
 /// Keys and custody from the named folder, or made for this run.

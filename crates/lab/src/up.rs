@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use domain::{SimDuration, SimInstant};
+use domain::SimDuration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,7 +17,7 @@ use crate::chain::Chain;
 use crate::config::{ClockMode, Config};
 use crate::custody::Custody;
 use crate::duis_http::DuisHttp;
-use crate::parts::{BuildError, Parts};
+use crate::parts::{BuildError, Journals, Parts};
 use crate::pki::{self, Pki};
 use crate::tunnel::{self, CoreEnd, Credentials, FleetEnd};
 use crate::user_port::{UserPort, UserPorts};
@@ -307,7 +307,7 @@ impl FleetRole {
         let custody = Custody::load(folder).map_err(BuildError::from)?;
         let credentials = pki::load_fleet_credentials(folder).map_err(BuildError::from)?;
         // The parts' own keys are not the lab's and are used for nothing here.
-        config.folders = crate::config::FoldersConfig::default();
+        let state = std::mem::take(&mut config.folders).state;
         let mut parts = Parts::clone(&*Parts::build(config)?);
         parts.custody = custody;
         let config = &parts.config;
@@ -322,8 +322,9 @@ impl FleetRole {
         };
         let wall = Clock::new(config.clock.start, 1.0, 1.0);
         let (wan_side, fleet_side) = world.link("wan", "fleet");
-        let (mut fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts)?;
-        fleet.counters_from(counter_floor(start, config.clock.start));
+        let journal = state.map(|state| Journals::on_disk(&state).open("fleet")).transpose();
+        let journal = journal.map_err(BuildError::from)?;
+        let (fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts, journal)?;
         let end = FleetEnd::new(&credentials, config.tunnel.clone(), wall)?;
         Ok(Self {
             world,
@@ -356,12 +357,4 @@ impl FleetRole {
         tasks.spawn(self.end.run(self.link, shutdown));
         while tasks.join_next().await.is_some() {}
     }
-}
-
-/// Where the devices' counters go on in a fleet process: the devices are born again with it, but the head-ends remember
-/// the highest counters they heard. A hundred for each second of the lab's life are more than a device uses, and
-/// last for the better part of a year.
-fn counter_floor(now: SimInstant, start: SimInstant) -> u32 {
-    let lived = now.since(start).as_millis() / 10;
-    u32::try_from(lived).unwrap_or(u32::MAX / 2).min(u32::MAX / 2)
 }

@@ -46,6 +46,7 @@ pub(crate) fn role(global: &Global, args: Role) -> Result<(), Failure> {
     let mut config = super::config(global)?;
     on_sockets(&mut config);
     config.tunnel.core = args.connect;
+    config.folders.state.get_or_insert_with(|| global.state.clone());
     config.dmc.folders.extend(args.dmc);
     if args.estate.is_some() {
         config.estate.file = args.estate;
