@@ -29,7 +29,7 @@ use super::machine::{Stretch, micros_per_call};
 use super::request::Floor;
 use super::table::{Against, Table};
 
-const REQUESTS: u32 = 200;
+const REQUESTS: u32 = 300;
 const BUDGET: Duration = Duration::from_millis(300);
 /// Longer than any connection is kept: the next request has to wake the hub.
 const APART: SimDuration = SimDuration::from_mins(5);
@@ -38,17 +38,9 @@ const LIMIT: SimDuration = SimDuration::from_hours(3);
 pub(crate) fn run(table: &mut Table, floor: Floor) -> Result<()> {
     let plain = "P-256 floor: 5 sign, 6 verify (aim ratio 0.5)";
     let critical = "P-256 floor: 5 sign, 8 verify (aim ratio 0.5)";
-    let read = |device, _| orders::read_import_registers(device);
-    let on_open = through(SimDuration::from_millis(1), &read)?;
-    let woken = through(APART, &read)?;
-    let supply = |device, n| {
-        if n % 2 == 0 {
-            orders::disable_supply(device)
-        } else {
-            orders::arm_supply(device)
-        }
-    };
-    let switched = through(APART, &supply)?;
+    let on_open = through(SimDuration::from_millis(1), REQUESTS, &read)?;
+    let woken = through(APART, REQUESTS, &read)?;
+    let switched = through(APART, REQUESTS, &switch)?;
     let mut row = |what: &str, micros, floor, is| {
         table.row(
             &format!("request in process: {what}"),
@@ -77,6 +69,30 @@ pub(crate) fn run(table: &mut Table, floor: Floor) -> Result<()> {
     rest(table, "4.1.1", woken.micros - total);
     let total = steps_of(table, true)?;
     rest(table, "7.2", switched.micros - total);
+    Ok(())
+}
+
+fn read(device: Eui64, _: u32) -> Order {
+    orders::read_import_registers(device)
+}
+
+fn switch(device: Eui64, number: u32) -> Order {
+    if number.is_multiple_of(2) {
+        orders::disable_supply(device)
+    } else {
+        orders::arm_supply(device)
+    }
+}
+
+/// Prints microseconds of so many reads.
+pub(crate) fn reads_here(count: u32) -> Result<()> {
+    println!("{}", through(APART, count, &read)?.micros);
+    Ok(())
+}
+
+/// Prints microseconds of so many operations of the supply.
+pub(crate) fn switches_here(count: u32) -> Result<()> {
+    println!("{}", through(APART, count, &switch)?.micros);
     Ok(())
 }
 
@@ -116,15 +132,15 @@ fn supplier(lab: &Lab) -> Result<Client> {
         .context("the lab has a supplier")
 }
 
-/// Processor time per request of [`REQUESTS`], one after the other.
-fn through(apart: SimDuration, order: &dyn Fn(Eui64, u32) -> Order) -> Result<Through> {
+/// Processor time per request, one after the other.
+fn through(apart: SimDuration, requests: u32, order: &dyn Fn(Eui64, u32) -> Order) -> Result<Through> {
     runtime()?.block_on(async {
         let lab = Lab::start(Config::default())?;
         let (device, client) = (meter(&lab)?, supplier(&lab)?);
         let mut spent = 0.0;
         let mut messages = 0;
         // The first few warm up.
-        for number in 0..REQUESTS + 20 {
+        for number in 0..requests + 20 {
             lab.world().clock.sleep(apart).await;
             let order = order(device, number);
             let (start, before) = (Stretch::begin(), lab.tape().recorded());
@@ -138,7 +154,7 @@ fn through(apart: SimDuration, order: &dyn Fn(Eui64, u32) -> Order) -> Result<Th
             }
         }
         lab.stop().await;
-        let requests = f64::from(REQUESTS);
+        let requests = f64::from(requests);
         Ok(Through {
             micros: spent * 1e6 / requests,
             messages: messages as f64 / requests,

@@ -121,7 +121,7 @@ pub(crate) fn memory_here(installations: u32) -> Result<()> {
         world.tape = world::Tape::keeping(0);
         let (mut wan, end) = world.link("wan", "fleet");
         let before = resident_octets();
-        let (fleet, handle) = lab::chain::fleet_of(&world, end, &whole)?;
+        let (fleet, handle) = lab::chain::fleet_of(&world, end, &whole, None)?;
         let built = resident_octets();
         let stop = CancellationToken::new();
         let running = tokio::spawn(fleet.run(stop.clone()));
@@ -176,7 +176,7 @@ async fn live(context: WorldContext, parts: &Parts, span: SimDuration) -> Result
     let world = context.world.clone();
     let (engine_end, wan_end) = world.link("s1sp", "wan");
     let (wan_fleet, fleet_end) = world.link("wan", "fleet");
-    let (fleet, handle) = lab::chain::fleet_of(&world, fleet_end, parts)?;
+    let (fleet, handle) = lab::chain::fleet_of(&world, fleet_end, parts, None)?;
     let hubs: Vec<Eui64> = handle.sites().map(fleet::Site::hub).collect();
     let network = Wan::new(
         world.clone(),
@@ -232,10 +232,10 @@ async fn live(context: WorldContext, parts: &Parts, span: SimDuration) -> Result
     let last = began + span;
     for (at, number, hub) in schedule {
         world.clock.sleep_until(at).await;
-        let slot = if number % 2 == 0 {
-            DeviceKind::Esme
+        let (slot, item) = if number % 2 == 0 {
+            (DeviceKind::Esme, DataItem::ActiveImport)
         } else {
-            DeviceKind::Gpf
+            (DeviceKind::Gpf, DataItem::GasConsumption)
         };
         let site = directory
             .site(hub)
@@ -246,7 +246,7 @@ async fn live(context: WorldContext, parts: &Parts, span: SimDuration) -> Result
             hub,
             device: device.id,
             slot,
-            operation: Operation::Read(DataItem::ActiveImport),
+            operation: Operation::Read(item),
             approval: None,
             deadline: at + SimDuration::from_mins(10),
         };

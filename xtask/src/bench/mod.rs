@@ -44,6 +44,9 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
 /// One measurement in this process; prints its numbers for the process that asked.
 pub(crate) fn child(name: &str, count: u32) -> Result<()> {
     match name {
+        // For profilers: nothing but requests through the chain.
+        "reads" => chain::reads_here(count),
+        "switches" => chain::switches_here(count),
         "memory" => fleet::memory_here(count),
         "speed" => fleet::speed_here(count),
         _ => anyhow::bail!("there is no measurement {name}"),
