@@ -38,7 +38,7 @@ pub(crate) struct Global {
     /// Scale of latencies on a real or scaled clock: x0.01 makes an 8 s text message take 80 ms
     #[arg(long, global = true, value_name = "xN")]
     pub(crate) latency: Option<String>,
-    /// Folder for reports and tapes
+    /// Folder for the report and the tape of a run [default: s1lab-out/sit]
     #[arg(long, global = true, value_name = "DIR", env = "S1LAB_OUT")]
     pub(crate) out: Option<PathBuf>,
     /// Print JSON instead of text

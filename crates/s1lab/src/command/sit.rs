@@ -11,6 +11,9 @@ use crate::args::{Global, Sit};
 use crate::failure::Failure;
 use crate::output;
 
+/// Where the report goes when nothing is said.
+const DEFAULT_FOLDER: &str = "s1lab-out/sit";
+
 pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     let mut config = super::config(global)?;
     if global.clock.as_deref().is_some_and(|clock| clock != "virtual") {
@@ -43,10 +46,8 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
         other => Failure::start(other),
     })?;
     bar.finish_and_clear();
-    if let Some(folder) = &global.out {
-        let files = run.write(folder).map_err(Failure::start)?;
-        announce(&files);
-    }
+    let folder = global.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
+    announce(&run.write(&folder).map_err(Failure::start)?);
     if global.json {
         output::json(&serde_json::to_value(&run.result).map_err(Failure::start)?);
     } else {
