@@ -41,7 +41,12 @@ impl Approval {
         expires_at: SimInstant,
     ) -> Self {
         let mac = mac(key, device, operation, request, counter, expires_at);
-        Self { request, counter, expires_at, mac }
+        Self {
+            request,
+            counter,
+            expires_at,
+            mac,
+        }
     }
 
     /// Checks it for `operation` on `device`: MAC first, then replay, then expiry.
@@ -134,17 +139,39 @@ mod tests {
     #[test]
     fn anything_else_than_what_was_approved_is_refused() {
         let device = Eui64(1);
-        let request = RequestId { originator: Eui64(9), target: device, counter: 5 };
+        let request = RequestId {
+            originator: Eui64(9),
+            target: device,
+            counter: 5,
+        };
         let expires = SimInstant(1000);
         let approval = Approval::make(&key(device), device, &Operation::DisableSupply, request, 3, expires);
         let check = |a: &Approval, d: Eui64, op: &Operation, last, now| a.check(&key(d), d, op, last, SimInstant(now));
         assert_eq!(check(&approval, device, &Operation::DisableSupply, 2, 1000), Ok(()));
-        assert_eq!(check(&approval, device, &Operation::EnableSupply, 2, 0), Err(ApprovalFault::Wrong));
-        assert_eq!(check(&approval, Eui64(2), &Operation::DisableSupply, 2, 0), Err(ApprovalFault::Wrong));
-        assert_eq!(check(&approval, device, &Operation::DisableSupply, 3, 0), Err(ApprovalFault::Replayed));
-        assert_eq!(check(&approval, device, &Operation::DisableSupply, 2, 1001), Err(ApprovalFault::Stale));
-        let later = Approval { expires_at: SimInstant(5000), ..approval };
-        assert_eq!(check(&later, device, &Operation::DisableSupply, 2, 0), Err(ApprovalFault::Wrong));
+        assert_eq!(
+            check(&approval, device, &Operation::EnableSupply, 2, 0),
+            Err(ApprovalFault::Wrong)
+        );
+        assert_eq!(
+            check(&approval, Eui64(2), &Operation::DisableSupply, 2, 0),
+            Err(ApprovalFault::Wrong)
+        );
+        assert_eq!(
+            check(&approval, device, &Operation::DisableSupply, 3, 0),
+            Err(ApprovalFault::Replayed)
+        );
+        assert_eq!(
+            check(&approval, device, &Operation::DisableSupply, 2, 1001),
+            Err(ApprovalFault::Stale)
+        );
+        let later = Approval {
+            expires_at: SimInstant(5000),
+            ..approval
+        };
+        assert_eq!(
+            check(&later, device, &Operation::DisableSupply, 2, 0),
+            Err(ApprovalFault::Wrong)
+        );
     }
 
     proptest! {

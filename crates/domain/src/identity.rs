@@ -15,7 +15,10 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(expected: &'static str, found: &str) -> Self {
-        Self { expected, found: found.chars().take(80).collect() }
+        Self {
+            expected,
+            found: found.chars().take(80).collect(),
+        }
     }
 }
 
@@ -90,7 +93,11 @@ impl RequestId {
     /// The id of the answer: originator and target change places, the counter stays.
     #[must_use]
     pub fn reversed(self) -> Self {
-        Self { originator: self.target, target: self.originator, counter: self.counter }
+        Self {
+            originator: self.target,
+            target: self.originator,
+            counter: self.counter,
+        }
     }
 
     /// 24 octets: originator, target, counter, each most significant octet first.
@@ -111,7 +118,11 @@ impl RequestId {
             eight.copy_from_slice(&bytes[at..at + 8]);
             u64::from_be_bytes(eight)
         };
-        Self { originator: Eui64(part(0)), target: Eui64(part(8)), counter: part(16) }
+        Self {
+            originator: Eui64(part(0)),
+            target: Eui64(part(8)),
+            counter: part(16),
+        }
     }
 }
 
@@ -131,7 +142,12 @@ impl FromStr for RequestId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let err = || ParseError::new("a RequestID: originator EUI-64, target EUI-64 and counter joined by ':'", text);
+        let err = || {
+            ParseError::new(
+                "a RequestID: originator EUI-64, target EUI-64 and counter joined by ':'",
+                text,
+            )
+        };
         let mut parts = text.split(':');
         let (Some(originator), Some(target), Some(counter), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -272,7 +288,13 @@ mod tests {
 
     #[test]
     fn what_is_not_an_identity_is_refused() {
-        for text in ["", "00-DB-12-34-56-78-90", "00-DB-12-34-56-78-90-A0-11", "00:DB", "+0-DB-12-34-56-78-90-A0"] {
+        for text in [
+            "",
+            "00-DB-12-34-56-78-90",
+            "00-DB-12-34-56-78-90-A0-11",
+            "00:DB",
+            "+0-DB-12-34-56-78-90-A0",
+        ] {
             assert!(text.parse::<Eui64>().is_err(), "{text}");
         }
         for counter in ["", "01", "-1", "+1", "18446744073709551616", "1:1"] {
@@ -280,6 +302,9 @@ mod tests {
             assert!(text.parse::<RequestId>().is_err(), "{text}");
         }
         assert!("12345678901".parse::<Mpxn>().is_err());
-        assert_eq!("0000000000123".parse::<Mpxn>().map(|m| m.to_string()), Ok("0000000000123".into()));
+        assert_eq!(
+            "0000000000123".parse::<Mpxn>().map(|m| m.to_string()),
+            Ok("0000000000123".into())
+        );
     }
 }

@@ -98,7 +98,12 @@ impl RelationSecret {
     pub fn device_key(&self, device: Eui64, epoch: u32, purpose: Purpose) -> DeviceKey {
         let mac = hmac(
             &self.0,
-            &[b"s1lab device key", &device.to_bytes(), &epoch.to_be_bytes(), format!("{purpose:?}").as_bytes()],
+            &[
+                b"s1lab device key",
+                &device.to_bytes(),
+                &epoch.to_be_bytes(),
+                format!("{purpose:?}").as_bytes(),
+            ],
         );
         let mut key = [0; 16];
         key.copy_from_slice(&mac[..16]);
@@ -133,7 +138,10 @@ mod tests {
         assert_ne!(base, secret.device_key(Eui64(2), 1, Purpose::ManagementEncryption));
         assert_ne!(base, secret.device_key(Eui64(1), 2, Purpose::ManagementEncryption));
         assert_ne!(base, secret.device_key(Eui64(1), 1, Purpose::ManagementAuthentication));
-        assert_ne!(base, RelationSecret::new([8; 32]).device_key(Eui64(1), 1, Purpose::ManagementEncryption));
+        assert_ne!(
+            base,
+            RelationSecret::new([8; 32]).device_key(Eui64(1), 1, Purpose::ManagementEncryption)
+        );
         assert_eq!(format!("{base:?} {secret:?}"), "<redacted> <redacted>");
     }
 }

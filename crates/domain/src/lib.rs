@@ -27,7 +27,9 @@ pub use access::{Access, Association, Execution, SecurityEvent};
 pub use approval::Approval;
 pub use identity::{Eui64, Mpan, Mprn, Mpxn, ParseError, RequestId};
 pub use model::{Cohort, CommunicationsProvider, DeviceKind, DeviceModel, Dmc, ProfileId};
-pub use operation::{Answer, DataItem, LogKind, LogRow, Operation, Outcome, Quantity, Refusal, SupplyState, Unit, Value};
+pub use operation::{
+    Answer, DataItem, LogKind, LogRow, Operation, Outcome, Quantity, Refusal, SupplyState, Unit, Value,
+};
 pub use provenance::{Confidence, Provenance};
 pub use seed::Seed;
 pub use service::{Srv, UserRole};

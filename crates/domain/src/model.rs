@@ -97,7 +97,10 @@ impl FromStr for ProfileId {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.split_once('@') {
             Some((model, firmware)) if !model.is_empty() && !firmware.is_empty() && !firmware.contains('@') => {
-                Ok(Self { model: model.into(), firmware: firmware.into() })
+                Ok(Self {
+                    model: model.into(),
+                    firmware: firmware.into(),
+                })
             }
             _ => Err(ParseError::new("a device profile such as as300p@LAB-0001", text)),
         }

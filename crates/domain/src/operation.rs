@@ -397,9 +397,15 @@ mod tests {
 
     #[test]
     fn arguments_change_the_canonical_octets() {
-        let sync = |time, tolerance_s| Operation::SynchroniseClock { time: SimInstant(time), tolerance_s };
+        let sync = |time, tolerance_s| Operation::SynchroniseClock {
+            time: SimInstant(time),
+            tolerance_s,
+        };
         assert_ne!(sync(1, 10).canonical_bytes(), sync(2, 10).canonical_bytes());
         assert_ne!(sync(1, 10).canonical_bytes(), sync(1, 11).canonical_bytes());
-        assert_ne!(Operation::ArmSupply.canonical_bytes(), Operation::EnableSupply.canonical_bytes());
+        assert_ne!(
+            Operation::ArmSupply.canonical_bytes(),
+            Operation::EnableSupply.canonical_bytes()
+        );
     }
 }

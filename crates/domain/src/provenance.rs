@@ -26,8 +26,14 @@ pub enum Confidence {
 
 impl Confidence {
     /// All levels, strongest first.
-    pub const ALL: [Self; 6] =
-        [Self::Specified, Self::Observed, Self::Sourced, Self::Inferred, Self::Recalled, Self::Invented];
+    pub const ALL: [Self; 6] = [
+        Self::Specified,
+        Self::Observed,
+        Self::Sourced,
+        Self::Inferred,
+        Self::Recalled,
+        Self::Invented,
+    ];
 
     /// The word files and reports use.
     #[must_use]
@@ -54,7 +60,10 @@ impl FromStr for Confidence {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::ALL.into_iter().find(|c| c.as_str() == text).ok_or_else(|| {
-            ParseError::new("one of specified, observed, sourced, inferred, recalled, invented", text)
+            ParseError::new(
+                "one of specified, observed, sourced, inferred, recalled, invented",
+                text,
+            )
         })
     }
 }

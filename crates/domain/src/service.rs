@@ -32,7 +32,11 @@ impl Srv {
 impl fmt::Display for Srv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)?;
-        if self.variant > 0 { write!(f, ".{}", self.variant) } else { Ok(()) }
+        if self.variant > 0 {
+            write!(f, ".{}", self.variant)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -54,7 +58,11 @@ impl FromStr for Srv {
             *parts.get_mut(count).filter(|_| plain).ok_or_else(err)? = part.parse().map_err(|_| err())?;
             count += 1;
         }
-        if count < 2 { Err(err()) } else { Ok(Self::new(parts[0], parts[1], parts[2])) }
+        if count < 2 {
+            Err(err())
+        } else {
+            Ok(Self::new(parts[0], parts[1], parts[2]))
+        }
     }
 }
 

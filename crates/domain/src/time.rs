@@ -85,7 +85,13 @@ impl SimInstant {
     #[must_use]
     pub fn from_utc(year: i16, month: i8, day: i8, hour: i8, minute: i8, second: i8) -> Option<Self> {
         let civil = jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
-        Some(Self(civil.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond()))
+        Some(Self(
+            civil
+                .to_zoned_datetime(TimeZone::UTC)
+                .ok()?
+                .timestamp()
+                .as_millisecond(),
+        ))
     }
 
     /// The span since `earlier`, zero when `earlier` is later.
@@ -209,14 +215,19 @@ pub fn london_zone() -> &'static TimeZone {
 #[must_use]
 pub fn london(at: SimInstant) -> LondonTime {
     let zoned = at.timestamp().to_zoned_datetime(london_zone().clone());
-    LondonTime { civil: zoned.datetime(), summer: zoned.offset().seconds() != 0 }
+    LondonTime {
+        civil: zoned.datetime(),
+        summer: zoned.offset().seconds() != 0,
+    }
 }
 
 /// The instant at which the UK day containing `at` began (local midnight). Days have 46, 48 or 50 half-hours.
 #[must_use]
 pub fn london_midnight(at: SimInstant) -> SimInstant {
     let zoned = at.timestamp().to_zoned_datetime(london_zone().clone());
-    zoned.start_of_day().map_or(at, |start| SimInstant(start.timestamp().as_millisecond()))
+    zoned
+        .start_of_day()
+        .map_or(at, |start| SimInstant(start.timestamp().as_millisecond()))
 }
 
 #[cfg(test)]

@@ -127,10 +127,10 @@ fn approvals_are_unique(envelopes: &[Envelope]) -> Check {
                 let reply = ApprovalReply::decode(envelope.body.clone())
                     .ok()
                     .and_then(|reply| reply.result);
-                if let Some(approval_reply::Result::Approval(octets)) = reply {
-                    if !given.insert(octets) || !asked.contains_key(&envelope.trace_id) {
-                        wrong = Some(envelope.trace_id.clone());
-                    }
+                if let Some(approval_reply::Result::Approval(octets)) = reply
+                    && (!given.insert(octets) || !asked.contains_key(&envelope.trace_id))
+                {
+                    wrong = Some(envelope.trace_id.clone());
                 }
             }
             _ => {}

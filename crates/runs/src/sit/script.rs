@@ -5,11 +5,14 @@ use fleet::Site;
 use steps::table::{Mode, State};
 use users::{Order, orders};
 
+/// Makes an order when its turn comes.
+type MakeOrder = fn(&At) -> Order;
+
 /// One request of the script.
 pub(crate) struct Act {
     /// The device the cell stands under.
     pub(crate) device: Eui64,
-    pub(crate) order: fn(&At) -> Order,
+    pub(crate) order: MakeOrder,
 }
 
 /// What an order may depend on.
@@ -30,7 +33,7 @@ impl At {
 }
 
 /// Orders of the pack by service reference variant, in the order a device gets them. Supply last: it leaves traces.
-const SEQUENCE: [(Srv, fn(&At) -> Order); 19] = [
+const SEQUENCE: [(Srv, MakeOrder); 19] = [
     (Srv::new(8, 2, 0), |at| orders::read_inventory(at.dcc, at.device)),
     (Srv::new(11, 2, 0), |at| orders::read_firmware_version(at.device)),
     (Srv::new(8, 9, 0), |at| orders::read_device_log(at.device)),
