@@ -1,0 +1,212 @@
+//! Two DLMS client libraries that know nothing of this project talk to an exposed meter: gurux-dlms and dlms-cosem.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use domain::keys::DeviceKey;
+use domain::{Approval, Eui64, Operation, RequestId, SimInstant};
+use s1lab_tests::{RunningLab, SMALL_ESTATE, run, skip, workspace};
+use serde_json::{Value, json};
+
+/// Disables the supply; what DISABLED is called by class 70.
+const SCRIPT_DISABLE: u8 = 1;
+
+/// The interpreter of a virtual environment with the two libraries, or why there is none. It is kept under the target
+/// folder for as long as the requirements stay what they are.
+fn python() -> Result<PathBuf, String> {
+    let requirements = workspace().join("tests/interop/requirements.txt");
+    let text = std::fs::read(&requirements).map_err(|error| error.to_string())?;
+    // FNV-1a: a name for a folder, nothing more.
+    let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let target = s1lab_tests::program();
+    let target = target.parent().and_then(Path::parent).ok_or("no target folder")?;
+    let folder = target.join("interop").join(format!("{hash:016x}"));
+    let python = folder.join("bin/python");
+    let done = folder.join("installed");
+    if done.exists() {
+        return Ok(python);
+    }
+    let step = |name: &str, command: &mut Command| match run(command) {
+        Ok(answer) if answer.code == Some(0) => Ok(()),
+        Ok(answer) => Err(format!("{name}: {}", answer.err.lines().last().unwrap_or_default())),
+        Err(error) => Err(format!("{name}: {error:#}")),
+    };
+    let mut create = Command::new("python3");
+    step("python3 -m venv", create.args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "-r"]);
+    step("pip install", install.arg(&requirements))?;
+    std::fs::write(&done, "").map_err(|error| error.to_string())?;
+    Ok(python)
+}
+
+/// What a script found out: the checks by name.
+struct Checks(Value);
+
+impl Checks {
+    fn of(python: &Path, script: &str, settings: &Value) -> Self {
+        let mut child = Command::new(python)
+            .arg(workspace().join("tests/interop").join(script))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(settings.to_string().as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        Self(serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    fn check(&self, name: &str) -> &Value {
+        let checks = self.0["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap_or_else(|| panic!("no check {name:?} in {:#}", self.0))
+    }
+
+    fn good(&self, name: &str) -> &Value {
+        let check = self.check(name);
+        assert_eq!(check["ok"], true, "{}: {check}", self.0["library"]);
+        &check["value"]
+    }
+
+    fn refused(&self, name: &str) {
+        let check = self.check(name);
+        assert_eq!(check["ok"], false, "{}: {check}", self.0["library"]);
+        // A refusal is an answer: neither silence nor a mistake of the script.
+        for kind in ["TimeoutError", "AttributeError", "TypeError", "KeyError", "NameError"] {
+            assert_ne!(check["kind"], kind, "{}: {check}", self.0["library"]);
+        }
+    }
+}
+
+/// Settings of the scripts for one meter, from what `device show --secrets` says.
+fn settings(shown: &Value, exposed: &str) -> Value {
+    let (host, port) = exposed.rsplit_once(':').unwrap();
+    let association = |name: &str| {
+        let found = shown["associations"].as_array().unwrap().iter().find(|a| a["name"] == name);
+        found.unwrap_or_else(|| panic!("no association {name} in {shown:#}"))
+    };
+    let ciphered = |name: &str| {
+        let a = association(name);
+        json!({ "sap": a["client_sap"], "encryption": a["encryption_key"], "authentication": a["authentication_key"] })
+    };
+    let reader = association("reader");
+    json!({
+        "host": host,
+        "port": port.parse::<u16>().unwrap(),
+        "server_sap": reader["server_sap"],
+        "client_title": "5331535030303031",
+        "public": { "sap": association("public")["client_sap"] },
+        "reader": { "sap": reader["client_sap"], "password": reader["password"] },
+        "management": ciphered("management"),
+        "critical": ciphered("critical"),
+        "register": "1.0.1.8.0.255",
+        "profile": { "obis": "1.0.99.1.0.255", "from": "2020-05-30T00:00:00Z", "to": "2020-05-30T02:00:00Z" },
+    })
+}
+
+/// The DCO's approval to disable the supply of one meter, made with the test key that `device show --secrets` gives.
+fn approval(shown: &Value, device: &str, counter: u32) -> String {
+    let device: Eui64 = device.parse().unwrap();
+    let key = shown["approval_key"].as_str().unwrap();
+    let octets: Vec<u8> = (0..key.len() / 2)
+        .map(|at| u8::from_str_radix(&key[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let request: RequestId = format!("90-B3-D5-1F-30-01-00-00:{device}:{counter}").parse().unwrap();
+    let approval = Approval::make(
+        &DeviceKey::new(octets.try_into().unwrap()),
+        device,
+        &Operation::DisableSupply,
+        request,
+        counter,
+        "2030-01-01T00:00:00Z".parse::<SimInstant>().unwrap(),
+    );
+    approval.to_bytes().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[test]
+fn independent_dlms_clients_read_a_meter_and_need_the_dco_to_operate_it() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => skip!("no Python with the DLMS libraries from PyPI: {why}"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let estate = folder.path().join("estate.toml");
+    // One meter for each library: the supply of each is enabled at first.
+    std::fs::write(&estate, SMALL_ESTATE.replace("count = 1", "count = 2")).unwrap();
+    let arguments = ["--estate", estate.to_str().unwrap(), "--clock", "real"];
+    let lab = RunningLab::start(&folder.path().join("state"), &arguments).unwrap();
+    let devices = lab.json(&["device", "list"]).unwrap();
+    let meters = devices.as_array().unwrap().iter().filter(|device| device["kind"] == "ESME");
+    let meters: Vec<_> = meters.map(|device| device["device"].as_str().unwrap()).collect();
+
+    for (script, meter) in ["gurux_client.py", "dlms_cosem_client.py"].into_iter().zip(meters) {
+        let shown = lab.json(&["device", "show", meter, "--secrets"]).unwrap();
+        let exposed = lab.json(&["device", "expose", meter]).unwrap();
+        let settings = settings(&shown, exposed["address"].as_str().unwrap());
+        reads(&Checks::of(&python, script, &settings), script);
+        operates(&python, script, settings, &shown, meter);
+    }
+    assert_eq!(lab.terminate().unwrap(), Some(0));
+}
+
+/// Everything that needs no approval, with each kind of association.
+fn reads(checks: &Checks, script: &str) {
+    let name = checks.good("public identity").as_str().unwrap();
+    assert!(!name.is_empty());
+    for association in ["reader", "management"] {
+        assert_eq!(checks.good(&format!("{association} identity")), name);
+        let register = checks.good(&format!("{association} register"));
+        assert!(register["value"].as_u64().unwrap() > 0, "{register}");
+        assert_eq!(register["unit"], 30, "active energy: {register}");
+        let rows = checks.good(&format!("{association} profile by range")).as_array().unwrap();
+        let times: Vec<_> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
+        assert_eq!(times.first(), Some(&"2020-05-30T00:00:00Z"), "{rows:?}");
+        assert!((4..=5).contains(&rows.len()), "two hours by half hours: {rows:?}");
+    }
+    for clock in ["public clock", "management clock"] {
+        let clock = checks.good(clock).as_str().unwrap();
+        assert!(clock.starts_with("2020-06-01T09:"), "the calendar starts there: {clock}");
+    }
+    let objects = checks.good("management object list");
+    for wanted in ["0.0.1.0.0.255", "1.0.1.8.0.255", "1.0.99.1.0.255", "0.0.96.3.10.255"] {
+        let names = objects["names"].as_array().unwrap();
+        assert!(names.iter().any(|name| name == wanted), "{wanted} in {objects}");
+    }
+    let blocks = checks.good("management profile by blocks");
+    assert!(blocks["rows"].as_u64().unwrap() > 13_000, "13 months of half hours: {blocks}");
+    if script.starts_with("gurux") {
+        assert_eq!(checks.good("management profile by entry").as_array().unwrap().len(), 3);
+    }
+    checks.refused("reader wrong password");
+    checks.refused("management wrong key");
+    checks.refused("management supply");
+    // The S1SP's own keys for critical operations are not enough.
+    checks.refused("critical supply without approval");
+}
+
+/// The supply: not with a stranger's approval, once with the DCO's, not twice with the same.
+fn operates(python: &Path, script: &str, mut settings: Value, shown: &Value, meter: &str) {
+    settings["critical"]["script"] = json!(SCRIPT_DISABLE);
+    settings["only"] = json!(["critical supply with approval", "critical supply with used approval"]);
+    let mut forged = approval(shown, meter, 7);
+    let last = if forged.ends_with('0') { "1" } else { "0" };
+    forged.replace_range(forged.len() - 1.., last);
+    settings["critical"]["approval"] = json!(forged);
+    let checks = Checks::of(python, script, &settings);
+    checks.refused("critical supply with approval");
+
+    settings["critical"]["approval"] = json!(approval(shown, meter, 8));
+    let checks = Checks::of(python, script, &settings);
+    assert_eq!(checks.good("critical supply with approval"), 0, "disconnected");
+    checks.refused("critical supply with used approval");
+}
