@@ -622,10 +622,12 @@ impl<'a> Scanner<'a> {
             .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':') || b >= 0x80))
             .unwrap_or(rest.len());
         let qualified = rest.get(..end).unwrap_or_default();
-        let (prefix, local) = match qualified.split_once(':') {
-            Some((prefix, local)) => (prefix, local),
-            None => ("", qualified),
-        };
+        // Octet by octet: names are too short for a search to pay.
+        let colon = qualified.bytes().position(|b| b == b':').and_then(|at| {
+            let local = qualified.get(at + 1..)?;
+            Some((qualified.get(..at)?, local))
+        });
+        let (prefix, local) = colon.unwrap_or(("", qualified));
         let prefixed = qualified.len() > local.len();
         if !is_ncname(local) || prefixed && !is_ncname(prefix) {
             return Err(self.fail(ReadErrorKind::Syntax, expected, first(rest)));
@@ -795,7 +797,7 @@ fn forbidden_character(xml: &str) -> Option<usize> {
 fn is_ncname(name: &str) -> bool {
     let ascii_start = |b: u8| b.is_ascii_alphabetic() || b == b'_';
     if name.is_ascii() {
-        return name.bytes().next().is_some_and(ascii_start) && !name.contains(':');
+        return name.bytes().next().is_some_and(ascii_start) && name.bytes().all(|b| b != b':');
     }
     name.chars().next().is_some_and(is_name_start) && name.chars().all(is_name_character)
 }
