@@ -9,7 +9,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use dialects::{HeadEndEvent, HeadEndSession, MeterSession};
 use domain::keys::{Party, Purpose};
 use domain::{
-    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, RequestId, SimDuration, UserRole,
+    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, RequestId, SimDuration, SimInstant,
+    UserRole,
 };
 use duis::signature::{self, Certificates, SigningKey};
 use duis::{ResponseCode, ResponseHeader, SignedBody, SignedHeader};
@@ -26,7 +27,7 @@ use world::{MemoryStore, Tape};
 
 use super::house::{Custody, House};
 use super::machine::{Stretch, micros_per_call};
-use super::request::Floor;
+use super::request;
 use super::table::{Against, Table};
 
 const REQUESTS: u32 = 300;
@@ -35,12 +36,17 @@ const BUDGET: Duration = Duration::from_millis(300);
 const APART: SimDuration = SimDuration::from_mins(5);
 const LIMIT: SimDuration = SimDuration::from_hours(3);
 
-pub(crate) fn run(table: &mut Table, floor: Floor) -> Result<()> {
+pub(crate) fn run(table: &mut Table) -> Result<()> {
+    let before = request::floor()?;
     let plain = "P-256 floor: 5 sign, 6 verify (aim ratio 0.5)";
     let critical = "P-256 floor: 5 sign, 8 verify (aim ratio 0.5)";
     let on_open = through(SimDuration::from_millis(1), REQUESTS, &read)?;
     let woken = through(APART, REQUESTS, &read)?;
+    let synchronised = through(APART, REQUESTS, &synchronise)?;
     let switched = through(APART, REQUESTS, &switch)?;
+    // The machine may have been faster before or after.
+    let floor = before.best(request::floor()?);
+    floor.show(table);
     let mut row = |what: &str, micros, floor, is| {
         table.row(
             &format!("request in process: {what}"),
@@ -49,12 +55,21 @@ pub(crate) fn run(table: &mut Table, floor: Floor) -> Result<()> {
             Against::AtMost(floor, is),
         );
     };
-    row("4.1.1 on an open connection", on_open.micros, floor.plain, plain);
-    row("4.1.1, hub woken for it", woken.micros, floor.plain, plain);
+    row("4.1.1 on an open connection", on_open.micros, floor.plain(), plain);
+    row("4.1.1, hub woken for it", woken.micros, floor.plain(), plain);
     row(
-        "7.2 and 7.3 in turn, hub woken for each",
+        "6.11, hub woken for it",
+        synchronised.micros,
+        floor.critical(),
+        critical,
+    );
+    row(
+        &format!(
+            "7.2 and 7.3 in turn, hub woken for each, {:.1} alerts each",
+            switched.alerts
+        ),
         switched.micros,
-        floor.critical,
+        floor.critical(),
         critical,
     );
     let messages = woken.messages;
@@ -72,16 +87,21 @@ pub(crate) fn run(table: &mut Table, floor: Floor) -> Result<()> {
     Ok(())
 }
 
-fn read(device: Eui64, _: u32) -> Order {
+fn read(device: Eui64, _: u32, _: SimInstant) -> Order {
     orders::read_import_registers(device)
 }
 
-fn switch(device: Eui64, number: u32) -> Order {
+fn switch(device: Eui64, number: u32, _: SimInstant) -> Order {
     if number.is_multiple_of(2) {
         orders::disable_supply(device)
     } else {
         orders::arm_supply(device)
     }
+}
+
+fn synchronise(device: Eui64, _: u32, now: SimInstant) -> Order {
+    // Within a day: clocks of devices drift, and what is measured is not how far.
+    orders::synchronise_clock(device, now, 86_400)
 }
 
 /// Prints microseconds of so many reads.
@@ -108,6 +128,8 @@ fn rest(table: &mut Table, srv: &str, micros: f64) {
 struct Through {
     micros: f64,
     messages: f64,
+    /// Messages to the user that answer no request.
+    alerts: f64,
 }
 
 fn runtime() -> Result<Runtime> {
@@ -132,32 +154,36 @@ fn supplier(lab: &Lab) -> Result<Client> {
         .context("the lab has a supplier")
 }
 
-/// Processor time per request, one after the other.
-fn through(apart: SimDuration, requests: u32, order: &dyn Fn(Eui64, u32) -> Order) -> Result<Through> {
+/// Processor time per request, one after the other, in the best of five rounds: as the floor is measured.
+fn through(apart: SimDuration, requests: u32, order: &dyn Fn(Eui64, u32, SimInstant) -> Order) -> Result<Through> {
+    const ROUNDS: u32 = 5;
     runtime()?.block_on(async {
         let lab = Lab::start(Config::default())?;
         let (device, client) = (meter(&lab)?, supplier(&lab)?);
-        let mut spent = 0.0;
-        let mut messages = 0;
-        // The first few warm up.
-        for number in 0..requests + 20 {
-            lab.world().clock.sleep(apart).await;
-            let order = order(device, number);
+        let per_round = (requests / ROUNDS).max(2).next_multiple_of(2);
+        let mut best = f64::INFINITY;
+        let (mut messages, mut alerts) = (0, 0u32);
+        // The first round warms up.
+        for _ in 0..=ROUNDS {
             let (start, before) = (Stretch::begin(), lab.tape().recorded());
-            let exchange = client.request(&order, LIMIT).await?;
-            if number >= 20 {
-                spent += start.seconds();
-                messages += lab.tape().recorded() - before;
+            for number in 0..per_round {
+                lab.world().clock.sleep(apart).await;
+                let order = order(device, number, client.now());
+                let exchange = client.request(&order, LIMIT).await?;
+                if exchange.code() != "I0" || !text(&exchange).contains("MessageSuccess=\"true\"") {
+                    bail!("{} ended with {}: {}", order.srv, exchange.code(), text(&exchange));
+                }
             }
-            if exchange.code() != "I0" || !text(&exchange).contains("MessageSuccess=\"true\"") {
-                bail!("{} ended with {}: {}", order.srv, exchange.code(), text(&exchange));
-            }
+            best = best.min(start.seconds());
+            alerts = std::iter::from_fn(|| client.take_unsolicited()).map(|_| 1).sum();
+            messages = lab.tape().recorded() - before;
         }
         lab.stop().await;
-        let requests = f64::from(requests);
+        let requests = f64::from(per_round);
         Ok(Through {
-            micros: spent * 1e6 / requests,
+            micros: best * 1e6 / requests,
             messages: messages as f64 / requests,
+            alerts: f64::from(alerts) / requests,
         })
     })
 }
@@ -347,8 +373,8 @@ fn steps_of(table: &mut Table, critical: bool) -> Result<f64> {
     Ok(sum)
 }
 
-fn countersigned_at(countersigned: &Countersigned) -> domain::SimInstant {
-    domain::SimInstant(countersigned.countersigned_at_ms)
+fn countersigned_at(countersigned: &Countersigned) -> SimInstant {
+    SimInstant(countersigned.countersigned_at_ms)
 }
 
 fn verify(xml: &[u8], certificates: &dyn Certificates) {

@@ -25,8 +25,7 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
         meter::run(&mut table)?;
     }
     if table.wants("request") || table.wants("duis") || table.wants("chain") {
-        let floor = request::floor(&mut table)?;
-        chain::run(&mut table, floor)?;
+        chain::run(&mut table)?;
     }
     if table.wants("memory") {
         fleet::memory(&mut table, installations)?;
