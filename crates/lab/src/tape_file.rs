@@ -1,6 +1,6 @@
 //! Tapes on disk: prost records in zstd frames.
 //!
-//! A tape file is `s1labt\0\x01` followed by zstd frames. Each frame holds length-delimited `TapeFileRecord`s; frames end
+//! A tape file is `s1labt\0\x01` followed by zstd frames. Each frame holds length-delimited `TapeRecord`s of `/proto`; frames end
 //! at [`FRAME_RECORDS`] records, so that a tape can be read in pieces and a torn tail costs one frame.
 
 pub use world::tape::{digest, line};
@@ -8,12 +8,10 @@ pub use world::tape::{digest, line};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use domain::{SimDuration, SimInstant};
 use prost::Message;
-use world::{LinkName, TapeRecord, Verdict};
+use world::TapeRecord;
 
 use crate::files::FileError;
 
@@ -35,7 +33,8 @@ pub fn write<'a>(path: &Path, records: impl IntoIterator<Item = &'a TapeRecord>)
     let mut frame = Vec::new();
     let mut count = 0;
     for record in records {
-        to_file(record)
+        record
+            .to_message()
             .encode_length_delimited(&mut frame)
             .map_err(|error| failed(io::Error::other(error)))?;
         count += 1;
@@ -77,75 +76,19 @@ pub fn read(path: &Path) -> Result<Vec<TapeRecord>, FileError> {
         if length > RECORD_MAX || length > rest.len() {
             return Err(damaged("a record longer than the tape"));
         }
-        let record = TapeFileRecord::decode(rest.split_to(length)).map_err(|_| damaged("a record that is none"))?;
-        records.push(from_file(record).ok_or_else(|| damaged("a record with an unknown verdict"))?);
+        let record = proto::TapeRecord::decode(rest.split_to(length)).map_err(|_| damaged("a record that is none"))?;
+        records.push(TapeRecord::from_message(record).map_err(|fault| damaged(&fault.to_string()))?);
     }
     Ok(records)
 }
 
-/// One record as it stands in the file.
-#[derive(Clone, PartialEq, Message)]
-struct TapeFileRecord {
-    #[prost(uint32, tag = "1")]
-    world: u32,
-    #[prost(uint64, tag = "2")]
-    sequence: u64,
-    #[prost(int64, tag = "3")]
-    at_ms: i64,
-    #[prost(string, tag = "4")]
-    from: String,
-    #[prost(string, tag = "5")]
-    to: String,
-    /// 0 pass, 1 drop, 2 duplicate, 3 delay.
-    #[prost(uint32, tag = "6")]
-    verdict: u32,
-    #[prost(uint64, tag = "7")]
-    delay_ms: u64,
-    #[prost(bytes = "bytes", tag = "8")]
-    octets: Bytes,
-}
-
-fn to_file(record: &TapeRecord) -> TapeFileRecord {
-    let (verdict, delay_ms) = match record.verdict {
-        Verdict::Pass => (0, 0),
-        Verdict::Drop => (1, 0),
-        Verdict::Duplicate => (2, 0),
-        Verdict::Delay(span) => (3, span.as_millis()),
-    };
-    TapeFileRecord {
-        world: record.world,
-        sequence: record.sequence,
-        at_ms: record.at.0,
-        from: record.link.from.to_string(),
-        to: record.link.to.to_string(),
-        verdict,
-        delay_ms,
-        octets: record.octets.clone(),
-    }
-}
-
-fn from_file(record: TapeFileRecord) -> Option<TapeRecord> {
-    Some(TapeRecord {
-        world: record.world,
-        sequence: record.sequence,
-        at: SimInstant(record.at_ms),
-        link: LinkName {
-            from: Arc::from(record.from),
-            to: Arc::from(record.to),
-        },
-        verdict: match record.verdict {
-            0 => Verdict::Pass,
-            1 => Verdict::Drop,
-            2 => Verdict::Duplicate,
-            3 => Verdict::Delay(SimDuration::from_millis(record.delay_ms)),
-            _ => return None,
-        },
-        octets: record.octets,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use domain::{SimDuration, SimInstant};
+    use world::{LinkName, Verdict};
+
     use super::*;
 
     #[test]
