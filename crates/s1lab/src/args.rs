@@ -94,7 +94,7 @@ pub(crate) struct Sit {
     /// Worlds to run in, one thread each; part of what the digest depends on
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) worlds: u32,
-    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
     /// Estate file (TOML) instead of the built-in one
@@ -116,7 +116,7 @@ pub(crate) struct Up {
     /// Wait for the fleet on this address (mutual TLS) instead of running it in this process
     #[arg(long, value_name = "ADDR")]
     pub(crate) fleet: Option<SocketAddr>,
-    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
     /// Estate file (TOML) instead of the built-in one
@@ -135,7 +135,7 @@ pub(crate) struct Role {
     /// Folder with this role's certificates and custody file, made by `s1lab pki init`
     #[arg(long, value_name = "DIR")]
     pub(crate) pki: PathBuf,
-    /// Folder with further device profiles, laid over the built-in ones; may be given again
+    /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
     /// Estate file (TOML) instead of the built-in one

@@ -1,0 +1,264 @@
+//! The command line as a script sees it: help, exit codes, bad input, what a run leaves behind.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// One dual-fuel installation: what a run costs is small.
+const SMALL_ESTATE: &str = r#"[estate]
+name = "small"
+source = "invented: for the project's own tests"
+
+[[template]]
+name = "credit-dual-fuel"
+count = 1
+provider = "vodafone"
+chf = "am110r@BASE"
+esme = "as300p@BASE"
+gpf = "am110r-gpf@BASE"
+gsme = "bk-g4e@BASE"
+payment_mode = "credit"
+enrolled = true
+"#;
+
+struct Answer {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Runs the program in `folder`, without anything of the caller's environment that it would read.
+fn s1lab(folder: &Path, arguments: &[&str]) -> Answer {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s1lab"));
+    for name in ["CONFIG", "SEED", "OUT", "LAB", "STATE", "LOG"] {
+        command.env_remove(format!("S1LAB_{name}"));
+    }
+    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    Answer {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Writes files into a fresh folder.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn help_says_what_each_command_is_for() {
+    let commands: [&[&str]; 17] = [
+        &[],
+        &["sit"],
+        &["up"],
+        &["role"],
+        &["device"],
+        &["device", "list"],
+        &["device", "show"],
+        &["device", "expose"],
+        &["duis"],
+        &["duis", "sign"],
+        &["duis", "verify"],
+        &["duis", "send"],
+        &["pki", "init"],
+        &["tape"],
+        &["tape", "show"],
+        &["tape", "digest"],
+        &["audit"],
+    ];
+    let folder = folder(&[]);
+    for command in commands {
+        let answer = s1lab(folder.path(), &[&["help"], command].concat());
+        assert_eq!(answer.code, Some(0), "{command:?}: {}", answer.err);
+        let groups: [&[&str]; 3] = [&["device"], &["duis"], &["tape"]];
+        assert!(
+            groups.contains(&command) || answer.out.contains("Example:"),
+            "{command:?} shows no example"
+        );
+        let name = ["help", &command.join("-")].join("-");
+        insta::assert_snapshot!(name.trim_end_matches('-'), answer.out);
+    }
+}
+
+#[test]
+fn bad_input_is_named_with_its_place_and_code_2() {
+    let folder = folder(&[
+        ("lab.toml", "seed = 1\n[clock]\nmod = \"real\"\n"),
+        (
+            "estate.toml",
+            "[estate]\nname = \"x\"\nsource = \"x\"\n\n[[template]]\nnam = \"y\"\n",
+        ),
+        ("not-a-tape", "hello"),
+        ("request.xml", "<a>"),
+    ]);
+    let check = |arguments: &[&str], code: i32, wanted: &[&str]| {
+        let answer = s1lab(folder.path(), arguments);
+        assert_eq!(answer.code, Some(code), "{arguments:?}: {}", answer.err);
+        assert_eq!(answer.out, "", "{arguments:?}");
+        for text in wanted {
+            assert!(
+                answer.err.contains(text),
+                "{arguments:?}: no {text:?} in {}",
+                answer.err
+            );
+        }
+    };
+    check(
+        &["sit", "--config", "lab.toml"],
+        2,
+        &["lab.toml:3", "unknown field `mod`", "did you mean `mode`?"],
+    );
+    check(
+        &["up", "--config", "lab.toml"],
+        2,
+        &["lab.toml:3", "did you mean `mode`?"],
+    );
+    check(&["sit", "--config", "nowhere.toml"], 2, &["nowhere.toml"]);
+    check(
+        &["sit", "--estate", "estate.toml"],
+        2,
+        &["estate.toml:6", "unknown field `nam`"],
+    );
+    check(&["sit", "--cut", "dcc"], 2, &["two roles", "s1sp-dco", "\"dcc\""]);
+    check(&["sit", "--cut", "dcc-nobody"], 2, &["two roles", "smso"]);
+    check(&["sit", "--clock", "real"], 2, &["virtual", "s1lab up"]);
+    check(&["sit", "--worlds", "0"], 2, &["--worlds"]);
+    check(&["sit", "--latency", "x-1"], 2, &["--latency", "x0.01"]);
+    check(&["up", "--clock", "fast"], 2, &["--clock", "x60"]);
+    check(&["stand"], 2, &["unrecognized subcommand", "sit"]);
+    check(&["tape", "digest", "not-a-tape"], 2, &["not-a-tape"]);
+    check(&["tape", "digest", "nowhere"], 2, &["nowhere"]);
+    check(
+        &["duis", "verify", "request.xml", "--cert", "request.xml"],
+        2,
+        &["certificate"],
+    );
+    check(&["duis", "verify", "request.xml"], 2, &["--cert"]);
+    check(&["device", "list"], 3, &["s1lab up", "--lab"]);
+    check(&["device", "list", "--lab", "http://127.0.0.1:9"], 3, &["127.0.0.1:9"]);
+}
+
+#[test]
+fn keys_are_made_once_and_sign_what_verifies() {
+    let request = "<?xml version=\"1.0\"?><sr:Request xmlns:sr=\"http://www.dccinterface.co.uk/ServiceUserGateway\" \
+        schemaVersion=\"5.1\"><sr:Header><sr:RequestID>90-B3-D5-1F-30-01-00-00:00-DB-12-34-56-78-90-A0:1000\
+        </sr:RequestID><sr:CommandVariant>1</sr:CommandVariant><sr:ServiceReference>4.1</sr:ServiceReference>\
+        <sr:ServiceReferenceVariant>4.1.1</sr:ServiceReferenceVariant></sr:Header><sr:Body>\
+        <sr:ReadInstantaneousImportRegisters/></sr:Body></sr:Request>";
+    let folder = folder(&[("request.xml", request)]);
+    let folder = folder.path();
+    let made = s1lab(folder, &["--json", "pki", "init", "keys"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let files: Value = serde_json::from_str(&made.out).unwrap();
+    assert!(files["files"].as_array().unwrap().len() > 15, "{files}");
+    assert!(!made.out.contains("PRIVATE") && !made.err.contains("PRIVATE"));
+    let again = s1lab(folder, &["pki", "init", "keys"]);
+    assert_eq!(again.code, Some(2), "{}", again.err);
+
+    let user = "keys/user-90-B3-D5-1F-30-01-00-00";
+    let (key, cert) = (format!("{user}.key.pem"), format!("{user}.crt.pem"));
+    let signed = s1lab(folder, &["duis", "sign", "request.xml", "--key", &key, "--cert", &cert]);
+    assert_eq!(signed.code, Some(0), "{}", signed.err);
+    std::fs::write(folder.join("signed.xml"), &signed.out).unwrap();
+    let verified = s1lab(folder, &["--json", "duis", "verify", "signed.xml", "--cert", &cert]);
+    assert_eq!(verified.code, Some(0), "{}", verified.err);
+    let verified: Value = serde_json::from_str(&verified.out).unwrap();
+    assert_eq!(verified["signatures"][0]["signer"], "90-B3-D5-1F-30-01-00-00");
+
+    std::fs::write(folder.join("changed.xml"), signed.out.replace(":1000<", ":1001<")).unwrap();
+    let changed = s1lab(folder, &["duis", "verify", "changed.xml", "--cert", &cert]);
+    assert_eq!(changed.code, Some(1), "{}", changed.err);
+    let stranger = s1lab(folder, &["duis", "verify", "signed.xml", "--cert", "keys/dcc.crt.pem"]);
+    assert_eq!(stranger.code, Some(1), "{}", stranger.err);
+    let wrong = s1lab(
+        folder,
+        &[
+            "duis",
+            "sign",
+            "request.xml",
+            "--key",
+            &key,
+            "--cert",
+            "keys/dcc.crt.pem",
+        ],
+    );
+    assert_eq!(wrong.code, Some(2), "{}", wrong.err);
+}
+
+/// A run over the small estate; its exit code, its results and its tape's digest.
+fn sit(folder: &Path, out: &str, estate: &str, arguments: &[&str]) -> (Answer, Value, String) {
+    let common = ["--json", "sit", "--out", out, "--estate", estate];
+    let answer = s1lab(folder, &[&common, arguments].concat());
+    let results = std::fs::read_to_string(folder.join(out).join("results.json"));
+    let results = results.unwrap_or_else(|error| panic!("{error}: {}", answer.err));
+    let digest = s1lab(folder, &["tape", "digest", &format!("{out}/tape.s1tape")]);
+    assert_eq!(digest.code, Some(0), "{}", digest.err);
+    (
+        answer,
+        serde_json::from_str(&results).unwrap(),
+        digest.out.trim().to_owned(),
+    )
+}
+
+#[test]
+fn a_run_leaves_four_files_and_a_digest_that_its_input_decides() {
+    // A firmware of our own, and the same with one value changed.
+    let profile = |delay: u32| {
+        format!(
+            "[[firmware]]\nid = \"LAB-C900\"\nmodel = \"am110r\"\nfrom = \"BASE\"\nduis = \"LAB-C900\"\n\
+             identifier = {{ source = \"invented\", confidence = \"invented\" }}\ntext = \"A hub for this test\"\n\
+             source = \"invented\"\nconfidence = \"invented\"\n\n[[firmware.rule]]\nid = \"LAB-C900-ATTACH\"\n\
+             side = \"device\"\ntext = \"Attaches slowly\"\nsource = \"invented\"\nconfidence = \"invented\"\n\
+             set.wan.attach_delay_s = {delay}\n"
+        )
+    };
+    let estate = SMALL_ESTATE.replace("am110r@BASE", "am110r@LAB-C900");
+    let other = estate.replace("\"credit\"", "\"prepayment\"");
+    let folder = folder(&[
+        ("estate.toml", &estate),
+        ("other/estate.toml", &other),
+        ("profiles/hub.toml", &profile(7)),
+        ("changed/hub.toml", &profile(8)),
+    ]);
+    let folder = folder.path();
+    let (answer, results, digest) = sit(folder, "first", "estate.toml", &["--dmc", "profiles"]);
+    assert_eq!(answer.code, Some(0), "{} {}", answer.err, answer.out);
+    for file in ["index.html", "results.json", "junit.xml", "tape.s1tape"] {
+        assert!(folder.join("first").join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    let printed: Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(printed["digest"], results["digest"]);
+    assert_eq!(results["digest"], digest.as_str(), "what the tape says again");
+    assert_eq!(results["seed"], 1);
+
+    let (_, again, _) = sit(folder, "again", "estate.toml", &["--dmc", "profiles"]);
+    assert_eq!(again["digest"], results["digest"], "the same seed and files");
+    let (_, other, _) = sit(folder, "profile", "estate.toml", &["--dmc", "changed"]);
+    assert_ne!(other["digest"], results["digest"], "another value in a profile");
+    let (_, other, _) = sit(folder, "estate", "other/estate.toml", &["--dmc", "profiles"]);
+    assert_ne!(other["digest"], results["digest"], "another value in the estate");
+
+    let shown = s1lab(folder, &["tape", "show", "first/tape.s1tape"]);
+    assert_eq!(shown.code, Some(0));
+    for secret in ["PRIVATE KEY", "relation"] {
+        assert!(!shown.out.contains(secret), "{secret}");
+    }
+    let nothing = s1lab(folder, &["tape", "show", "first/tape.s1tape", "--request", "1:2:3"]);
+    assert_eq!(nothing.code, Some(2), "{}", nothing.err);
+}
+
+#[test]
+fn a_cut_link_makes_the_run_red_and_is_named() {
+    let folder = folder(&[("estate.toml", SMALL_ESTATE)]);
+    let (answer, results, _) = sit(folder.path(), "cut", "estate.toml", &["--cut", "s1sp-dco"]);
+    assert_eq!(answer.code, Some(1), "{}", answer.err);
+    assert!(results.to_string().contains("dco"), "{results}");
+}
