@@ -152,6 +152,9 @@ impl RunningLab {
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Answer> {
         run(Command::new(program())
             .env_remove("S1LAB_LAB")
+            .env_remove("S1LAB_CONFIG")
+            // What a test keeps beside the state folder can be named without a path.
+            .current_dir(self.state.parent().unwrap_or(&self.state))
             .arg("--state")
             .arg(&self.state)
             .args(arguments))

@@ -1,5 +1,7 @@
 //! Two DLMS client libraries that know nothing of this project talk to an exposed meter: gurux-dlms and dlms-cosem.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,7 +39,16 @@ fn python() -> Result<PathBuf, String> {
     let mut create = Command::new("python3");
     step("python3 -m venv", create.args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "-r"]);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+        "-r",
+    ]);
     step("pip install", install.arg(&requirements))?;
     std::fs::write(&done, "").map_err(|error| error.to_string())?;
     Ok(python)
@@ -60,7 +71,11 @@ impl Checks {
         input.write_all(settings.to_string().as_bytes()).unwrap();
         drop(input);
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Self(serde_json::from_slice(&output.stdout).unwrap())
     }
 
@@ -92,7 +107,11 @@ impl Checks {
 fn settings(shown: &Value, exposed: &str) -> Value {
     let (host, port) = exposed.rsplit_once(':').unwrap();
     let association = |name: &str| {
-        let found = shown["associations"].as_array().unwrap().iter().find(|a| a["name"] == name);
+        let found = shown["associations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|a| a["name"] == name);
         found.unwrap_or_else(|| panic!("no association {name} in {shown:#}"))
     };
     let ciphered = |name: &str| {
@@ -146,7 +165,11 @@ fn independent_dlms_clients_read_a_meter_and_need_the_dco_to_operate_it() {
     let arguments = ["--estate", estate.to_str().unwrap(), "--clock", "real"];
     let lab = RunningLab::start(&folder.path().join("state"), &arguments).unwrap();
     let devices = lab.json(&["device", "list"]).unwrap();
-    let meters = devices.as_array().unwrap().iter().filter(|device| device["kind"] == "ESME");
+    let meters = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|device| device["kind"] == "ESME");
     let meters: Vec<_> = meters.map(|device| device["device"].as_str().unwrap()).collect();
 
     for (script, meter) in ["gurux_client.py", "dlms_cosem_client.py"].into_iter().zip(meters) {
@@ -168,14 +191,20 @@ fn reads(checks: &Checks, script: &str) {
         let register = checks.good(&format!("{association} register"));
         assert!(register["value"].as_u64().unwrap() > 0, "{register}");
         assert_eq!(register["unit"], 30, "active energy: {register}");
-        let rows = checks.good(&format!("{association} profile by range")).as_array().unwrap();
+        let rows = checks
+            .good(&format!("{association} profile by range"))
+            .as_array()
+            .unwrap();
         let times: Vec<_> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
         assert_eq!(times.first(), Some(&"2020-05-30T00:00:00Z"), "{rows:?}");
         assert!((4..=5).contains(&rows.len()), "two hours by half hours: {rows:?}");
     }
     for clock in ["public clock", "management clock"] {
         let clock = checks.good(clock).as_str().unwrap();
-        assert!(clock.starts_with("2020-06-01T09:"), "the calendar starts there: {clock}");
+        assert!(
+            clock.starts_with("2020-06-01T09:"),
+            "the calendar starts there: {clock}"
+        );
     }
     let objects = checks.good("management object list");
     for wanted in ["0.0.1.0.0.255", "1.0.1.8.0.255", "1.0.99.1.0.255", "0.0.96.3.10.255"] {
@@ -183,7 +212,10 @@ fn reads(checks: &Checks, script: &str) {
         assert!(names.iter().any(|name| name == wanted), "{wanted} in {objects}");
     }
     let blocks = checks.good("management profile by blocks");
-    assert!(blocks["rows"].as_u64().unwrap() > 13_000, "13 months of half hours: {blocks}");
+    assert!(
+        blocks["rows"].as_u64().unwrap() > 13_000,
+        "13 months of half hours: {blocks}"
+    );
     if script.starts_with("gurux") {
         assert_eq!(checks.good("management profile by entry").as_array().unwrap().len(), 3);
     }

@@ -1,5 +1,7 @@
 //! What was acknowledged is answered once, whatever dies in between.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use domain::{DeviceKind, SimDuration, UserRole};
 use lab::{Config, Lab, Role};
 use s1lab_tests::{Listener, RunningLab, element, free_address, post, program, request, run};
@@ -13,7 +15,10 @@ async fn a_dcc_that_dies_between_acknowledgement_and_outcome_answers_once() {
     for seconds in [1, 8, 20] {
         let mut lab = Lab::start(Config::default()).expect("started");
         let devices = lab.devices();
-        let meter = devices.values().flatten().find(|device| device.kind == DeviceKind::Esme);
+        let meter = devices
+            .values()
+            .flatten()
+            .find(|device| device.kind == DeviceKind::Esme);
         let meter = meter.expect("a meter").device;
         let supplier = lab.user_in(UserRole::ImportSupplier).expect("a supplier").clone();
         let clock = lab.world().clock.clone();
@@ -98,7 +103,11 @@ fn a_lab_killed_after_the_acknowledgement_delivers_one_outcome_when_it_is_back()
     assert_eq!(element(&sent.out, "ResponseCode").unwrap(), "I0", "{sent:?}");
     let trail = lab.json(&["audit", &id]).unwrap();
     let trail: Vec<_> = trail.as_array().unwrap().iter().map(|entry| &entry["event"]).collect();
-    assert_eq!(trail.iter().filter(|event| **event == "outcome").count(), 1, "{trail:?}");
+    assert_eq!(
+        trail.iter().filter(|event| **event == "outcome").count(),
+        1,
+        "{trail:?}"
+    );
     assert_eq!(lab.terminate().unwrap(), Some(0));
     outcomes.extend(listener.rest());
     let of_first = outcomes.iter().filter(|outcome| outcome.contains(&format!(">{id}<")));

@@ -1,5 +1,7 @@
 //! A supplier's own system in the shape of xmlsec1 and curl: what they sign the lab takes, what the lab signs they verify.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -44,7 +46,14 @@ fn verify_with_xmlsec1(folder: &Path, document: &str, certificate: &Path) {
     let own = "/*/*[local-name()='Signature']";
     xmlsec1(
         folder,
-        &["--verify", "--node-xpath", own, "--pubkey-cert-pem", certificate, "judged.xml"],
+        &[
+            "--verify",
+            "--node-xpath",
+            own,
+            "--pubkey-cert-pem",
+            certificate,
+            "judged.xml",
+        ],
     );
 }
 
@@ -121,7 +130,14 @@ fn a_request_signed_by_xmlsec1_is_answered_with_what_xmlsec1_verifies() {
     assert_eq!(made.code, Some(0), "{made:?}");
     let lab = RunningLab::start(
         &folder.join("state"),
-        &["--config", config.to_str().unwrap(), "--clock", "x60", "--latency", "x0.01"],
+        &[
+            "--config",
+            config.to_str().unwrap(),
+            "--clock",
+            "x60",
+            "--latency",
+            "x0.01",
+        ],
     )
     .unwrap();
 
@@ -135,7 +151,16 @@ fn a_request_signed_by_xmlsec1_is_answered_with_what_xmlsec1_verifies() {
     let key = key.to_str().unwrap();
     xmlsec1(
         folder,
-        &["--sign", "--enabled-key-data", "key-name", "--privkey-pem", key, "--output", "signed.xml", "template.xml"],
+        &[
+            "--sign",
+            "--enabled-key-data",
+            "key-name",
+            "--privkey-pem",
+            key,
+            "--output",
+            "signed.xml",
+            "template.xml",
+        ],
     );
 
     let front_door = lab.address("duis").unwrap();
@@ -167,15 +192,21 @@ fn a_request_signed_by_xmlsec1_is_answered_with_what_xmlsec1_verifies() {
 
     // The same octets again: refused, signed, and nothing more is delivered.
     let (status, again) = deliver(folder, front_door, "/api/v1/serviceS", "signed.xml");
-    assert!(element(&again, "ResponseCode").unwrap().starts_with('E'), "{status} {again}");
+    assert!(
+        element(&again, "ResponseCode").unwrap().starts_with('E'),
+        "{status} {again}"
+    );
     verify_with_xmlsec1(folder, &again, &pki.join("dcc.crt.pem"));
     assert_eq!(lab.terminate().unwrap(), Some(0));
-    assert_eq!(listener.rest(), [String::new(); 0]);
+    let more = listener.rest();
+    assert!(more.is_empty(), "{more:?}");
 }
 
 fn config_with_listener(folder: &Path, url: &str) -> PathBuf {
     let config = folder.join("lab.toml");
-    let text = format!("[[user]]\nname = \"Example Energy\"\neui = \"{USER}\"\nroles = [\"IS\", \"GS\"]\nlistener = \"{url}\"\n");
+    let text = format!(
+        "[[user]]\nname = \"Example Energy\"\neui = \"{USER}\"\nroles = [\"IS\", \"GS\"]\nlistener = \"{url}\"\n"
+    );
     std::fs::write(&config, text).unwrap();
     config
 }
