@@ -81,9 +81,9 @@ pub(crate) fn run(table: &mut Table) -> Result<()> {
     );
     schema(table)?;
     let total = steps_of(table, false)?;
-    rest(table, "4.1.1", woken.micros - total);
+    rest(table, "4.1.1", "", woken.micros - total);
     let total = steps_of(table, true)?;
-    rest(table, "7.2", switched.micros - total);
+    rest(table, "7.2", ", device alerts", switched.micros - total);
     Ok(())
 }
 
@@ -116,9 +116,9 @@ pub(crate) fn switches_here(count: u32) -> Result<()> {
     Ok(())
 }
 
-fn rest(table: &mut Table, srv: &str, micros: f64) {
+fn rest(table: &mut Table, srv: &str, and: &str, micros: f64) {
     table.row(
-        &format!("step, {srv}: all else (tasks, links, tape, WAN, journals, audit)"),
+        &format!("step, {srv}: all else (tasks, links, tape, WAN, journals, audit{and})"),
         micros,
         "µs",
         Against::Nothing,
