@@ -453,6 +453,9 @@ impl Hub {
 
     /// Connects a client straight to the face; `false` when there are too many.
     pub(crate) fn add_direct(&mut self, from_client: mpsc::Receiver<Bytes>, to_client: mpsc::Sender<Bytes>) -> bool {
+        // A client that left is only noticed on the hub's next turn; it must not keep the place of one that comes now.
+        self.direct
+            .retain(|direct| !direct.from_client.is_closed() || !direct.from_client.is_empty());
         let room = self.direct.len() < DIRECT_MAX;
         if room {
             let session = MeterSession::new(&self.kit.chf.face);

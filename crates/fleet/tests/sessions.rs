@@ -539,3 +539,20 @@ fn a_direct_session_speaks_the_same_face() {
         lab.heard
     });
 }
+
+#[test]
+fn a_client_that_comes_back_at_once_finds_its_place_free() {
+    with_fleet(async |lab: Lab| {
+        let esme = lab.site.device(DeviceKind::Esme).unwrap();
+        for _ in 0..3 {
+            let mut open = Vec::new();
+            for _ in 0..fleet::DIRECT_MAX {
+                open.push(lab.handle.direct(esme).await.unwrap());
+            }
+            assert!(lab.handle.direct(esme).await.is_err(), "one more than the limit");
+            // All leave, and the next comes before the hub has had a turn to notice.
+            drop(open);
+        }
+        lab.heard
+    });
+}
