@@ -142,6 +142,15 @@ impl Client {
         Ok(answer(self.0.dead_letters(m::DeadLettersRequest {}).await)?.letters)
     }
 
+    /// Forgets the RequestID counters of one user.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a user the lab does not have.
+    pub async fn reset_counters(&mut self, user: &str) -> Result<(), ClientError> {
+        let request = m::ResetCountersRequest { user: user.into() };
+        answer(self.0.reset_counters(request).await).map(|_| ())
+    }
+
     /// Sends a request as one of the lab's users and waits up to `wait_ms` for its outcome.
     ///
     /// # Errors

@@ -106,6 +106,12 @@ impl Control for Service {
         Ok(Response::new(m::DeadLettersReply { letters }))
     }
 
+    async fn reset_counters(&self, request: Request<m::ResetCountersRequest>) -> Answer<m::ResetCountersReply> {
+        let user = request.into_inner().user;
+        self.lab.reset_counters(&user).await.map_err(status)?;
+        Ok(Response::new(m::ResetCountersReply {}))
+    }
+
     async fn send_request(&self, request: Request<m::SendRequestRequest>) -> Answer<m::SendRequestReply> {
         let m::SendRequestRequest { xml, wait_ms, path } = request.into_inner();
         // A lab that stops must not wait for outcomes that will not come.

@@ -74,6 +74,14 @@ async fn commands_find_the_lab_and_ask_it() {
         "{trail:?}"
     );
 
+    client.reset_counters(&status.users[0].eui).await.expect("reset");
+    let unknown = client
+        .reset_counters(&meter.device)
+        .await
+        .expect_err("no user")
+        .to_string();
+    assert!(unknown.starts_with("there is no user"), "{unknown}");
+
     client.stop().await.expect("stopped");
     running.await.expect("ended").expect("well");
     assert!(StateFile::address(folder.path()).is_err());

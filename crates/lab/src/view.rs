@@ -283,6 +283,24 @@ impl LabHandle {
         Ok(entries)
     }
 
+    /// Forgets the RequestID counters of a user, for all its targets. The S1SP and the DCO keep their own memory: a
+    /// RequestID used once more reaches no device twice.
+    ///
+    /// # Errors
+    /// When it is no user of this lab, or the DCC does not run.
+    pub async fn reset_counters(&self, user: &str) -> Result<(), ViewError> {
+        let eui: Eui64 = user
+            .parse()
+            .map_err(|error| ViewError::BadQuestion(format!("{error}")))?;
+        if !self.0.parts.pki.users.iter().any(|known| known.eui == eui) {
+            return Err(ViewError::NotFound {
+                what: "user",
+                id: user.to_owned(),
+            });
+        }
+        Ok(self.dcc()?.reset_counters(eui).await?)
+    }
+
     /// Deliveries that a listener refused or that were given up.
     ///
     /// # Errors

@@ -193,6 +193,15 @@ pub(crate) enum Duis {
         #[arg(long, value_name = "FILE", required = true)]
         cert: Vec<PathBuf>,
     },
+    /// List deliveries that a user's listener refused or that were given up
+    #[command(after_help = "Example:\n  s1lab duis dead-letters --json")]
+    DeadLetters,
+    /// Forget the RequestID counters of one user of a running lab, so that lower ones are taken again
+    #[command(after_help = "Example:\n  s1lab duis reset-counters 90-B3-D5-1F-30-01-00-00")]
+    ResetCounters {
+        /// EUI-64 of the user
+        user: String,
+    },
     /// Send a request to a running lab as one of its users and wait for the outcome
     #[command(
         after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\

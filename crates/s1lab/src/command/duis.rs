@@ -24,6 +24,14 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
             }
             verify(global, &output::read(&file)?, &certificates)
         }
+        Duis::DeadLetters => dead_letters(global),
+        Duis::ResetCounters { user } => super::runtime()?.block_on(async {
+            super::client(global)
+                .await?
+                .reset_counters(&user)
+                .await
+                .map_err(Failure::input)
+        }),
         Duis::Send { file, wait } => send(global, output::read(&file)?, wait),
     }
 }
@@ -53,6 +61,39 @@ fn verify(global: &Global, xml: &[u8], certificates: &[(String, String)]) -> Res
         }
     }
     Ok(())
+}
+
+fn dead_letters(global: &Global) -> Result<(), Failure> {
+    super::runtime()?.block_on(async {
+        let letters = super::client(global)
+            .await?
+            .dead_letters()
+            .await
+            .map_err(Failure::input)?;
+        if global.json {
+            let rows = letters.iter().map(|l| {
+                json!({
+                    "delivery": l.delivery_id, "user": l.user, "request_id": l.request_id,
+                    "http_status": l.http_status, "attempts": l.attempts, "xml": String::from_utf8_lossy(&l.xml),
+                })
+            });
+            output::json(&rows.collect());
+        } else {
+            for l in &letters {
+                let why = if l.http_status == 0 {
+                    "not reached".into()
+                } else {
+                    format!("HTTP {}", l.http_status)
+                };
+                output::line(format!(
+                    "{}  {}  {why}, {} attempts  {}",
+                    l.delivery_id, l.user, l.attempts, l.request_id
+                ));
+            }
+            eprintln!("{} dead letters", letters.len());
+        }
+        Ok(())
+    })
 }
 
 fn send(global: &Global, xml: Vec<u8>, wait: u64) -> Result<(), Failure> {
