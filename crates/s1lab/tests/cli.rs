@@ -70,6 +70,8 @@ fn help_says_what_each_command_is_for() {
         &["duis", "sign"],
         &["duis", "verify"],
         &["duis", "send"],
+        &["duis", "dead-letters"],
+        &["duis", "reset-counters"],
         &["pki", "init"],
         &["tape"],
         &["tape", "show"],
