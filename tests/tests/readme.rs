@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use s1lab_tests::{Answer, RunningLab, SMALL_ESTATE, element, program, request, run, workspace};
+use s1lab_tests::{Answer, RunningLab, SMALL_ESTATE, element, program, run, workspace};
 
 /// The command lines in the README's `sh` blocks.
 fn commands() -> Vec<String> {
@@ -65,9 +65,6 @@ fn every_command_of_ours_runs_as_written() {
     let lab = RunningLab::start(&folder.join("state"), &[&up[1..], &faster].concat()).unwrap();
     let meter = lab.device("ESME").unwrap();
     let user = "90-B3-D5-1F-30-01-00-00";
-    let body = "<sr:ReadInstantaneousImportRegisters/>";
-    let unsigned = request(&format!("{user}:{meter}:1000"), "4.1", "4.1.1", body);
-    std::fs::write(folder.join("request.xml"), unsigned).unwrap();
     let mut sent = format!("{user}:{meter}:1000");
 
     for command in &commands {
@@ -97,7 +94,7 @@ fn every_command_of_ours_runs_as_written() {
 fn adapted(arguments: &[&str], meter: &str, sent: &str) -> Vec<String> {
     let eui = |text: &str| text.len() == 23 && text.split('-').count() == 8;
     let adapt = |text: &&str| match *text {
-        "request.xml" => String::from("request.xml"),
+        "fixtures/requests/4.1.1.xml" => workspace().join(text).display().to_string(),
         text if text.starts_with("127.0.0.1:") => "127.0.0.1:0".to_owned(),
         text if eui(text) || text == "ID" => meter.to_owned(),
         text if text.split(':').count() == 3 => sent.to_owned(),

@@ -82,7 +82,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Tape(Tape),
     /// The service audit trail of one request of a running lab
-    #[command(after_help = "Example:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:00-DB-12-34-56-78-90-A0:1000")]
+    #[command(after_help = "Example:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206")]
     Audit {
         /// RequestID: originator, target and counter joined by ':'
         request_id: String,
@@ -149,7 +149,7 @@ pub(crate) enum Device {
     #[command(after_help = "Example:\n  s1lab device list --json")]
     List,
     /// Show one device: profile, rules with their confidence, associations
-    #[command(after_help = "Example:\n  s1lab device show 00-DB-12-34-00-00-00-01 --json --secrets")]
+    #[command(after_help = "Example:\n  s1lab device show 02-1A-B0-02-01-00-00-01 --json --secrets")]
     Show {
         /// EUI-64 of the device
         id: String,
@@ -158,7 +158,7 @@ pub(crate) enum Device {
         secrets: bool,
     },
     /// Give one meter a TCP port of its own, on which any DLMS client can talk to it
-    #[command(after_help = "Example:\n  s1lab device expose 00-DB-12-34-00-00-00-01 --listen 127.0.0.1:4059")]
+    #[command(after_help = "Example:\n  s1lab device expose 02-1A-B0-02-01-00-00-01 --listen 127.0.0.1:4059")]
     Expose {
         /// EUI-64 of the device
         id: String,
@@ -205,7 +205,7 @@ pub(crate) enum Duis {
     /// Send a request to a running lab as one of its users and wait for the outcome
     #[command(
         after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
-        Example:\n  s1lab duis send request.xml"
+        Example:\n  s1lab duis send fixtures/requests/4.1.1.xml"
     )]
     Send {
         /// File with the request; - for standard input
