@@ -47,7 +47,7 @@ pub struct Cell {
     pub srv: String,
     /// Order within the run, from 1.
     pub position: u32,
-    /// RequestID, which `s1lab audit` takes.
+    /// RequestID, by which the tape can be searched.
     pub request_id: String,
     /// What was expected, in words.
     pub expected: String,

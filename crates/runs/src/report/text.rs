@@ -62,7 +62,7 @@ fn failures(result: &RunResult, out: &mut String) {
             .unwrap_or_default();
         let _ = write!(
             out,
-            "\nFAIL{hop}: {} on {} {} ({})\n  expected: {}\n  observed: {}\n  look at:  s1lab audit {}\n",
+            "\nFAIL{hop}: {} on {} {} ({})\n  expected: {}\n  observed: {}\n  look at:  s1lab tape show tape.s1tape --request {}\n",
             cell.srv, cell.device_kind, cell.device, cell.profile, cell.expected, cell.observed, cell.request_id
         );
     }
