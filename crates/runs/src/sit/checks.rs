@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{DeviceKind, Eui64};
 use lab::{Lab, Parts};
 use prost::Message;
-use proto::{ApprovalReply, ApprovalRequest, Envelope, Kind, approval_reply};
+use proto::{ApprovalReply, Envelope, Kind, approval_reply};
 use world::TapeRecord;
 
 use super::merged_check;
-use crate::verdict::{Check, Verdict};
+use crate::verdict::{Cell, Check, Verdict};
 
 /// One row per name: the first failure, or how many times it held.
 pub(crate) fn merged(checks: Vec<Check>) -> Vec<Check> {
@@ -48,28 +48,34 @@ pub(crate) async fn of_lab(lab: &Lab) -> Vec<Check> {
         ));
     }
     for user in lab.users() {
-        let mut alerts = 0;
+        let (mut alerts, mut outcomes) = (0, Vec::new());
         while let Some(delivery) = user.take_unsolicited() {
-            alerts += usize::from(delivery.message.response.header.request_id.is_none());
+            match delivery.message.response.header.request_id {
+                None => alerts += 1,
+                Some(id) => outcomes.push(id),
+            }
         }
         checks.push(merged_check(
-            "alerts reach a user signed",
-            true,
-            format!("{}: {alerts} alerts", user.eui()),
+            "nothing comes unasked but alerts",
+            outcomes.is_empty(),
+            format!(
+                "{}: {alerts} alerts, outcomes nobody waited for: {outcomes:?}",
+                user.eui()
+            ),
         ));
     }
     checks
 }
 
 /// What the tape shows, over all worlds.
-pub(crate) fn of_tape(records: &[TapeRecord], parts: &Parts) -> Vec<Check> {
+pub(crate) fn of_tape(records: &[TapeRecord], cells: &[Cell], parts: &Parts) -> Vec<Check> {
     let envelopes: Vec<Envelope> = records
         .iter()
         .filter_map(|r| Envelope::decode(r.octets.clone()).ok())
         .collect();
     vec![
         one_outcome_each(&envelopes),
-        approvals_are_unique(&envelopes),
+        approvals(&envelopes, cells),
         no_secret(records, parts),
         hub_counters(parts, &envelopes),
     ]
@@ -108,36 +114,47 @@ fn one_outcome_each(envelopes: &[Envelope]) -> Check {
     )
 }
 
-/// No approval of the DCO is given twice, and none for a device that was not asked about.
-fn approvals_are_unique(envelopes: &[Envelope]) -> Check {
-    let mut asked: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+/// No approval of the DCO is given twice or unasked, and no critical request worked without one.
+fn approvals(envelopes: &[Envelope], cells: &[Cell]) -> Check {
+    let mut asked = BTreeSet::new();
     let mut given = BTreeSet::new();
+    let mut approved = BTreeSet::new();
     let mut wrong = None;
     for envelope in envelopes {
         match envelope.kind() {
             Kind::ApprovalRequest => {
-                if let Ok(request) = ApprovalRequest::decode(envelope.body.clone()) {
-                    asked
-                        .entry(envelope.trace_id.clone())
-                        .or_default()
-                        .insert(request.device);
-                }
+                asked.insert(envelope.trace_id.clone());
             }
             Kind::ApprovalReply => {
                 let reply = ApprovalReply::decode(envelope.body.clone())
                     .ok()
                     .and_then(|reply| reply.result);
-                if let Some(approval_reply::Result::Approval(octets)) = reply
-                    && (!given.insert(octets) || !asked.contains_key(&envelope.trace_id))
-                {
-                    wrong = Some(envelope.trace_id.clone());
+                if let Some(approval_reply::Result::Approval(octets)) = reply {
+                    if !given.insert(octets) || !asked.contains(&envelope.trace_id) {
+                        wrong = Some(format!("given twice or unasked: {}", envelope.trace_id));
+                    }
+                    approved.insert(envelope.trace_id.clone());
                 }
             }
             _ => {}
         }
     }
+    let critical = |cell: &&Cell| {
+        let srv = cell.srv.parse().ok();
+        srv.and_then(|srv| steps::table().row(srv))
+            .is_some_and(|row| row.critical)
+    };
+    let done = cells
+        .iter()
+        .filter(critical)
+        .filter(|cell| cell.observed.starts_with("I0, success"));
+    for cell in done {
+        if !approved.contains(&cell.request_id) {
+            wrong = Some(format!("worked without approval: {}", cell.request_id));
+        }
+    }
     merged_check(
-        "no approval is given twice or unasked",
+        "no critical request works without an approval of its own",
         wrong.is_none(),
         wrong.unwrap_or_else(|| format!("{} approvals", given.len())),
     )
@@ -214,4 +231,27 @@ fn hub_counters(parts: &Parts, envelopes: &[Envelope]) -> Check {
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_critical_request_that_worked_without_approval_is_found() {
+        let cell = |srv: &str, observed: &str| Cell {
+            request_id: "id".into(),
+            observed: observed.into(),
+            ..Cell::new(
+                Eui64(1),
+                DeviceKind::Esme,
+                "p@f".into(),
+                srv.parse().expect("a variant"),
+            )
+        };
+        let verdict = |cell: Cell| approvals(&[], &[cell]).verdict;
+        assert_eq!(verdict(cell("7.2", "I0, success")), Verdict::Failed);
+        assert_eq!(verdict(cell("7.2", "E57")), Verdict::Passed);
+        assert_eq!(verdict(cell("7.4", "I0, success")), Verdict::Passed);
+    }
 }

@@ -77,7 +77,7 @@ pub fn run(options: Options) -> Result<SitRun, SitError> {
         cell.position = position;
     }
     let mut checks = checks::merged(checks);
-    checks.extend(checks::of_tape(&run.records, &parts));
+    checks.extend(checks::of_tape(&run.records, &cells, &parts));
     let result = RunResult {
         pack: "sit".into(),
         seed: config.seed,
