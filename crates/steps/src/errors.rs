@@ -12,232 +12,161 @@ use duis::ResponseCode;
 
 use crate::data::{Cells, TableError};
 
-/// A class of failure: from a malformed message to a refusal by the device.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[non_exhaustive]
-pub enum Failure {
+/// The classes, each once: its name in code, the word that tables, audit records and reports use, and what it is.
+macro_rules! classes {
+    ($($(#[doc = $text:literal])+ $class:ident = $word:literal,)+) => {
+        /// A class of failure: from a malformed message to a refusal by the device.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[non_exhaustive]
+        pub enum Failure {
+            $($(#[doc = $text])+ $class,)+
+        }
+
+        impl Failure {
+            /// All classes.
+            pub const ALL: &[Self] = &[$(Self::$class,)+];
+
+            /// The word tables, audit records and reports use.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$class => $word,)+
+                }
+            }
+        }
+    };
+}
+
+classes! {
     /// The device refused the approval.
-    ApprovalRefused,
+    ApprovalRefused = "approval-refused",
     /// The device answered with something that cannot be understood.
-    BadAnswer,
+    BadAnswer = "bad-answer",
     /// The DCC cannot take more requests now.
-    Busy,
+    Busy = "busy",
+    /// The certificate was not valid at the time of the check.
+    CertificateExpired = "certificate-expired",
+    /// The certificate was revoked.
+    CertificateRevoked = "certificate-revoked",
+    /// The certificate is not one for signing requests.
+    CertificateRole = "certificate-role",
     /// No certificate with this serial number.
-    CertificateUnknown,
+    CertificateUnknown = "certificate-unknown",
     /// The DCO refused to approve the critical step.
-    DcoRefused,
+    DcoRefused = "dco-refused",
     /// The DCO did not answer in time, so the critical step was not sent.
-    DcoTimeout,
+    DcoTimeout = "dco-timeout",
     /// The DCO was not reached, so the critical step was not sent.
-    DcoUnreachable,
+    DcoUnreachable = "dco-unreachable",
     /// The request ran out of time before it was finished.
-    Deadline,
+    Deadline = "deadline",
     /// The device is busy.
-    DeviceBusy,
+    DeviceBusy = "device-busy",
     /// The device's inventory status does not fit the service reference.
-    DeviceStatus,
+    DeviceStatus = "device-status",
+    /// The message has a document type or entities, which are refused.
+    Entity = "entity",
+    /// The system that other devices are forwarded to did not answer.
+    ForwardFailed = "forward-failed",
     /// A future-dated request timed out.
-    FutureDatedTimeout,
+    FutureDatedTimeout = "future-dated-timeout",
     /// The device was not reached over the HAN.
-    HanUnreachable,
+    HanUnreachable = "han-unreachable",
     /// The device reports a hardware fault.
-    HardwareFault,
+    HardwareFault = "hardware-fault",
     /// The hub did not connect.
-    HubUnreachable,
+    HubUnreachable = "hub-unreachable",
     /// A fault inside the DCC.
-    Internal,
+    Internal = "internal",
     /// The link was lost before the answer came.
-    LinkLost,
+    LinkLost = "link-lost",
     /// Local command service is not allowed.
-    LocalNotAllowed,
+    LocalNotAllowed = "local-not-allowed",
     /// The message is not well-formed XML, or uses what is refused (DOCTYPE, entities).
-    Malformed,
+    Malformed = "malformed",
     /// The user's role has no authority over the device at the date needed.
-    NoAuthority,
+    NoAuthority = "no-authority",
     /// The device was reached but did not answer in time.
-    NoResponse,
+    NoResponse = "no-response",
     /// The service reference does not fit the type of the device.
-    NotApplicable,
+    NotApplicable = "not-applicable",
     /// This lab knows the request but does not emulate it yet.
-    NotEmulated,
+    NotEmulated = "not-emulated",
+    /// The device's record names another party for critical requests.
+    NotNotified = "not-notified",
     /// The device does not permit this with these keys.
-    NotPermitted,
+    NotPermitted = "not-permitted",
     /// The service reference does not apply to SMETS1 devices.
-    NotSmets1,
+    NotSmets1 = "not-smets1",
     /// The device does not support this.
-    NotSupported,
+    NotSupported = "not-supported",
     /// Not tried, because an earlier step failed.
-    NotTried,
+    NotTried = "not-tried",
     /// The signer is not the originator named in the RequestID.
-    OriginatorMismatch,
+    OriginatorMismatch = "originator-mismatch",
     /// An argument is outside what the device takes.
-    OutOfRange,
+    OutOfRange = "out-of-range",
     /// The message is larger than the limit.
-    Oversized,
+    Oversized = "oversized",
+    /// The request was quarantined, and deleted there.
+    Quarantined = "quarantined",
+    /// The counter is not above what the device's record has for requests of this kind.
+    ReplayCounter = "replay-counter",
     /// A request with this RequestID was seen before.
-    RequestRepeated,
+    RequestRepeated = "request-repeated",
     /// The counter of the RequestID is not above the last one of this originator and target.
-    RequestStale,
+    RequestStale = "request-stale",
     /// More rows than the response may carry; the newest are given.
-    RowsCut,
+    RowsCut = "rows-cut",
     /// A rule of the device's profile refuses this request.
-    RuleRefused,
+    RuleRefused = "rule-refused",
     /// The S1SP refused the countersigned request.
-    S1spRejected,
+    S1spRejected = "s1sp-rejected",
     /// The S1SP took the request and gave no outcome in time.
-    S1spTimeout,
+    S1spTimeout = "s1sp-timeout",
     /// The S1SP was not reached.
-    S1spUnreachable,
+    S1spUnreachable = "s1sp-unreachable",
     /// The message does not fit the schema.
-    Schema,
+    Schema = "schema",
+    /// The user's policy refuses this version of the schema.
+    SchemaVersion = "schema-version",
     /// The preceding request of the sequence did not complete.
-    Sequence,
+    Sequence = "sequence",
     /// The hub connected but no session was opened with the device.
-    SessionFailed,
+    SessionFailed = "session-failed",
     /// The signature does not verify, or does not cover what is used.
-    SignatureBad,
+    SignatureBad = "signature-bad",
+    /// The signature is not of the form that is permitted.
+    SignatureForm = "signature-form",
     /// The message is not signed.
-    SignatureMissing,
+    SignatureMissing = "signature-missing",
     /// The device took the command but its state is not the one asked for.
-    StateDiffers,
+    StateDiffers = "state-differs",
     /// An anomaly detection threshold was exceeded.
-    Threshold,
+    Threshold = "threshold",
+    /// The message is nested more deeply than the limit.
+    TooDeep = "too-deep",
     /// The device's answer does not fit what was asked.
-    UnexpectedValue,
+    UnexpectedValue = "unexpected-value",
     /// The device does not exist.
-    UnknownDevice,
+    UnknownDevice = "unknown-device",
     /// The originator is not a party in this role.
-    UnknownUser,
+    UnknownUser = "unknown-user",
     /// The user's status forbids it.
-    UserStatus,
+    UserStatus = "user-status",
     /// The command variant is not allowed for the request.
-    VariantNotAllowed,
+    VariantNotAllowed = "variant-not-allowed",
     /// The WAN could not be used.
-    WanUnreachable,
+    WanUnreachable = "wan-unreachable",
     /// The request was sent to the wrong service.
-    WrongPath,
+    WrongPath = "wrong-path",
     /// The user's role may not send this service reference.
-    WrongRole,
+    WrongRole = "wrong-role",
     /// Not possible in the present state of the device.
-    WrongState,
+    WrongState = "wrong-state",
 }
 
 impl Failure {
-    /// All classes.
-    pub const ALL: [Self; 52] = [
-        Self::ApprovalRefused,
-        Self::BadAnswer,
-        Self::Busy,
-        Self::CertificateUnknown,
-        Self::DcoRefused,
-        Self::DcoTimeout,
-        Self::DcoUnreachable,
-        Self::Deadline,
-        Self::DeviceBusy,
-        Self::DeviceStatus,
-        Self::FutureDatedTimeout,
-        Self::HanUnreachable,
-        Self::HardwareFault,
-        Self::HubUnreachable,
-        Self::Internal,
-        Self::LinkLost,
-        Self::LocalNotAllowed,
-        Self::Malformed,
-        Self::NoAuthority,
-        Self::NoResponse,
-        Self::NotApplicable,
-        Self::NotEmulated,
-        Self::NotPermitted,
-        Self::NotSmets1,
-        Self::NotSupported,
-        Self::NotTried,
-        Self::OriginatorMismatch,
-        Self::OutOfRange,
-        Self::Oversized,
-        Self::RequestRepeated,
-        Self::RequestStale,
-        Self::RowsCut,
-        Self::RuleRefused,
-        Self::S1spRejected,
-        Self::S1spTimeout,
-        Self::S1spUnreachable,
-        Self::Schema,
-        Self::Sequence,
-        Self::SessionFailed,
-        Self::SignatureBad,
-        Self::SignatureMissing,
-        Self::StateDiffers,
-        Self::Threshold,
-        Self::UnexpectedValue,
-        Self::UnknownDevice,
-        Self::UnknownUser,
-        Self::UserStatus,
-        Self::VariantNotAllowed,
-        Self::WanUnreachable,
-        Self::WrongPath,
-        Self::WrongRole,
-        Self::WrongState,
-    ];
-
-    /// The word tables, audit records and reports use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ApprovalRefused => "approval-refused",
-            Self::BadAnswer => "bad-answer",
-            Self::Busy => "busy",
-            Self::CertificateUnknown => "certificate-unknown",
-            Self::DcoRefused => "dco-refused",
-            Self::DcoTimeout => "dco-timeout",
-            Self::DcoUnreachable => "dco-unreachable",
-            Self::Deadline => "deadline",
-            Self::DeviceBusy => "device-busy",
-            Self::DeviceStatus => "device-status",
-            Self::FutureDatedTimeout => "future-dated-timeout",
-            Self::HanUnreachable => "han-unreachable",
-            Self::HardwareFault => "hardware-fault",
-            Self::HubUnreachable => "hub-unreachable",
-            Self::Internal => "internal",
-            Self::LinkLost => "link-lost",
-            Self::LocalNotAllowed => "local-not-allowed",
-            Self::Malformed => "malformed",
-            Self::NoAuthority => "no-authority",
-            Self::NoResponse => "no-response",
-            Self::NotApplicable => "not-applicable",
-            Self::NotEmulated => "not-emulated",
-            Self::NotPermitted => "not-permitted",
-            Self::NotSmets1 => "not-smets1",
-            Self::NotSupported => "not-supported",
-            Self::NotTried => "not-tried",
-            Self::OriginatorMismatch => "originator-mismatch",
-            Self::OutOfRange => "out-of-range",
-            Self::Oversized => "oversized",
-            Self::RequestRepeated => "request-repeated",
-            Self::RequestStale => "request-stale",
-            Self::RowsCut => "rows-cut",
-            Self::RuleRefused => "rule-refused",
-            Self::S1spRejected => "s1sp-rejected",
-            Self::S1spTimeout => "s1sp-timeout",
-            Self::S1spUnreachable => "s1sp-unreachable",
-            Self::Schema => "schema",
-            Self::Sequence => "sequence",
-            Self::SessionFailed => "session-failed",
-            Self::SignatureBad => "signature-bad",
-            Self::SignatureMissing => "signature-missing",
-            Self::StateDiffers => "state-differs",
-            Self::Threshold => "threshold",
-            Self::UnexpectedValue => "unexpected-value",
-            Self::UnknownDevice => "unknown-device",
-            Self::UnknownUser => "unknown-user",
-            Self::UserStatus => "user-status",
-            Self::VariantNotAllowed => "variant-not-allowed",
-            Self::WanUnreachable => "wan-unreachable",
-            Self::WrongPath => "wrong-path",
-            Self::WrongRole => "wrong-role",
-            Self::WrongState => "wrong-state",
-        }
-    }
-
     /// What follows from it.
     ///
     /// # Panics
@@ -290,7 +219,8 @@ impl FromStr for Failure {
 
     fn from_str(text: &str) -> Result<Self, UnknownFailure> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|class| class.as_str() == text)
             .ok_or_else(|| UnknownFailure(text.into()))
     }
@@ -434,7 +364,7 @@ mod tests {
 
     #[test]
     fn every_class_has_its_row_and_reads_as_it_writes() {
-        for class in Failure::ALL {
+        for class in Failure::ALL.iter().copied() {
             let entry = class.entry();
             assert_eq!((entry.class, class.as_str().parse()), (class, Ok(class)));
             assert_eq!(class.response_code().as_str(), entry.code);
@@ -451,7 +381,8 @@ mod tests {
     #[test]
     fn a_device_refusal_is_a_good_response_with_a_debug_entry() {
         for class in Failure::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|class| class.entry().blame == Blame::Device)
         {
             let entry = class.entry();
