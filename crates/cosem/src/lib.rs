@@ -1,12 +1,13 @@
 //! DLMS/COSEM codec, both ends, sans-IO.
 //!
-//! Octets go in, octets and values come out. It covers the TCP wrapper, application associations (no security, low level
-//! security with a password, high level security with GMAC), security suite 0 in the service-specific and the general
-//! form, GET, SET and ACTION with block transfer in both directions, selective access, exceptions and notifications.
+//! Octets go in, octets and values come out. It covers the TCP wrapper, HDLC frames and connections, application
+//! associations (no security, low level security with a password, high level security with GMAC), security suite 0 in the
+//! service-specific and the general form, GET, SET and ACTION with block transfer in both directions, selective access,
+//! exceptions and notifications.
 //!
 //! It deliberately does not know any object, meter or market, keeps no keys or counters, reads no clock, opens no socket
-//! and draws no random number: a [`server::Server`] or [`client::Keys`] of the caller supplies all of that. HDLC framing,
-//! short names and the ECDSA suites are not here.
+//! and draws no random number: a [`server::Server`] or [`client::Keys`] of the caller supplies all of that. Short names and
+//! the ECDSA suites are not here.
 //!
 //! Strictness: octets after a complete value are an error, every length is checked before anything is reserved, and nothing
 //! that arrives can panic. A prefix of a valid frame decodes to [`DecodeError::NeedMore`].
@@ -26,6 +27,7 @@ pub mod acse;
 pub mod client;
 pub mod codec;
 pub mod data;
+pub mod hdlc;
 pub mod initiate;
 pub mod request;
 pub mod response;
