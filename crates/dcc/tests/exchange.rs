@@ -389,6 +389,7 @@ async fn alerts_go_once_to_the_registered_supplier() {
         },
         is_s1sp_alert,
         counter,
+        ..S1spAlert::default()
     };
     for alert in [
         alert(ESME, 2, false),

@@ -331,6 +331,7 @@ impl S1sp {
                     signed_xml: signed.into(),
                     is_s1sp_alert: false,
                     counter: 0,
+                    ..S1spAlert::default()
                 });
             }
             Err(reason) => tracing::error!(device = %alert.device, leg = "s1sp", reason, "alert not made"),

@@ -283,6 +283,7 @@ impl Context {
                 signed_xml: signed.into(),
                 is_s1sp_alert: true,
                 counter: 0,
+                ..S1spAlert::default()
             }),
             Err(reason) => {
                 tracing::error!(request_id = %id, leg = "s1sp", reason, "alert not made");

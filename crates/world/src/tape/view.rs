@@ -2,8 +2,9 @@
 
 use proto::{
     ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisDeliveryAck,
-    DuisReply, DuisRequest, Envelope, Kind, Message, OperationOutcome, S1spAlert, S1spResponse, SmsoCommand,
-    SmsoOutcome, WanClose, WanData, WanOpen, WanSms, approval_reply,
+    DuisReply, DuisRequest, Envelope, FirmwareImage, FirmwareReport, ImageJob, ImageJobResult, Kind, Message,
+    OperationOutcome, S1spAlert, S1spResponse, SmsoCommand, SmsoOutcome, WanClose, WanData, WanOpen, WanSms,
+    approval_reply,
 };
 
 use super::TapeRecord;
@@ -78,6 +79,25 @@ fn summary(kind: Kind, envelope: &Envelope) -> Result<String, prost::DecodeError
         Kind::S1spAlert => {
             let message = S1spAlert::decode(body)?;
             format!("{} alert {}", Eui64(message.device), message.counter)
+        }
+        Kind::FirmwareImage => {
+            let message = FirmwareImage::decode(body)?;
+            format!("image of {} octets", message.image.len())
+        }
+        Kind::ImageJob => {
+            let message = ImageJob::decode(body)?;
+            let (device, version) = (Eui64(message.device), message.firmware_version);
+            format!("{} {device} firmware {version}", message.device_kind)
+        }
+        Kind::ImageJobResult => {
+            let message = ImageJobResult::decode(body)?;
+            let outcome = message.outcome().as_str_name().trim_start_matches("IMAGE_OUTCOME_");
+            format!("{outcome} {}", message.reason)
+        }
+        Kind::FirmwareReport => {
+            let message = FirmwareReport::decode(body)?;
+            let state = if message.active { "runs" } else { "is to get" };
+            format!("{} {state} {}", Eui64(message.device), message.firmware_version)
         }
         Kind::ApprovalRequest => {
             let message = ApprovalRequest::decode(body)?;
