@@ -20,8 +20,10 @@
 pub mod call;
 pub mod clock;
 pub mod fault;
+pub mod file_set;
 pub mod limits;
 pub mod link;
+pub mod sealed;
 pub mod semantic;
 pub mod store;
 pub mod tape;

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use proto::{
-    ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisReply, DuisRequest,
-    Envelope, Kind, Message, S1spAlert, S1spResponse, WanData, WanSms, approval_reply,
+    ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DcoMigrationOutcome, DuisDelivery,
+    DuisReply, DuisRequest, Envelope, FileDelivery, Kind, Message, MigrationFile, MigrationFileContent,
+    MigrationFileKind, S1spAlert, S1spMigrationCommand, S1spResponse, Sealed, SmsoMigrationCommand,
+    SmsoMigrationOutcome, WanData, WanSms, approval_reply, s1sp_migration_command, smso_migration_command,
 };
 use sha2::{Digest, Sha256};
 
@@ -92,7 +94,7 @@ fn cleaned(kind: Kind, body: Bytes) -> Result<Vec<u8>, prost::DecodeError> {
         Kind::ApprovalReply => {
             let mut message = ApprovalReply::decode(body)?;
             if let Some(approval_reply::Result::Approval(approval)) = &mut message.result {
-                approval.truncate(approval.len().saturating_sub(APPROVAL_MAC));
+                clean_approval(approval);
             }
             message.encode_to_vec()
         }
@@ -129,8 +131,64 @@ fn cleaned(kind: Kind, body: Bytes) -> Result<Vec<u8>, prost::DecodeError> {
             }
             .encode_to_vec()
         }
+        Kind::FileDelivery => {
+            let mut message = FileDelivery::decode(body)?;
+            for file in message.set.iter_mut().flat_map(|set| &mut set.files) {
+                clean_file(file)?;
+            }
+            message.encode_to_vec()
+        }
+        Kind::SmsoMigrationCommand => {
+            let mut message = SmsoMigrationCommand::decode(body)?;
+            if let Some(smso_migration_command::Act::StageKeys(stage)) = &mut message.act {
+                stage.seal_to = Bytes::new();
+            }
+            message.encode_to_vec()
+        }
+        Kind::SmsoMigrationOutcome => {
+            let mut message = SmsoMigrationOutcome::decode(body)?;
+            message.secrets = message.secrets.as_ref().map(clean_sealed);
+            message.encode_to_vec()
+        }
+        Kind::S1spMigrationCommand => {
+            let mut message = S1spMigrationCommand::decode(body)?;
+            match &mut message.act {
+                Some(s1sp_migration_command::Act::Probe(probe)) => clean_approval(&mut probe.approval),
+                Some(s1sp_migration_command::Act::Rotate(rotate)) => clean_approval(&mut rotate.approval),
+                _ => {}
+            }
+            message.encode_to_vec()
+        }
+        Kind::DcoMigrationOutcome => {
+            let mut message = DcoMigrationOutcome::decode(body)?;
+            clean_approval(&mut message.approval);
+            message.encode_to_vec()
+        }
         _ => body.to_vec(),
     })
+}
+
+/// A file without its signature and without its ciphertext.
+fn clean_file(file: &mut MigrationFile) -> Result<(), prost::DecodeError> {
+    file.signature = Bytes::new();
+    let mut content = MigrationFileContent::decode(file.signed.clone())?;
+    if content.kind() == MigrationFileKind::GroupEncrypted {
+        let sealed = Sealed::decode(content.payload)?;
+        content.payload = clean_sealed(&sealed).encode_to_vec().into();
+        file.signed = content.encode_to_vec().into();
+    }
+    Ok(())
+}
+
+fn clean_sealed(sealed: &Sealed) -> Sealed {
+    Sealed {
+        ephemeral_key: Bytes::new(),
+        ciphertext: length_of(&sealed.ciphertext),
+    }
+}
+
+fn clean_approval(approval: &mut Bytes) {
+    approval.truncate(approval.len().saturating_sub(APPROVAL_MAC));
 }
 
 fn clean_countersigned(

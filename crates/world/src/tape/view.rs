@@ -1,10 +1,12 @@
 //! The plain-text view: one line per record, without payloads, keys or signatures.
 
 use proto::{
-    ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisDeliveryAck,
-    DuisReply, DuisRequest, Envelope, FirmwareImage, FirmwareReport, ImageJob, ImageJobResult, Kind, Message,
-    OperationOutcome, S1spAlert, S1spResponse, SmsoCommand, SmsoOutcome, WanClose, WanData, WanOpen, WanSms,
-    approval_reply,
+    ApprovalReply, ApprovalRequest, Condition, Countersigned, CountersignedServiceRequest, DcoMigrationCommand,
+    DcoMigrationOutcome, DuisDelivery, DuisDeliveryAck, DuisReply, DuisRequest, Envelope, FileAcknowledgement,
+    FileDelivery, FirmwareImage, FirmwareReport, ImageJob, ImageJobResult, Kind, Message, MigrationFileContent,
+    OperationOutcome, S1spAlert, S1spMigrationCommand, S1spMigrationOutcome, S1spResponse, SmsoCommand,
+    SmsoMigrationCommand, SmsoMigrationOutcome, SmsoOutcome, WanClose, WanData, WanOpen, WanSms, approval_reply,
+    dco_migration_command, s1sp_migration_command, smso_migration_command,
 };
 
 use super::TapeRecord;
@@ -161,8 +163,93 @@ fn summary(kind: Kind, envelope: &Envelope) -> Result<String, prost::DecodeError
                 message.failure
             }
         }
+        _ => migration(kind, body)?,
+    })
+}
+
+/// What the parties of a migration ask each other.
+fn migration(kind: Kind, body: bytes::Bytes) -> Result<String, prost::DecodeError> {
+    Ok(match kind {
+        Kind::FileDelivery => {
+            let message = FileDelivery::decode(body)?;
+            let mut parts = vec![message.reference];
+            for file in message.set.iter().flat_map(|set| &set.files) {
+                let content = MigrationFileContent::decode(file.signed.clone())?;
+                let name = content.kind().as_str_name();
+                let group = content.header.map(|header| header.group_id).unwrap_or_default();
+                parts.push(format!(
+                    "{} {group}",
+                    name.trim_start_matches("MIGRATION_FILE_KIND_").to_lowercase()
+                ));
+            }
+            parts.join(" ")
+        }
+        Kind::FileAcknowledgement => {
+            let message = FileAcknowledgement::decode(body)?;
+            let word = if message.accepted { "taken" } else { "refused" };
+            ended(&format!("{} {word}", message.reference), &message.conditions)
+        }
+        Kind::SmsoMigrationCommand => {
+            use smso_migration_command::Act;
+            let message = SmsoMigrationCommand::decode(body)?;
+            let act = message.act.as_ref().map_or("nothing", |act| match act {
+                Act::Extract(_) => "extract",
+                Act::Freeze(_) => "freeze",
+                Act::Unfreeze(_) => "unfreeze",
+                Act::Snapshot(_) => "snapshot",
+                Act::StageKeys(_) => "stage-keys",
+                Act::Firmware(_) => "firmware",
+                Act::Configure(_) => "configure",
+                Act::Decommission(_) => "decommission",
+            });
+            format!("{} {} {act}", message.reference, Eui64(message.hub))
+        }
+        Kind::SmsoMigrationOutcome => {
+            let message = SmsoMigrationOutcome::decode(body)?;
+            ended(&message.reference, &message.conditions)
+        }
+        Kind::S1spMigrationCommand => {
+            use s1sp_migration_command::Act;
+            let message = S1spMigrationCommand::decode(body)?;
+            let act = match &message.act {
+                Some(Act::Viability(_)) => "viability".into(),
+                Some(Act::Probe(probe)) => format!("probe {}", Eui64(probe.device)),
+                Some(Act::Rotate(rotate)) => format!("rotate {} to epoch {}", Eui64(rotate.device), rotate.epoch),
+                Some(Act::Purge(_)) => "purge".into(),
+                None => "nothing".to_owned(),
+            };
+            format!("{} {} {act}", message.reference, message.installation_id)
+        }
+        Kind::S1spMigrationOutcome => {
+            let message = S1spMigrationOutcome::decode(body)?;
+            ended(&message.reference, &message.conditions)
+        }
+        Kind::DcoMigrationCommand => {
+            use dco_migration_command::Act;
+            let message = DcoMigrationCommand::decode(body)?;
+            let act = match &message.act {
+                Some(Act::Approve(asked)) => format!("approve {} {}", asked.purpose, Eui64(asked.device)),
+                Some(Act::Purge(_)) => "purge".into(),
+                None => "nothing".to_owned(),
+            };
+            format!("{} {} {act}", message.reference, message.installation_id)
+        }
+        Kind::DcoMigrationOutcome => {
+            let message = DcoMigrationOutcome::decode(body)?;
+            ended(&message.reference, &message.conditions)
+        }
         _ => String::new(),
     })
+}
+
+/// Reference and what was found.
+fn ended(head: &str, conditions: &[Condition]) -> String {
+    let mut line = head.to_owned();
+    for condition in conditions {
+        line.push(' ');
+        line.push_str(&condition.kind);
+    }
+    line
 }
 
 fn countersigned(message: &CountersignedServiceRequest) -> Result<String, prost::DecodeError> {
