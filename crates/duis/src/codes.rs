@@ -4,25 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use domain::{Confidence, ParseError};
+use domain::ParseError;
 
 /// A response code out of the list of the schema, version 5.4.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseCode(&'static str);
 
-/// What is known of a response code.
+/// A response code of the list and since when it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CodeFacts {
     /// For example `E4`.
     pub value: &'static str,
     /// True for the values a receiver that checks against version 5.1 refuses.
     pub since_5_4: bool,
-    /// `good`, `access`, `validation`, `delivery`, `sequence`, `repeat`, `general`, `ecos`, `internal` or `service-8.2`.
-    pub group: &'static str,
-    /// How well the title is known.
-    pub confidence: Confidence,
-    /// In our words.
-    pub title: &'static str,
 }
 
 impl ResponseCode {
@@ -63,17 +57,6 @@ impl ResponseCode {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DccAlertCode(&'static str);
 
-/// What is known of a DCC alert code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AlertFacts {
-    /// For example `N55`.
-    pub value: &'static str,
-    /// The payload element that goes with it, where known; the schema does not tie them.
-    pub payload: Option<&'static str>,
-    /// How well that pairing is known.
-    pub confidence: Confidence,
-}
-
 impl DccAlertCode {
     /// An alert of an S1SP.
     pub const N55: Self = Self("N55");
@@ -81,16 +64,12 @@ impl DccAlertCode {
     /// The code of that value, if the schema lists it.
     #[must_use]
     pub fn new(value: &str) -> Option<Self> {
-        Self::all()
-            .iter()
-            .find(|facts| facts.value == value)
-            .map(|facts| Self(facts.value))
+        Self::all().find(|code| code.0 == value)
     }
 
     /// Every code, in the order of the schema.
-    #[must_use]
-    pub fn all() -> &'static [AlertFacts] {
-        &ALERTS
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALERTS.iter().copied().map(Self)
     }
 
     /// Its text.
@@ -135,23 +114,14 @@ static RESPONSES: LazyLock<Vec<CodeFacts>> = LazyLock::new(|| {
             Some(CodeFacts {
                 value: field.next()?,
                 since_5_4: field.next()? == "5.4",
-                group: field.next()?,
-                confidence: field.next()?.parse().ok()?,
-                title: field.next()?,
             })
         })
         .collect()
 });
 
-static ALERTS: LazyLock<Vec<AlertFacts>> = LazyLock::new(|| {
+static ALERTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     rows(include_str!("data/alert_codes.txt"))
-        .filter_map(|mut field| {
-            Some(AlertFacts {
-                value: field.next()?,
-                payload: field.next().filter(|payload| *payload != "-"),
-                confidence: field.next()?.parse().ok()?,
-            })
-        })
+        .filter_map(|mut field| field.next())
         .collect()
 });
 

@@ -33,7 +33,7 @@ mod typed;
 mod validate;
 pub mod write;
 
-pub use codes::{AlertFacts, CodeFacts, DccAlertCode, ResponseCode};
+pub use codes::{CodeFacts, DccAlertCode, ResponseCode};
 pub use element::{Element, Namespace};
 pub use error::{ReadError, ReadErrorKind, WriteError};
 pub use message::{

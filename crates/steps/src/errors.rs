@@ -44,6 +44,8 @@ classes! {
     BadAnswer = "bad-answer",
     /// The DCC cannot take more requests now.
     Busy = "busy",
+    /// A held request was cancelled before its time.
+    Cancelled = "cancelled",
     /// The certificate was not valid at the time of the check.
     CertificateExpired = "certificate-expired",
     /// The certificate was revoked.
@@ -52,6 +54,10 @@ classes! {
     CertificateRole = "certificate-role",
     /// No certificate with this serial number.
     CertificateUnknown = "certificate-unknown",
+    /// The execution date is further ahead than requests are held.
+    DateFar = "date-far",
+    /// The execution date has passed.
+    DatePassed = "date-passed",
     /// The DCO refused to approve the critical step.
     DcoRefused = "dco-refused",
     /// The DCO did not answer in time, so the critical step was not sent.
@@ -60,6 +66,18 @@ classes! {
     DcoUnreachable = "dco-unreachable",
     /// The request ran out of time before it was finished.
     Deadline = "deadline",
+    /// The status of the device does not permit its decommissioning.
+    DecommissionStatus = "decommission-status",
+    /// A device without status cannot be decommissioned.
+    DecommissionType = "decommission-type",
+    /// Only a device that is not in service can be deleted.
+    DeleteInService = "delete-in-service",
+    /// A detail does not fit the type of the device.
+    DetailNotForType = "detail-not-for-type",
+    /// Details of a device can change only before it is commissioned.
+    DetailsInService = "details-in-service",
+    /// The product list does not have the new model as active.
+    DetailsNotListed = "details-not-listed",
     /// The device is busy.
     DeviceBusy = "device-busy",
     /// The device's inventory status does not fit the service reference.
@@ -74,16 +92,48 @@ classes! {
     HanUnreachable = "han-unreachable",
     /// The device reports a hardware fault.
     HardwareFault = "hardware-fault",
+    /// The device is not in the device log of this hub.
+    HubLogAbsent = "hub-log-absent",
+    /// The device is in the device log of another hub.
+    HubLogElsewhere = "hub-log-elsewhere",
+    /// A request to add lacks what is needed to add, or one to remove has it.
+    HubLogForm = "hub-log-form",
+    /// The status of the device does not permit it.
+    HubLogStatus = "hub-log-status",
+    /// A device of this type has no place in a device log.
+    HubLogType = "hub-log-type",
+    /// The device to add or remove does not exist.
+    HubLogUnknown = "hub-log-unknown",
     /// The hub did not connect.
     HubUnreachable = "hub-unreachable",
+    /// The list names a device twice.
+    ImageList = "image-list",
+    /// No device of the list can take the image.
+    ImageNoDevice = "image-no-device",
+    /// The image is not the one the product list names.
+    ImageNotListed = "image-not-listed",
+    /// The image cannot be read.
+    ImageUnreadable = "image-unreadable",
     /// A fault inside the DCC.
     Internal = "internal",
+    /// The devices to join are not behind the same hub.
+    JoinApart = "join-apart",
+    /// Devices of these types do not join.
+    JoinTypes = "join-types",
+    /// The other device does not exist.
+    JoinUnknown = "join-unknown",
     /// The link was lost before the answer came.
     LinkLost = "link-lost",
     /// Local command service is not allowed.
     LocalNotAllowed = "local-not-allowed",
     /// The message is not well-formed XML, or uses what is refused (DOCTYPE, entities).
     Malformed = "malformed",
+    /// Another user is registered for the metering point.
+    MpxnForeign = "mpxn-foreign",
+    /// The metering point does not fit the type of the device.
+    MpxnNotForType = "mpxn-not-for-type",
+    /// Another device in service has the metering point.
+    MpxnTaken = "mpxn-taken",
     /// The user's role has no authority over the device at the date needed.
     NoAuthority = "no-authority",
     /// The device was reached but did not answer in time.
@@ -102,6 +152,16 @@ classes! {
     NotSupported = "not-supported",
     /// Not tried, because an earlier step failed.
     NotTried = "not-tried",
+    /// The inventory has nothing that fits.
+    NothingFound = "nothing-found",
+    /// A detail does not fit the type of the device announced.
+    NotifyDetail = "notify-detail",
+    /// The device identity cannot be used.
+    NotifyIdentity = "notify-identity",
+    /// The product list does not have the model as active.
+    NotifyNotListed = "notify-not-listed",
+    /// The gas proxy named is none, or belongs to another hub.
+    NotifyProxy = "notify-proxy",
     /// The signer is not the originator named in the RequestID.
     OriginatorMismatch = "originator-mismatch",
     /// An argument is outside what the device takes.
@@ -116,6 +176,14 @@ classes! {
     RequestRepeated = "request-repeated",
     /// The counter of the RequestID is not above the last one of this originator and target.
     RequestStale = "request-stale",
+    /// The old hub is still in service.
+    RestoreHubInService = "restore-hub-in-service",
+    /// The old hub does not exist, or is the new one.
+    RestoreHubUnknown = "restore-hub-unknown",
+    /// The old gas proxy is still in service.
+    RestoreProxyInService = "restore-proxy-in-service",
+    /// The old gas proxy does not exist, or is the new one.
+    RestoreProxyUnknown = "restore-proxy-unknown",
     /// More rows than the response may carry; the newest are given.
     RowsCut = "rows-cut",
     /// A rule of the device's profile refuses this request.
@@ -126,12 +194,42 @@ classes! {
     S1spTimeout = "s1sp-timeout",
     /// The S1SP was not reached.
     S1spUnreachable = "s1sp-unreachable",
+    /// The user may not send the scheduled request to this device.
+    ScheduleAuthority = "schedule-authority",
+    /// The device of the schedule does not exist.
+    ScheduleDevice = "schedule-device",
+    /// The end date of the schedule is before its start date.
+    ScheduleEndFirst = "schedule-end-first",
+    /// The schedule belongs to another user.
+    ScheduleForeign = "schedule-foreign",
+    /// No schedule to delete has this number.
+    ScheduleGone = "schedule-gone",
+    /// The device has as many schedules as it may have.
+    ScheduleLimit = "schedule-limit",
+    /// The scheduled read is not the one its references name.
+    ScheduleMismatch = "schedule-mismatch",
+    /// The scheduled request does not apply to this device.
+    ScheduleNotApplicable = "schedule-not-applicable",
+    /// The schedule to delete belongs to another user.
+    ScheduleNotOwn = "schedule-not-own",
+    /// The start date of the schedule has passed.
+    ScheduleStartPassed = "schedule-start-passed",
+    /// The status of the device does not permit a schedule.
+    ScheduleStatus = "schedule-status",
+    /// No schedule has this number.
+    ScheduleUnknown = "schedule-unknown",
     /// The message does not fit the schema.
     Schema = "schema",
     /// The user's policy refuses this version of the schema.
     SchemaVersion = "schema-version",
     /// The preceding request of the sequence did not complete.
     Sequence = "sequence",
+    /// The preceding request belongs to another user or another device.
+    SequenceForeign = "sequence-foreign",
+    /// A request that starts a sequence names a preceding one.
+    SequenceForm = "sequence-form",
+    /// The preceding request of the sequence did not come in time.
+    SequenceTimeout = "sequence-timeout",
     /// The hub connected but no session was opened with the device.
     SessionFailed = "session-failed",
     /// The signature does not verify, or does not cover what is used.
@@ -142,12 +240,22 @@ classes! {
     SignatureMissing = "signature-missing",
     /// The device took the command but its state is not the one asked for.
     StateDiffers = "state-differs",
+    /// The device cannot go from its status to the one asked for.
+    StatusNoArrow = "status-no-arrow",
+    /// The device has no status.
+    StatusNone = "status-none",
+    /// The status asked for is not one for this type of device.
+    StatusNotForType = "status-not-for-type",
     /// An anomaly detection threshold was exceeded.
     Threshold = "threshold",
     /// The message is nested more deeply than the limit.
     TooDeep = "too-deep",
     /// The device's answer does not fit what was asked.
     UnexpectedValue = "unexpected-value",
+    /// The devices to unjoin are not behind the same hub.
+    UnjoinApart = "unjoin-apart",
+    /// The other device to unjoin does not exist.
+    UnjoinUnknown = "unjoin-unknown",
     /// The device does not exist.
     UnknownDevice = "unknown-device",
     /// The originator is not a party in this role.
@@ -156,6 +264,8 @@ classes! {
     UserStatus = "user-status",
     /// The command variant is not allowed for the request.
     VariantNotAllowed = "variant-not-allowed",
+    /// Nothing is known of coverage at this address.
+    WanUnknown = "wan-unknown",
     /// The WAN could not be used.
     WanUnreachable = "wan-unreachable",
     /// The request was sent to the wrong service.

@@ -12,6 +12,7 @@
 //! # Ok::<(), domain::ParseError>(())
 //! ```
 
+pub mod codes;
 mod data;
 pub mod errors;
 mod payload;
