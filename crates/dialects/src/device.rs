@@ -357,10 +357,10 @@ impl Device<'_> {
     fn submit(&mut self, access: Access, parameter: Option<&Data>, out: &mut Vec<u8>) -> Result<bool, ActionResult> {
         let octets = octets(parameter)?;
         let (approval, rest) = split_approval(octets).ok_or(AccessResult::TypeUnmatched)?;
-        let operation = compact::operation_from_bytes(rest).map_err(|_| AccessResult::TypeUnmatched)?;
+        let operation = domain::operation::octets::operation(rest).map_err(|_| AccessResult::TypeUnmatched)?;
         match self.host.execute(self.slot, access, &operation, approval.as_ref()) {
             Execution::Queued(ticket) => write::u32(out, ticket),
-            Execution::Finished(outcome) => write::octet_string(out, &compact::outcome_to_bytes(&outcome)),
+            Execution::Finished(outcome) => write::octet_string(out, &domain::operation::octets::of_outcome(&outcome)),
         }
         Ok(true)
     }
@@ -560,7 +560,7 @@ pub(crate) fn submission(operation: &Operation, approval: Option<&Approval>) -> 
     approval
         .iter()
         .for_each(|approval| out.extend_from_slice(&approval.to_bytes()));
-    out.extend_from_slice(&compact::operation_to_bytes(operation));
+    out.extend_from_slice(&domain::operation::octets::of_operation(operation));
     out
 }
 

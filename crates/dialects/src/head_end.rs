@@ -6,6 +6,7 @@ use cosem::security::Cipher;
 use cosem::wrapper::{self, Framer};
 use cosem::{Data, DecodeError};
 use domain::keys::{DeviceKey, Purpose};
+use domain::operation::octets;
 use domain::{Approval, Association, DeviceKind, Eui64, Operation, Outcome};
 
 use crate::device::{CLIENT_PUSH, client, purposes};
@@ -419,7 +420,7 @@ impl HeadEndSession {
             return Ok(None);
         }
         let whole = self.late.remove(&ticket).unwrap_or_default();
-        let outcome = compact::outcome_from_bytes(&whole).map_err(|error| FaceError::Malformed(error.to_string()))?;
+        let outcome = octets::outcome(&whole).map_err(|error| FaceError::Malformed(error.to_string()))?;
         Ok(Some(HeadEndEvent::Notification(Notification::LateResult {
             ticket,
             outcome,

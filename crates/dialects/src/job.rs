@@ -7,6 +7,7 @@ use cosem::codec::Reader;
 use cosem::request::Item;
 use cosem::types::CaptureObject;
 use cosem::{AccessResult, Attribute, Data, Method, Obis, Selection};
+use domain::operation::octets;
 use domain::{
     Answer, Approval, Association, DataItem, DeviceKind, LogKind, LogRow, Operation, Outcome, Quantity, Refusal,
     SimDuration, SimInstant, Unit,
@@ -133,8 +134,7 @@ impl Job {
             (Step::Submit, Event::Acted(Ok(Some(octets)))) => match data(&octets)? {
                 Data::UInt32(ticket) => Ok(Next::Queued(ticket)),
                 Data::OctetString(outcome) => {
-                    let outcome = compact::outcome_from_bytes(&outcome)
-                        .map_err(|error| FaceError::Malformed(error.to_string()))?;
+                    let outcome = octets::outcome(&outcome).map_err(|error| FaceError::Malformed(error.to_string()))?;
                     Ok(Next::Finished(outcome))
                 }
                 _ => Err(malformed()),
@@ -180,6 +180,8 @@ impl Job {
             Operation::Read(item) => self.read(item),
             Operation::ReadLog { log, from, to } => self.read_log(log, from, to, face),
             Operation::SynchroniseClock { time, tolerance_s } => self.synchronise(time, tolerance_s, face),
+            // No object of this face expresses it.
+            _ => false,
         }
     }
 

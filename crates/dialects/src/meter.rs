@@ -2,6 +2,7 @@ use cosem::response::{DataNotification, Exception, Form, put_glo};
 use cosem::server::{After, Association as Link, Caller};
 use cosem::wrapper::{self, FrameError, Framer};
 use cosem::write;
+use domain::operation::octets;
 use domain::{Association, DeviceKind, SecurityEvent};
 
 use crate::compact;
@@ -137,7 +138,7 @@ impl MeterSession {
                 self.push(speaker, &body, true, host, &mut out);
             }
             Notification::LateResult { ticket, outcome } => {
-                let octets = compact::outcome_to_bytes(outcome);
+                let octets = octets::of_outcome(outcome);
                 let size = usize::from(self.profile.pdu_max)
                     .saturating_sub(100)
                     .clamp(16, PART_MAX);

@@ -8,7 +8,6 @@ use meter::ClockRule;
 
 use crate::section::Scalar;
 use crate::settings::{Setting, flag, number, seconds, setting, word};
-use crate::step_rule::{item_by_name, log_by_name};
 
 const CHF: &[DeviceKind] = &[DeviceKind::Chf];
 const ESME: &[DeviceKind] = &[DeviceKind::Esme];
@@ -247,20 +246,8 @@ fn codes(value: &Scalar) -> Option<BTreeSet<u16>> {
     list.iter().map(|code| number(code, 1..=0xFFFF)).collect()
 }
 
+/// `arm-supply`, `read-reactive-import` or `read reactive-import`.
 fn operation(value: &Scalar) -> Option<OperationKind> {
     let Scalar::Text(text) = value else { return None };
-    match text.split_once(' ') {
-        Some(("read", item)) => item_by_name(item).map(OperationKind::Read),
-        Some(("log", log)) => log_by_name(log).map(OperationKind::ReadLog),
-        Some(_) => None,
-        None => word(
-            value,
-            &[
-                ("arm-supply", OperationKind::ArmSupply),
-                ("disable-supply", OperationKind::DisableSupply),
-                ("enable-supply", OperationKind::EnableSupply),
-                ("synchronise-clock", OperationKind::SynchroniseClock),
-            ],
-        ),
-    }
+    OperationKind::from_key(&text.replace(' ', "-"))
 }

@@ -105,7 +105,7 @@ fn subject(section: &Section<'_, '_>) -> Result<Subject, FileError> {
 fn item(section: &Section<'_, '_>) -> Result<DataItem, FileError> {
     let name = section.text("item", 40)?;
     item_by_name(&name).ok_or_else(|| {
-        let names: Vec<String> = items().map(item_name).collect();
+        let names: Vec<String> = DataItem::every().map(item_name).collect();
         section
             .place_of("item")
             .unknown("item", &name, names.iter().map(String::as_str))
@@ -114,8 +114,12 @@ fn item(section: &Section<'_, '_>) -> Result<DataItem, FileError> {
 
 fn log(section: &Section<'_, '_>) -> Result<LogKind, FileError> {
     let name = section.text("log", 40)?;
-    let known = LOGS.iter().map(|(word, _)| *word);
-    log_by_name(&name).ok_or_else(|| section.place_of("log").unknown("log", &name, known))
+    let known: Vec<String> = LogKind::ALL.iter().map(|log| log.key()).collect();
+    log_by_name(&name).ok_or_else(|| {
+        section
+            .place_of("log")
+            .unknown("log", &name, known.iter().map(String::as_str))
+    })
 }
 
 /// The value of an item as a file writes it: a number in the item's unit, a flag, a state or a text.
@@ -174,80 +178,22 @@ pub(crate) fn unit_of(item: DataItem) -> Option<Unit> {
     }
 }
 
-const LOGS: [(&str, LogKind); 7] = [
-    ("active-export", LogKind::ActiveExport),
-    ("active-import", LogKind::ActiveImport),
-    ("billing", LogKind::Billing),
-    ("daily-read", LogKind::DailyRead),
-    ("event", LogKind::Event),
-    ("reactive-import", LogKind::ReactiveImport),
-    ("security", LogKind::Security),
-];
-
-/// The log of this name.
+/// The log of this name: `active-import`.
 #[must_use]
 pub fn log_by_name(name: &str) -> Option<LogKind> {
-    LOGS.iter().find(|(word, _)| *word == name).map(|(_, log)| *log)
-}
-
-/// All items that rules can name, numbered ones within their ranges.
-fn items() -> impl Iterator<Item = DataItem> {
-    use DataItem as I;
-    let plain = [
-        I::AccumulatedDebt,
-        I::ActiveExport,
-        I::ActiveImport,
-        I::BatteryRemaining,
-        I::Clock,
-        I::DebtRecoveryPerPayment,
-        I::DebtRecoveryRateCap,
-        I::DeviceLog,
-        I::DisablementThreshold,
-        I::EmergencyCreditBalance,
-        I::EmergencyCreditLimit,
-        I::EmergencyCreditThreshold,
-        I::FirmwareVersion,
-        I::GasConsumption,
-        I::LowCreditThreshold,
-        I::MaximumCredit,
-        I::MaximumMeterBalance,
-        I::MeterBalance,
-        I::PaymentDebt,
-        I::PaymentMode,
-        I::ReactiveExport,
-        I::ReactiveImport,
-        I::SecondaryActiveImport,
-        I::SupplyState,
-        I::SuspendDebtDisabled,
-        I::SuspendDebtEmergency,
-    ];
-    plain
-        .into_iter()
-        .chain((1..=4).map(I::BlockRegister))
-        .chain((1..=2).map(I::TimeDebt))
-        .chain((1..=48).map(I::TouRegister))
+    LogKind::ALL.iter().copied().find(|log| log.key() == name)
 }
 
 /// The name files use: `reactive-import`, `time-debt-1`.
 #[must_use]
 pub fn item_name(item: DataItem) -> String {
-    let debug = format!("{item:?}");
-    let mut name = String::with_capacity(debug.len() + 4);
-    for c in debug.chars() {
-        match c {
-            'A'..='Z' if !name.is_empty() => name.extend(['-', c.to_ascii_lowercase()]),
-            '(' => name.push('-'),
-            ')' => {}
-            _ => name.push(c.to_ascii_lowercase()),
-        }
-    }
-    name
+    item.key()
 }
 
 /// The item of this name, the inverse of [`item_name`].
 #[must_use]
 pub fn item_by_name(name: &str) -> Option<DataItem> {
-    items().find(|item| item_name(*item) == name)
+    DataItem::every().find(|item| item.key() == name)
 }
 
 #[cfg(test)]
@@ -258,7 +204,7 @@ mod tests {
     fn items_are_named_in_words_with_hyphens() {
         assert_eq!(item_name(DataItem::ReactiveImport), "reactive-import");
         assert_eq!(item_name(DataItem::TimeDebt(2)), "time-debt-2");
-        assert!(items().all(|item| item_by_name(&item_name(item)) == Some(item)));
+        assert!(DataItem::every().all(|item| item_by_name(&item_name(item)) == Some(item)));
         assert_eq!(item_by_name("tou-register-49"), None);
     }
 }

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use crate::Eui64;
 
 /// A party whose keys a device may hold.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Party {
     /// The operator before enrolment.
     Smso,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::ParseError;
 
 /// What kind of device something is in the inventory's sense.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum DeviceKind {
     /// Communications Hub Function.
     Chf,

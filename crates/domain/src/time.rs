@@ -11,11 +11,11 @@ use crate::ParseError;
 /// An instant of the lab's calendar: milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// It is not the machine's clock: a lab can be on 30 March 2019.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct SimInstant(pub i64);
 
 /// A span in the lab's calendar, in milliseconds, never negative.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct SimDuration(pub u64);
 
 impl SimDuration {

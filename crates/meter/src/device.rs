@@ -127,5 +127,6 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         Operation::EnableSupply => kind == DeviceKind::Esme,
         Operation::Read(_) | Operation::ReadLog { .. } => true,
         Operation::SynchroniseClock { .. } => meter || kind == DeviceKind::Chf,
+        _ => false,
     }
 }

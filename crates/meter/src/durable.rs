@@ -4,11 +4,8 @@
 //! octet, signed ones zigzag. The form is ours and begins with its version.
 
 use domain::keys::Party;
-use domain::operation::{ApprovalFault, ClockStatus, KnownDevice, PaymentMode};
-use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, LogKind, LogRow, Operation, Outcome, Quantity,
-    Refusal, SupplyState, Unit, Value,
-};
+use domain::operation::{PaymentMode, octets};
+use domain::{Access, Approval, Association, DeviceKind, Outcome, SupplyState};
 
 use crate::alerts::ALERT_CODES;
 use crate::calendar::LocalDay;
@@ -38,7 +35,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -363,7 +360,7 @@ fn write_command(w: &mut Writer, command: &Command) {
     w.pick(&ACCESS_PARTIES, &command.access.party);
     w.u32(command.epoch);
     w.instant(command.taken_at);
-    write_operation(w, &command.operation);
+    w.sized(&octets::of_operation(&command.operation));
     w.flag(command.approval.is_some());
     if let Some(approval) = &command.approval {
         w.octets(&approval.to_bytes());
@@ -379,7 +376,10 @@ fn read_command(r: &mut Reader<'_>) -> Read<Command> {
         },
         epoch: r.u32()?,
         taken_at: r.instant()?,
-        operation: read_operation(r)?,
+        operation: {
+            let octets = r.sized()?;
+            octets::operation(octets).map_err(|_| r.damaged())?
+        },
         approval: if r.flag()? {
             let octets: [u8; domain::approval::APPROVAL_LEN] = r.octets()?;
             Some(Approval::from_bytes(&octets).ok_or_else(|| r.damaged())?)
@@ -389,188 +389,13 @@ fn read_command(r: &mut Reader<'_>) -> Read<Command> {
     })
 }
 
-fn write_operation(w: &mut Writer, operation: &Operation) {
-    match operation {
-        Operation::ArmSupply => w.u32(0),
-        Operation::DisableSupply => w.u32(1),
-        Operation::EnableSupply => w.u32(2),
-        Operation::Read(item) => {
-            w.u32(3);
-            write_item(w, *item);
-        }
-        Operation::ReadLog { log, from, to } => {
-            w.u32(4);
-            w.pick(&LOGS, log);
-            w.instant(*from);
-            w.instant(*to);
-        }
-        Operation::SynchroniseClock { time, tolerance_s } => {
-            w.u32(5);
-            w.instant(*time);
-            w.u32(*tolerance_s);
-        }
-    }
-}
-
-fn read_operation(r: &mut Reader<'_>) -> Read<Operation> {
-    Ok(match r.u32()? {
-        0 => Operation::ArmSupply,
-        1 => Operation::DisableSupply,
-        2 => Operation::EnableSupply,
-        3 => Operation::Read(read_item(r)?),
-        4 => Operation::ReadLog {
-            log: *r.pick(&LOGS)?,
-            from: r.time()?,
-            to: r.time()?,
-        },
-        5 => Operation::SynchroniseClock {
-            time: r.time()?,
-            tolerance_s: r.u32()?,
-        },
-        _ => return Err(r.damaged()),
-    })
-}
-
-/// An item is its place in the list and, where it has one, its number.
-fn write_item(w: &mut Writer, item: DataItem) {
-    let (plain, n) = match item {
-        DataItem::BlockRegister(n) => (DataItem::BlockRegister(0), n),
-        DataItem::TimeDebt(n) => (DataItem::TimeDebt(0), n),
-        DataItem::TouRegister(n) => (DataItem::TouRegister(0), n),
-        other => (other, 0),
-    };
-    w.pick(&ITEMS, &plain);
-    w.u32(u32::from(n));
-}
-
-fn read_item(r: &mut Reader<'_>) -> Read<DataItem> {
-    let plain = *r.pick(&ITEMS)?;
-    let n = r.u8()?;
-    Ok(match plain {
-        DataItem::BlockRegister(_) => DataItem::BlockRegister(n),
-        DataItem::TimeDebt(_) => DataItem::TimeDebt(n),
-        DataItem::TouRegister(_) => DataItem::TouRegister(n),
-        other if n == 0 => other,
-        _ => return Err(r.damaged()),
-    })
-}
-
-fn write_quantity(w: &mut Writer, quantity: Quantity) {
-    w.i64(quantity.value);
-    w.pick(&UNITS, &quantity.unit);
-}
-
-fn read_quantity(r: &mut Reader<'_>) -> Read<Quantity> {
-    Ok(Quantity::new(r.i64()?, *r.pick(&UNITS)?))
-}
-
 fn write_outcome(w: &mut Writer, outcome: &Outcome) {
-    match outcome {
-        Ok(Answer::Done) => w.u32(0),
-        Ok(Answer::Log(rows)) => {
-            w.u32(1);
-            w.count(rows.len());
-            for row in rows {
-                w.instant(row.at);
-                w.u32(row.code.map_or(0, |code| u32::from(code) + 1));
-                w.count(row.values.len());
-                for (item, quantity) in &row.values {
-                    write_item(w, *item);
-                    write_quantity(w, *quantity);
-                }
-            }
-        }
-        Ok(Answer::Value(value)) => {
-            w.u32(2);
-            write_value(w, value);
-        }
-        Err(refusal) => {
-            w.u32(3);
-            // A refusal that this release cannot name is kept as the plainest one.
-            let known = REFUSALS.contains(refusal);
-            w.pick(&REFUSALS, if known { refusal } else { &Refusal::NotSupported });
-        }
-    }
+    w.sized(&octets::of_outcome(outcome));
 }
 
 fn read_outcome(r: &mut Reader<'_>) -> Read<Outcome> {
-    Ok(match r.u32()? {
-        0 => Ok(Answer::Done),
-        1 => Ok(Answer::Log(r.list(|r| {
-            let at = r.time()?;
-            let code = match r.u32()? {
-                0 => None,
-                code => Some(u16::try_from(code - 1).map_err(|_| r.damaged())?),
-            };
-            let values = r.list(|r| Ok((read_item(r)?, read_quantity(r)?)))?;
-            Ok(LogRow { at, values, code })
-        })?)),
-        2 => Ok(Answer::Value(read_value(r)?)),
-        3 => Err(r.pick(&REFUSALS)?.clone()),
-        _ => return Err(r.damaged()),
-    })
-}
-
-fn write_value(w: &mut Writer, value: &Value) {
-    match value {
-        Value::Clock(time, status) => {
-            w.u32(0);
-            w.instant(*time);
-            w.pick(&CLOCK_STATUSES, status);
-        }
-        Value::Devices(devices) => {
-            w.u32(1);
-            w.count(devices.len());
-            for known in devices {
-                w.octets(&known.device.to_bytes());
-                w.pick(&DeviceKind::ALL, &known.kind);
-                w.instant_option(known.last_heard);
-            }
-        }
-        Value::Flag(flag) => {
-            w.u32(2);
-            w.flag(*flag);
-        }
-        Value::PaymentMode(mode) => {
-            w.u32(3);
-            w.pick(&MODES, mode);
-        }
-        Value::Quantity(quantity) => {
-            w.u32(4);
-            write_quantity(w, *quantity);
-        }
-        Value::Supply(state) => {
-            w.u32(5);
-            w.pick(&SUPPLIES, state);
-        }
-        Value::Text(text) => {
-            w.u32(6);
-            w.count(text.len());
-            w.octets(text.as_bytes());
-        }
-    }
-}
-
-fn read_value(r: &mut Reader<'_>) -> Read<Value> {
-    Ok(match r.u32()? {
-        0 => Value::Clock(r.time()?, *r.pick(&CLOCK_STATUSES)?),
-        1 => Value::Devices(r.list(|r| {
-            Ok(KnownDevice {
-                device: Eui64::from_bytes(r.octets()?),
-                kind: *r.pick(&DeviceKind::ALL)?,
-                last_heard: r.instant_option()?,
-            })
-        })?),
-        2 => Value::Flag(r.flag()?),
-        3 => Value::PaymentMode(*r.pick(&MODES)?),
-        4 => Value::Quantity(read_quantity(r)?),
-        5 => Value::Supply(*r.pick(&SUPPLIES)?),
-        6 => {
-            let octets = r.list(|r| r.octets::<1>().map(|[octet]| octet))?;
-            Value::Text(String::from_utf8(octets).map_err(|_| r.damaged())?)
-        }
-        _ => return Err(r.damaged()),
-    })
+    let octets = r.sized()?;
+    octets::outcome(octets).map_err(|_| r.damaged())
 }
 
 // The places in these lists are the numbers on disk: append, never reorder.
@@ -584,67 +409,3 @@ const ASSOCIATIONS: [Association; 4] = [
 ];
 const SUPPLIES: [SupplyState; 3] = [SupplyState::Disabled, SupplyState::Armed, SupplyState::Enabled];
 const MODES: [PaymentMode; 2] = [PaymentMode::Credit, PaymentMode::Prepayment];
-const CLOCK_STATUSES: [ClockStatus; 3] = [ClockStatus::Reliable, ClockStatus::Unreliable, ClockStatus::Invalid];
-const UNITS: [Unit; 8] = [
-    Unit::Count,
-    Unit::Litre,
-    Unit::MilliPence,
-    Unit::Minute,
-    Unit::HundredthPercent,
-    Unit::VarHour,
-    Unit::Watt,
-    Unit::WattHour,
-];
-const LOGS: [LogKind; 7] = [
-    LogKind::ActiveExport,
-    LogKind::ActiveImport,
-    LogKind::Billing,
-    LogKind::DailyRead,
-    LogKind::Event,
-    LogKind::ReactiveImport,
-    LogKind::Security,
-];
-const ITEMS: [DataItem; 29] = [
-    DataItem::AccumulatedDebt,
-    DataItem::ActiveExport,
-    DataItem::ActiveImport,
-    DataItem::BatteryRemaining,
-    DataItem::BlockRegister(0),
-    DataItem::Clock,
-    DataItem::DebtRecoveryPerPayment,
-    DataItem::DebtRecoveryRateCap,
-    DataItem::DeviceLog,
-    DataItem::DisablementThreshold,
-    DataItem::EmergencyCreditBalance,
-    DataItem::EmergencyCreditLimit,
-    DataItem::EmergencyCreditThreshold,
-    DataItem::FirmwareVersion,
-    DataItem::GasConsumption,
-    DataItem::LowCreditThreshold,
-    DataItem::MaximumCredit,
-    DataItem::MaximumMeterBalance,
-    DataItem::MeterBalance,
-    DataItem::PaymentDebt,
-    DataItem::PaymentMode,
-    DataItem::ReactiveExport,
-    DataItem::ReactiveImport,
-    DataItem::SecondaryActiveImport,
-    DataItem::SupplyState,
-    DataItem::SuspendDebtDisabled,
-    DataItem::SuspendDebtEmergency,
-    DataItem::TimeDebt(0),
-    DataItem::TouRegister(0),
-];
-const REFUSALS: [Refusal; 11] = [
-    Refusal::Approval(ApprovalFault::Missing),
-    Refusal::Approval(ApprovalFault::Replayed),
-    Refusal::Approval(ApprovalFault::Stale),
-    Refusal::Approval(ApprovalFault::Wrong),
-    Refusal::Busy,
-    Refusal::HardwareFault,
-    Refusal::NotPermitted,
-    Refusal::NotSupported,
-    Refusal::OutOfRange,
-    Refusal::Unreachable,
-    Refusal::WrongState,
-];

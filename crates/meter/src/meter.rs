@@ -220,7 +220,7 @@ impl Meter {
                 }
                 return clock_outcome(result);
             }
-            Operation::Read(_) | Operation::ReadLog { .. } => return Err(Refusal::NotSupported),
+            _ => return Err(Refusal::NotSupported),
         }
         self.follow_supply(now, powered);
         Ok(Answer::Done)

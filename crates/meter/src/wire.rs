@@ -31,6 +31,12 @@ impl Writer {
         self.0.extend_from_slice(octets);
     }
 
+    /// Octets behind their number.
+    pub(crate) fn sized(&mut self, octets: &[u8]) {
+        self.count(octets.len());
+        self.octets(octets);
+    }
+
     pub(crate) fn flag(&mut self, flag: bool) {
         self.0.push(u8::from(flag));
     }
@@ -107,6 +113,14 @@ impl<'a> Reader<'a> {
         let (octets, rest) = self.rest.split_first_chunk().ok_or_else(|| self.damaged())?;
         self.rest = rest;
         Ok(*octets)
+    }
+
+    /// Octets behind their number.
+    pub(crate) fn sized(&mut self) -> Result<&'a [u8], RestoreError> {
+        let count = usize::try_from(self.u64()?).map_err(|_| self.damaged())?;
+        let (octets, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.damaged())?;
+        self.rest = rest;
+        Ok(octets)
     }
 
     pub(crate) fn flag(&mut self) -> Result<bool, RestoreError> {

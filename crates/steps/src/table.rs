@@ -84,8 +84,8 @@ pub struct Row {
     pub confidence: Confidence,
     /// How far the lab has it.
     pub state: State,
-    /// The state-changing device operation it stands for, where the lab has it.
-    pub act: Option<OperationKind>,
+    /// The state-changing device operations it stands for, as far as the lab has them.
+    pub acts: Vec<OperationKind>,
     codes: [Vec<u16>; 3],
 }
 
@@ -261,7 +261,12 @@ pub fn table() -> &'static Table {
 /// The operations that need a DCO approval on an enrolled device: the acts of the critical requests.
 #[must_use]
 pub fn critical_operations() -> CriticalOperations {
-    CriticalOperations::new(table().rows().filter(|row| row.critical).filter_map(|row| row.act))
+    CriticalOperations::new(
+        table()
+            .rows()
+            .filter(|row| row.critical)
+            .flat_map(|row| row.acts.iter().copied()),
+    )
 }
 
 fn read_mode(cells: &Cells) -> Result<Mode, TableError> {
@@ -311,16 +316,15 @@ fn read_row(cells: &Cells) -> Result<Row, TableError> {
                 ("later", State::Later),
             ],
         )?,
-        act: cells.choice(
-            "act",
-            &[
-                ("-", None),
-                ("arm-supply", Some(OperationKind::ArmSupply)),
-                ("disable-supply", Some(OperationKind::DisableSupply)),
-                ("enable-supply", Some(OperationKind::EnableSupply)),
-                ("synchronise-clock", Some(OperationKind::SynchroniseClock)),
-            ],
-        )?,
+        acts: cells
+            .optional("act")?
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(|key| {
+                OperationKind::from_key(key)
+                    .ok_or_else(|| cells.error("act", format!("{key:?} is no device operation such as arm-supply")))
+            })
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -339,7 +343,7 @@ mod tests {
         assert_eq!(table().rows().filter(|row| row.state == State::Dcc).count(), 2);
         for row in table().rows() {
             assert_eq!(row.mode == Mode::DccOnly, row.kinds.is_empty(), "{}", row.srv);
-            assert!(row.act.is_none() || row.critical, "{}", row.srv);
+            assert!(row.acts.is_empty() || row.critical, "{}", row.srv);
         }
     }
 

@@ -184,7 +184,7 @@ fn what_changes_a_device_is_permitted_only_as_the_request_says_it() {
             for operation in operations().iter().filter(|operation| operation.changes_state()) {
                 let permitted = permits(&request, DEVICE, kind, operation).is_ok();
                 let expected = row.applies_to(kind).is_ok()
-                    && row.act == Some(operation.kind())
+                    && row.acts.contains(&operation.kind())
                     && (operation.kind() != OperationKind::SynchroniseClock
                         || *operation
                             == Operation::SynchroniseClock {

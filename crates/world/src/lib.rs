@@ -27,6 +27,7 @@ pub mod sealed;
 pub mod semantic;
 pub mod store;
 pub mod tape;
+mod tree;
 pub mod worlds;
 
 use std::sync::Arc;

@@ -3,13 +3,14 @@
 //! Names travel as text exactly as the types spell them (`ActiveImport`, `TimeDebt.1`, `Approval.Stale`). Reading is
 //! strict: a missing part, an unknown name or a value beyond its limit is a [`SemanticError`], never a guess.
 
-use domain::operation::{ApprovalFault, ClockStatus, KnownDevice, PaymentMode};
+use domain::operation::{ClockStatus, KnownDevice, PaymentMode};
 use domain::{
     Answer, DataItem, DeviceKind, Eui64, LogKind, LogRow, Operation, Outcome, Quantity, Refusal, SimInstant,
     SupplyState, Unit, Value,
 };
 
 use crate::limits::{LOG_ROWS_MAX, TEXT_MAX};
+use crate::tree;
 
 /// A message of the semantic device interface that says nothing we know. The peer's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,14 @@ pub enum SemanticError {
         what: &'static str,
         /// The limit.
         limit: usize,
+    },
+    /// A tree that is not the one form of what it should be.
+    #[error("this is no {what}: {problem}")]
+    Shape {
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong, cut to 200 characters.
+        problem: String,
     },
     /// A name that is none of those known.
     #[error("{what} {name:?} is unknown")]
@@ -61,11 +70,6 @@ macro_rules! names {
 }
 
 names!(
-    /// The name of a log.
-    log_name, read_log_name, "log",
-    LogKind { ActiveExport, ActiveImport, Billing, DailyRead, Event, ReactiveImport, Security }
-);
-names!(
     /// The name of a unit.
     unit_name, read_unit_name, "unit",
     Unit { Count, Litre, MilliPence, Minute, HundredthPercent, VarHour, Watt, WattHour }
@@ -82,78 +86,64 @@ names!(
     /// The name of a clock status.
     clock_status_name, read_clock_status_name, "clock status", ClockStatus { Reliable, Unreliable, Invalid }
 );
-names!(
-    /// The name of what is wrong with an approval.
-    approval_fault_name, read_approval_fault_name, "approval fault", ApprovalFault { Missing, Replayed, Stale, Wrong }
-);
+/// Reads the name of a data item.
+///
+/// # Errors
+/// [`SemanticError::Unknown`].
+fn read_item_name(name: &str) -> Result<DataItem, SemanticError> {
+    name.parse().map_err(|_| unknown("data item", name))
+}
 
-/// As [`names!`], with numbered variants and their highest number.
-macro_rules! item_names {
-    (plain { $($plain:ident),+ $(,)? } numbered { $($numbered:ident <= $max:literal),+ $(,)? }) => {
-        /// The name of a data item: `ActiveImport`, `TimeDebt.1`.
+/// Reads the name of a log.
+fn read_log_name(name: &str) -> Result<LogKind, SemanticError> {
+    name.parse().map_err(|_| unknown("log", name))
+}
+
+/// Faults that refine a refusal, by the refusal's name.
+macro_rules! faults {
+    ($($type:ident { $($variant:ident),+ $(,)? })+) => {
+        /// The name of a refusal, with its detail: `NotSupported`, `Approval.Stale`, `Token.Duplicate`.
         #[must_use]
-        pub fn item_name(item: DataItem) -> String {
-            match item {
-                $(DataItem::$plain => stringify!($plain).to_owned(),)+
-                $(DataItem::$numbered(n) => format!(concat!(stringify!($numbered), ".{}"), n),)+
+        pub fn refusal_name(refusal: &Refusal) -> String {
+            match refusal {
+                Refusal::Approval(fault) => format!("Approval.{fault:?}"),
+                Refusal::Image(fault) => format!("Image.{fault:?}"),
+                Refusal::Token(fault) => format!("Token.{fault:?}"),
+                // All others are plain words; the type may grow.
+                plain => format!("{plain:?}"),
             }
         }
 
-        /// The inverse of [`item_name`]; numbers from 1 to what the item allows, without leading zeros.
-        ///
-        /// # Errors
-        /// [`SemanticError::Unknown`].
-        pub fn read_item_name(name: &str) -> Result<DataItem, SemanticError> {
-            match name {
-                $(stringify!($plain) => return Ok(DataItem::$plain),)+
-                _ => {}
-            }
-            let item = name.split_once('.').and_then(|(base, digits)| match base {
-                $(stringify!($numbered) => number(digits, $max).map(DataItem::$numbered),)+
+        fn read_fault(family: &str, name: &str) -> Option<Refusal> {
+            match family {
+                $(stringify!($type) => match name {
+                    $(stringify!($variant) => Some(Refusal::$type(fault::$type::$variant)),)+
+                    _ => None,
+                },)+
                 _ => None,
-            });
-            item.ok_or_else(|| unknown("data item", name))
-        }
-
-        #[cfg(test)]
-        fn every_item() -> Vec<DataItem> {
-            let mut items = vec![$(DataItem::$plain),+];
-            $(items.extend((1..=$max).map(DataItem::$numbered));)+
-            items
+            }
         }
     };
 }
 
-item_names!(
-    plain {
-        AccumulatedDebt, ActiveExport, ActiveImport, BatteryRemaining, Clock, DebtRecoveryPerPayment,
-        DebtRecoveryRateCap, DeviceLog, DisablementThreshold, EmergencyCreditBalance, EmergencyCreditLimit,
-        EmergencyCreditThreshold, FirmwareVersion, GasConsumption, LowCreditThreshold, MaximumCredit,
-        MaximumMeterBalance, MeterBalance, PaymentDebt, PaymentMode, ReactiveExport, ReactiveImport,
-        SecondaryActiveImport, SupplyState, SuspendDebtDisabled, SuspendDebtEmergency,
-    }
-    numbered { BlockRegister <= 4, TimeDebt <= 2, TouRegister <= 48 }
-);
-
-/// The name of a refusal, with its detail: `NotSupported`, `Approval.Stale`.
-#[must_use]
-pub fn refusal_name(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Approval(fault) => format!("Approval.{}", approval_fault_name(*fault)),
-        // All others are plain words; the type may grow.
-        plain => format!("{plain:?}"),
-    }
+/// The fault types under the names of their refusals.
+mod fault {
+    pub(super) use domain::operation::{ApprovalFault as Approval, ImageFault as Image, TokenFault as Token};
 }
+
+faults!(
+    Approval { Missing, Replayed, Stale, Wrong }
+    Image { Block, Hash, Incomplete, NotBegun, NotForThisDevice }
+    Token { Duplicate, Format, Locked, NotAuthentic, NotPrepayment, OtherDevice, OverBalance, OverCredit }
+);
 
 /// The inverse of [`refusal_name`].
 ///
 /// # Errors
 /// [`SemanticError::Unknown`].
 pub fn read_refusal_name(name: &str) -> Result<Refusal, SemanticError> {
-    if let Some(fault) = name.strip_prefix("Approval.") {
-        return read_approval_fault_name(fault)
-            .map(Refusal::Approval)
-            .map_err(|_| unknown("refusal", name));
+    if let Some((family, fault)) = name.split_once('.') {
+        return read_fault(family, fault).ok_or_else(|| unknown("refusal", name));
     }
     Ok(match name {
         "Busy" => Refusal::Busy,
@@ -176,9 +166,9 @@ pub fn operation_to_proto(operation: &Operation) -> proto::Operation {
         Operation::ArmSupply => supply(proto::SupplyCommand::Arm),
         Operation::DisableSupply => supply(proto::SupplyCommand::Disable),
         Operation::EnableSupply => supply(proto::SupplyCommand::Enable),
-        Operation::Read(item) => Wire::Read(item_name(*item)),
+        Operation::Read(item) => Wire::Read(item.name()),
         Operation::ReadLog { log, from, to } => Wire::ReadLog(proto::ReadLog {
-            log: log_name(*log).to_owned(),
+            log: log.name().to_owned(),
             from_ms: from.0,
             to_ms: to.0,
         }),
@@ -186,6 +176,7 @@ pub fn operation_to_proto(operation: &Operation) -> proto::Operation {
             time_ms: time.0,
             tolerance_s: *tolerance_s,
         }),
+        other => Wire::Act(act(other)),
     };
     proto::Operation { operation: Some(wire) }
 }
@@ -213,6 +204,46 @@ pub fn operation_from_proto(message: &proto::Operation) -> Result<Operation, Sem
             Ok(proto::SupplyCommand::Enable) => Ok(Operation::EnableSupply),
             Ok(proto::SupplyCommand::Unspecified) | Err(_) => Err(unknown("supply command", &command.to_string())),
         },
+        Wire::Act(act) => act_from_proto(act),
+    }
+}
+
+/// An operation without a message of its own: the name of its variant and the tree of its content.
+fn act(operation: &Operation) -> proto::Act {
+    use proto::tree::Tree as Wire;
+    match tree::of(operation).tree {
+        Some(Wire::Map(mut map)) if map.entries.len() == 1 => {
+            let entry = map.entries.remove(0);
+            proto::Act {
+                name: entry.name,
+                arguments: entry.value,
+            }
+        }
+        Some(Wire::Text(name)) => proto::Act { name, arguments: None },
+        _ => proto::Act::default(),
+    }
+}
+
+fn act_from_proto(message: &proto::Act) -> Result<Operation, SemanticError> {
+    use proto::tree::Tree as Wire;
+    let whole = match &message.arguments {
+        None => Wire::Text(message.name.clone()),
+        Some(arguments) => Wire::Map(proto::TreeMap {
+            entries: vec![proto::TreeEntry {
+                name: message.name.clone(),
+                value: Some(arguments.clone()),
+            }],
+        }),
+    };
+    let operation = tree::read(&proto::Tree { tree: Some(whole) }, "operation")?;
+    match operation {
+        Operation::Read(_)
+        | Operation::ReadLog { .. }
+        | Operation::SynchroniseClock { .. }
+        | Operation::ArmSupply
+        | Operation::DisableSupply
+        | Operation::EnableSupply => Err(unknown("act", &message.name)),
+        other => Ok(other),
     }
 }
 
@@ -292,7 +323,12 @@ pub fn value_to_proto(value: &Value) -> proto::Value {
         Value::PaymentMode(mode) => Wire::PaymentMode(payment_mode_name(*mode).to_owned()),
         Value::Quantity(quantity) => Wire::Quantity(quantity_to_proto(*quantity)),
         Value::Supply(state) => Wire::Supply(supply_name(*state).to_owned()),
+        Value::Stamped(quantity, at) => Wire::Stamped(proto::StampedQuantity {
+            quantity: Some(quantity_to_proto(*quantity)),
+            at_ms: at.0,
+        }),
         Value::Text(text) => Wire::Text(text.clone()),
+        Value::Image(_) | Value::Setting(_) => Wire::Other(tree::of(value)),
     };
     proto::Value { value: Some(wire) }
 }
@@ -309,6 +345,15 @@ pub fn value_from_proto(message: &proto::Value) -> Result<Value, SemanticError> 
         Wire::Flag(flag) => Value::Flag(*flag),
         Wire::PaymentMode(name) => Value::PaymentMode(read_payment_mode_name(name)?),
         Wire::Quantity(quantity) => Value::Quantity(quantity_from_proto(quantity)?),
+        Wire::Stamped(stamped) => {
+            let quantity = stamped.quantity.as_ref().ok_or(SemanticError::Missing("quantity"))?;
+            Value::Stamped(quantity_from_proto(quantity)?, SimInstant(stamped.at_ms))
+        }
+        Wire::Other(tree) => match tree::read(tree, "value")? {
+            value @ (Value::Image(_) | Value::Setting(_)) => value,
+            // Everything else has a form of its own, and a message has one form.
+            _ => return Err(unknown("value", "a tree of something that is none")),
+        },
         Wire::Supply(name) => Value::Supply(read_supply_name(name)?),
         Wire::Text(text) if text.chars().count() > TEXT_MAX => {
             return Err(SemanticError::TooLarge {
@@ -351,7 +396,7 @@ fn device_from_proto(message: &proto::KnownDevice) -> Result<KnownDevice, Semant
 
 fn row_to_proto(row: &LogRow) -> proto::LogRow {
     let value = |(item, quantity): &(DataItem, Quantity)| proto::ItemValue {
-        item: item_name(*item),
+        item: item.name(),
         quantity: Some(quantity_to_proto(*quantity)),
     };
     proto::LogRow {
@@ -379,11 +424,6 @@ fn row_from_proto(message: &proto::LogRow) -> Result<LogRow, SemanticError> {
     })
 }
 
-fn number(digits: &str, max: u8) -> Option<u8> {
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-    digits.parse().ok().filter(|n| plain && (1..=max).contains(n))
-}
-
 fn unknown(what: &'static str, name: &str) -> SemanticError {
     SemanticError::Unknown {
         what,
@@ -393,6 +433,10 @@ fn unknown(what: &'static str, name: &str) -> SemanticError {
 
 #[cfg(test)]
 mod tests {
+    use domain::operation::{
+        ApprovalFault, Counter, HanEntry, ImageFault, ImageHash, ImageState, ImageStatus, Octets, Prices, Setting,
+        Token, TokenFault,
+    };
     use proptest::prelude::*;
     use proto::Message;
 
@@ -414,20 +458,52 @@ mod tests {
     }
 
     fn item() -> impl Strategy<Value = DataItem> {
-        prop::sample::select(every_item())
+        prop::sample::select(DataItem::every().collect::<Vec<_>>())
     }
 
     fn log() -> impl Strategy<Value = LogKind> {
-        let names = [
-            "ActiveExport",
-            "ActiveImport",
-            "Billing",
-            "DailyRead",
-            "Event",
-            "ReactiveImport",
-            "Security",
-        ];
-        prop::sample::select(names.to_vec()).prop_map(|name| read_log_name(name).expect("a log"))
+        prop::sample::select(LogKind::ALL)
+    }
+
+    /// One of each kind of act, with content in all depths.
+    fn acts() -> Vec<Operation> {
+        vec![
+            Operation::AdjustBalance(-5),
+            Operation::ResetBalance,
+            Operation::ChangeDebt(Box::default()),
+            Operation::ActivateEmergencyCredit,
+            Operation::EnterToken(Token("73946144332040217315".into())),
+            Operation::DisplayMessage("Hello".into()),
+            Operation::RestrictAccess { before: SimInstant(5) },
+            Operation::ClearLog(LogKind::Event),
+            Operation::ResetCounters(vec![Counter::RmsVoltage]),
+            Operation::Join(Eui64(5)),
+            Operation::AddToHan(Box::new(HanEntry {
+                device: Eui64(7),
+                kind: Some(DeviceKind::Ppmid),
+                install_code: Octets(vec![1; 8]),
+                join_within_s: 60,
+            })),
+            Operation::BeginImage {
+                octets: 70_000,
+                hash: ImageHash([7; 32]),
+                device: None,
+            },
+            Operation::ImageBlock {
+                number: 3,
+                octets: Octets(vec![0, 255]),
+            },
+            Operation::StageKeys {
+                party: domain::keys::Party::S1sp,
+                epoch: 2,
+            },
+            Operation::Write(Box::new(Setting::ImportMpxn(("9900000000001".into(), None)))),
+            Operation::Write(Box::new(Setting::Prices(Prices {
+                standing_charge_mp: 12,
+                tou_mp: vec![Some(5), None],
+                block_mp: vec![vec![None, Some(3)]],
+            }))),
+        ]
     }
 
     fn operation() -> impl Strategy<Value = Operation> {
@@ -439,6 +515,7 @@ mod tests {
             item().prop_map(Operation::Read),
             (log(), instant(), instant()).prop_map(|(log, from, to)| Operation::ReadLog { log, from, to }),
             (instant(), any::<u32>()).prop_map(|(time, tolerance_s)| Operation::SynchroniseClock { time, tolerance_s }),
+            prop::sample::select(acts()),
         ]
     }
 
@@ -463,6 +540,14 @@ mod tests {
             prop::sample::select(modes.to_vec()).prop_map(Value::PaymentMode),
             quantity().prop_map(Value::Quantity),
             prop::sample::select(states.to_vec()).prop_map(Value::Supply),
+            (quantity(), any::<i64>()).prop_map(|(quantity, at)| Value::Stamped(quantity, SimInstant(at))),
+            Just(Value::Setting(Box::new(Setting::DailyBlockReset(true)))),
+            Just(Value::Image(ImageStatus {
+                state: ImageState::Verified,
+                first_missing: 9,
+                block_octets: 512,
+                verified: ImageHash([1; 32]),
+            })),
             "\\PC{0,60}".prop_map(Value::Text),
         ]
     }
@@ -492,6 +577,8 @@ mod tests {
             Refusal::OutOfRange,
             Refusal::Unreachable,
             Refusal::WrongState,
+            Refusal::Token(TokenFault::Duplicate),
+            Refusal::Image(ImageFault::Incomplete),
         ];
         prop_oneof![
             Just(Ok(Answer::Done)),
@@ -516,37 +603,10 @@ mod tests {
             let message = proto::OperationOutcome::decode(octets.as_slice()).expect("decodes");
             prop_assert_eq!(outcome_from_proto(&message), Ok(outcome));
         }
-
-        #[test]
-        fn any_name_is_read_or_refused(name in "\\PC{0,20}") {
-            if let Ok(item) = read_item_name(&name) {
-                prop_assert_eq!(item_name(item), name);
-            }
-        }
-    }
-
-    #[test]
-    fn every_item_has_one_name() {
-        for item in every_item() {
-            assert_eq!(read_item_name(&item_name(item)), Ok(item));
-        }
-        assert_eq!(item_name(DataItem::TimeDebt(1)), "TimeDebt.1");
     }
 
     #[test]
     fn what_is_not_exactly_right_is_refused() {
-        for name in [
-            "",
-            "activeImport",
-            "TimeDebt",
-            "TimeDebt.0",
-            "TimeDebt.3",
-            "TimeDebt.01",
-            "TimeDebt.+1",
-            "Clock.1",
-        ] {
-            assert!(read_item_name(name).is_err(), "{name}");
-        }
         for name in ["", "Approval", "Approval.", "Approval.Late", "Stale"] {
             assert!(read_refusal_name(name).is_err(), "{name}");
         }
@@ -557,6 +617,18 @@ mod tests {
             })
             .is_err()
         );
+        // What has a message of its own has no other.
+        let act = proto::operation::Operation::Act(proto::Act {
+            name: "ArmSupply".into(),
+            arguments: None,
+        });
+        assert!(operation_from_proto(&proto::Operation { operation: Some(act) }).is_err());
+        let act = proto::operation::Operation::Act(proto::Act {
+            name: "Explode".into(),
+            arguments: None,
+        });
+        let error = operation_from_proto(&proto::Operation { operation: Some(act) }).expect_err("unknown");
+        assert!(error.to_string().contains("Explode"), "{error}");
         assert_eq!(
             operation_from_proto(&proto::Operation::default()),
             Err(SemanticError::Missing("operation"))

@@ -21,7 +21,7 @@ fn a_failed_authentication_is_logged_each_time_and_reported_now_and_then() {
         home.alerts(),
         [(DeviceKind::Esme, 0x8F3D, start), (DeviceKind::Esme, 0x8F3D, minute)]
     );
-    assert_eq!(home.codes(DeviceKind::Chf, LogKind::Security), []);
+    assert_eq!(home.codes(DeviceKind::Chf, LogKind::Security), [0_u16; 0]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
             return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
         }
     }
-    supply_effect(profile, device.kind, row.act, supply).unwrap_or(Expected::Works)
+    supply_effect(profile, device.kind, row.acts.first().copied(), supply).unwrap_or(Expected::Works)
 }
 
 /// Where a profile's rules turn an act on the supply into something else.

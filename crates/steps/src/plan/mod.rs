@@ -1,0 +1,193 @@
+//! Equivalent Steps: what a request becomes for one device.
+
+mod arguments;
+mod commands;
+mod draft;
+mod reads;
+
+use std::fmt;
+
+use dmc::DeviceProfile;
+use domain::operation::Answer;
+use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimInstant, Srv};
+use duis::Request;
+
+use self::arguments::instant;
+use self::draft::Draft;
+use crate::errors::Failure;
+use crate::table::table;
+
+/// The device a request is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Its identity.
+    pub device: Eui64,
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// The hub through which it is reached.
+    pub hub: Eui64,
+    /// What it is.
+    pub profile: &'a DeviceProfile,
+}
+
+/// From where a step's answer is to come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Via {
+    /// From the device itself.
+    Device,
+    /// From the gas proxy's copy of what the gas meter last reported: the meter itself sleeps (inferred).
+    Mirror,
+}
+
+/// One step of a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Its number, from 1: the `Position` of a debug entry.
+    pub position: u32,
+    /// The device it is for.
+    pub device: Eui64,
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// What is asked of it.
+    pub operation: Operation,
+    /// From where the answer is to come.
+    pub via: Via,
+    /// Whether the DCO has to approve it on an enrolled device.
+    pub critical: bool,
+    /// Whether the request can succeed without it.
+    pub optional: bool,
+    /// The answer a rule gives in the device's place: then nothing is sent.
+    pub answered: Option<Answer>,
+    /// Ids of the rules that made it or changed it.
+    pub rules: Vec<String>,
+}
+
+/// The Equivalent Steps of one request, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// The request's service.
+    pub srv: Srv,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Ids of all rules that touched the plan, also those that left something out.
+    pub rules: Vec<String>,
+    /// The weakest confidence that touched it.
+    pub confidence: Confidence,
+}
+
+impl fmt::Display for Plan {
+    /// One line per step, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            write!(f, "{} {} {}", step.position, step.kind, step.operation)?;
+            if step.via == Via::Mirror {
+                f.write_str(", from the mirror")?;
+            }
+            if step.critical {
+                f.write_str(", critical")?;
+            }
+            if step.optional {
+                f.write_str(", optional")?;
+            }
+            if let Some(answer) = &step.answered {
+                write!(f, ", answered by the S1SP: {answer:?}")?;
+            }
+            if !step.rules.is_empty() {
+                write!(f, " [{}]", step.rules.join(", "))?;
+            }
+            writeln!(f)?;
+        }
+        let rules = if self.rules.is_empty() {
+            "none".into()
+        } else {
+            self.rules.join(", ")
+        };
+        writeln!(f, "confidence {}; rules: {rules}", self.confidence)
+    }
+}
+
+/// Why there is no plan. A normal outcome.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{failure}: {text}")]
+pub struct Refused {
+    /// The class.
+    pub failure: Failure,
+    /// What in particular.
+    pub text: String,
+    /// The rule that refuses, if one does.
+    pub rule: Option<String>,
+}
+
+impl Refused {
+    fn new(failure: Failure, text: impl Into<String>) -> Self {
+        Self {
+            failure,
+            text: text.into(),
+            rule: None,
+        }
+    }
+}
+
+/// When a future-dated request is to be executed; `None` for one on demand.
+///
+/// SMETS1 devices hold none (inferred): who holds the request is up to the DCC and the S1SP.
+///
+/// # Errors
+/// A date that cannot be read.
+pub fn execution_at(request: &Request) -> Result<Option<SimInstant>, Refused> {
+    request.body.child_text("ExecutionDateTime").map(instant).transpose()
+}
+
+/// The Equivalent Steps of a request for this device.
+///
+/// # Errors
+/// The request does not apply to the device, is not emulated, has arguments that cannot be read, or a rule of the
+/// device's profile refuses it.
+pub fn plan(request: &Request, target: &Target<'_>) -> Result<Plan, Refused> {
+    let row = table()
+        .row(request.srv)
+        .ok_or_else(|| Refused::new(Failure::Schema, format!("there is no service request {}", request.srv)))?;
+    row.applies_to(target.kind)
+        .map_err(|failure| Refused::new(failure, format!("{} {} on a {}", row.srv, row.name, target.kind)))?;
+    if request.body.name != row.body {
+        return Err(Refused::new(
+            Failure::Schema,
+            format!("{} holds {}, not {}", row.srv, request.body.name, row.body),
+        ));
+    }
+    let mut draft = Draft {
+        steps: equivalent_steps(request, target)?,
+        rules: Vec::new(),
+    };
+    for rule in target.profile.s1sp.iter().filter(|rule| rule.request == request.srv) {
+        draft.apply(rule)?;
+    }
+    Ok(draft.finish(request, target, row.confidence))
+}
+
+/// A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
+fn via(kind: DeviceKind, operation: &Operation) -> Via {
+    let own = match operation {
+        Operation::Read(item) => matches!(item, DataItem::Clock | DataItem::DeviceLog | DataItem::FirmwareVersion),
+        Operation::ReadLog { log, .. } => matches!(log, LogKind::Event | LogKind::Security),
+        _ => true,
+    };
+    if kind == DeviceKind::Gsme && !own {
+        Via::Mirror
+    } else {
+        Via::Device
+    }
+}
+
+/// The steps before any rule: each group of requests has a file of its own.
+fn equivalent_steps(request: &Request, target: &Target<'_>) -> Result<Vec<draft::DraftStep>, Refused> {
+    for group in [reads::steps, commands::steps] {
+        if let Some(steps) = group(request, target)? {
+            return Ok(steps);
+        }
+    }
+    Err(Refused::new(
+        Failure::NotEmulated,
+        format!("no Equivalent Steps for {}", request.body.name),
+    ))
+}
