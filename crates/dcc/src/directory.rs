@@ -1,11 +1,13 @@
-//! Who the users are, in which roles, and which of them is registered for which metering point.
+//! Who the users are, in which roles, and with which certificates.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use domain::{DeviceKind, Eui64, Mpxn, UserRole};
+use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use serde::{Deserialize, Deserializer};
+
+use crate::registration::{Registration, Registrations};
 
 /// One DCC user.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -30,21 +32,6 @@ pub struct User {
     pub suspended: bool,
 }
 
-/// Registration data: who acts in a role at a metering point.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Registration {
-    /// The metering point.
-    #[serde(deserialize_with = "from_text")]
-    pub mpxn: Mpxn,
-    /// The role.
-    #[serde(deserialize_with = "from_text")]
-    pub role: UserRole,
-    /// The user.
-    #[serde(deserialize_with = "from_text")]
-    pub user: Eui64,
-}
-
 /// A directory that contradicts itself, or text that is no directory.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -61,11 +48,11 @@ pub enum DirectoryError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
     users: BTreeMap<Eui64, User>,
-    registered: BTreeMap<(Mpxn, UserRole), Eui64>,
+    registrations: Registrations,
 }
 
 impl Directory {
-    /// From users and registrations; a later registration of the same metering point and role replaces an earlier one.
+    /// From users and registrations; of two registrations that begin at the same instant the later one counts.
     ///
     /// # Errors
     /// When two users have one EUI-64.
@@ -80,9 +67,7 @@ impl Directory {
                 return Err(DirectoryError::UserTwice(eui));
             }
         }
-        for registration in registrations {
-            directory.register(registration);
-        }
+        directory.registrations.extend(registrations);
         Ok(directory)
     }
 
@@ -105,8 +90,13 @@ impl Directory {
 
     /// Adds or replaces one registration.
     pub fn register(&mut self, registration: Registration) {
-        self.registered
-            .insert((registration.mpxn, registration.role), registration.user);
+        self.registrations.add(registration);
+    }
+
+    /// The registration data.
+    #[must_use]
+    pub fn registrations(&self) -> &Registrations {
+        &self.registrations
     }
 
     /// The user with this EUI-64.
@@ -120,10 +110,19 @@ impl Directory {
         self.users.values()
     }
 
-    /// Who is registered in this role at this metering point.
+    /// Who is registered in this role at this metering point at an instant.
     #[must_use]
-    pub fn registered(&self, mpxn: Mpxn, role: UserRole) -> Option<Eui64> {
-        self.registered.get(&(mpxn, role)).copied()
+    pub fn registered(&self, mpxn: Mpxn, role: UserRole, at: SimInstant) -> Option<Eui64> {
+        self.registrations.holder(mpxn, role, at)
+    }
+
+    /// Whether the user may act in this role at this metering point at an instant.
+    ///
+    /// Other users act on the consumer's behalf, which no registration shows: they always may. At a metering point of which
+    /// the registration data says nothing at all everybody may.
+    #[must_use]
+    pub fn may_act(&self, user: Eui64, role: UserRole, mpxn: Mpxn, at: SimInstant) -> bool {
+        role == UserRole::OtherUser || !self.registrations.knows(mpxn) || self.registered(mpxn, role, at) == Some(user)
     }
 }
 
@@ -144,7 +143,7 @@ pub fn role_fits(role: UserRole, kind: DeviceKind) -> bool {
     }
 }
 
-fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
@@ -178,9 +177,17 @@ mod tests {
         let directory = Directory::from_toml(TEXT).unwrap();
         let user = directory.users().next().unwrap();
         assert_eq!(user.roles, [UserRole::ImportSupplier, UserRole::GasSupplier]);
-        let mpxn = "1200000000001".parse().unwrap();
-        assert_eq!(directory.registered(mpxn, UserRole::ImportSupplier), Some(user.eui));
-        assert_eq!(directory.registered(mpxn, UserRole::ExportSupplier), None);
+        let (mpxn, at) = ("1200000000001".parse().unwrap(), SimInstant(0));
+        assert_eq!(directory.registered(mpxn, UserRole::ImportSupplier, at), Some(user.eui));
+        assert_eq!(directory.registered(mpxn, UserRole::ExportSupplier, at), None);
+        assert!(directory.may_act(user.eui, UserRole::ImportSupplier, mpxn, at));
+        assert!(
+            !directory.may_act(user.eui, UserRole::ExportSupplier, mpxn, at),
+            "nobody is"
+        );
+        assert!(directory.may_act(Eui64(1), UserRole::OtherUser, mpxn, at));
+        let unknown = "1200000000002".parse().unwrap();
+        assert!(directory.may_act(Eui64(1), UserRole::ExportSupplier, unknown, at));
     }
 
     #[test]

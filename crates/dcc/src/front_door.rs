@@ -1,28 +1,34 @@
 //! What a request must be before anything else happens, checked in one fixed order:
 //!
-//! 1. size; 2. XML and structure; 3. form of the signature; 4. certificate known; 5. signature value; 6. signer known as a
-//!    user, with this certificate, not suspended; 7. originator is the signer; 8. path and command variant; 9. room for one
-//!    more request; 10. counter of the RequestID; 11. role; 12. target known; 13. authority over the device; 14. SMI status;
-//!    15. applicability to the device, and what this lab does not have: sequences and future dates.
+//! 1. size, by the limit of its service request; 2. XML: well formed, no document type or entity, not too deep; 3. structure
+//!    by the schema; 4. form of the signature, certificate known, signature value; 5. certificate not expired, not revoked,
+//!    of a signing role; 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is
+//!    the signer; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
+//!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
+//!    14. applicability to the device (E11); 15. what this lab does not have: sequences and future dates.
 //!
-//! A counter is used up by the first authentic request that reaches check 10 with it, whatever becomes of it.
+//! A counter is used up by the first authentic request that reaches check 9 with it, whatever becomes of it.
 
 use std::collections::BTreeMap;
 
-use domain::{DeviceKind, Eui64, RequestId, Srv, UserRole};
-use duis::signature::{Certificates, SignatureError};
+use domain::{DeviceKind, Eui64, RequestId, SimInstant, Srv};
+use duis::signature::Certificates;
 use duis::{ReadError, ReadErrorKind, Request};
 use steps::table::{Mode, State};
 use steps::{Failure, Row, ServicePath};
 
-use crate::directory::{User, role_fits};
+use crate::access::Access;
+use crate::directory::User;
 use crate::inventory::Device;
+use crate::options::Trust;
+use crate::signer::Signers;
 use crate::{Directory, Inventory, Limits};
 
 /// What the checks look at.
 pub(crate) struct FrontDoor<'a> {
     pub(crate) eui: Eui64,
     pub(crate) certificates: &'a (dyn Certificates + Send + Sync),
+    pub(crate) trust: &'a Trust,
     pub(crate) directory: &'a Directory,
     pub(crate) inventory: &'a Inventory,
     pub(crate) counters: &'a BTreeMap<(Eui64, Eui64), u64>,
@@ -31,7 +37,12 @@ pub(crate) struct FrontDoor<'a> {
     pub(crate) open_requests: usize,
     /// Whether this very request is one of them.
     pub(crate) is_open: &'a dyn Fn(RequestId) -> bool,
+    pub(crate) now: SimInstant,
 }
+
+/// A check that failed, and what in particular.
+#[derive(Debug)]
+pub(crate) struct Denied(pub(crate) Failure, pub(crate) String);
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -56,169 +67,150 @@ pub(crate) struct Refused {
 impl<'a> FrontDoor<'a> {
     /// Runs all checks.
     pub(crate) fn admit(&self, path: &str, xml: &[u8]) -> Result<Admitted<'a>, Refused> {
-        if xml.len() > self.limits.request_octets_max {
-            let detail = format!(
-                "{} octets where {} are the limit",
-                xml.len(),
-                self.limits.request_octets_max
-            );
-            return Err(Refused {
-                failure: Failure::Oversized,
-                request: None,
-                srv: None,
-                detail,
-                counter_used: false,
-            });
-        }
+        self.check_size(xml)?;
         let request = duis::read_request(xml).map_err(|error| unreadable(xml, &error))?;
-        let refuse = |failure, detail: String, counter_used| Refused {
+        let refuse = |Denied(failure, detail), counter_used| Refused {
             failure,
             request: Some(request.id),
             srv: Some(request.srv),
             detail,
             counter_used,
         };
-        let before = |(failure, detail)| refuse(failure, detail, false);
-        let user = self.authenticate(xml, request.id.originator).map_err(before)?;
+        let before = |denied| refuse(denied, false);
+        let signers = Signers {
+            certificates: self.certificates,
+            trust: self.trust,
+            directory: self.directory,
+        };
+        let user = signers.user(xml, request.id.originator, self.now).map_err(before)?;
         let row = on_path(path, &request).map_err(before)?;
         if self.open_requests >= self.limits.open_requests_max {
-            return Err(before((
-                Failure::Busy,
-                format!("{} requests are open", self.open_requests),
-            )));
+            let detail = format!("{} requests are open", self.open_requests);
+            return Err(before(Denied(Failure::Busy, detail)));
         }
         self.check_counter(request.id).map_err(before)?;
         match self.authorise(user, row, &request) {
             Ok(device) => Ok(Admitted { request, device }),
-            Err((failure, detail)) => Err(refuse(failure, detail, true)),
+            Err(denied) => Err(refuse(denied, true)),
         }
     }
 
-    fn authenticate(&self, xml: &[u8], originator: Eui64) -> Result<&'a User, (Failure, String)> {
-        let signer =
-            duis::signature::verify(xml, self.certificates).map_err(|error| (unproved(&error), said(&error)))?;
-        let Some(user) = self.directory.user(signer.eui) else {
-            return Err((Failure::UnknownUser, format!("no user has the EUI-64 {}", signer.eui)));
+    /// The limit of its service request, as far as its header can be read: only firmware may be large.
+    fn check_size(&self, xml: &[u8]) -> Result<(), Refused> {
+        let octets = xml.len();
+        if octets <= self.limits.request_octets_max {
+            return Ok(());
+        }
+        let (request, srv) = if octets > self.limits.firmware_octets_max {
+            (None, None)
+        } else {
+            duis::salvage_header(xml)
         };
-        if !user.certificates.is_empty() && !user.certificates.contains(&signer.serial) {
-            let detail = format!("certificate {} is not one of user {}", signer.serial, user.eui);
-            return Err((Failure::CertificateUnknown, detail));
+        let limit = match srv {
+            Some(srv) if FIRMWARE.contains(&srv) => self.limits.firmware_octets_max,
+            _ => self.limits.request_octets_max,
+        };
+        if octets <= limit {
+            return Ok(());
         }
-        if user.suspended {
-            return Err((Failure::UserStatus, format!("user {} is suspended", user.eui)));
-        }
-        if signer.eui != originator {
-            let detail = format!("signed by {}, sent for {originator}", signer.eui);
-            return Err((Failure::OriginatorMismatch, detail));
-        }
-        Ok(user)
+        Err(Refused {
+            failure: Failure::Oversized,
+            request,
+            srv,
+            detail: format!("{octets} octets where {limit} are the limit"),
+            counter_used: false,
+        })
     }
 
-    fn check_counter(&self, id: RequestId) -> Result<(), (Failure, String)> {
+    fn check_counter(&self, id: RequestId) -> Result<(), Denied> {
         let last = self.counters.get(&(id.originator, id.target)).copied();
+        let denied = |failure, detail: String| Err(Denied(failure, detail));
         match last {
-            _ if (self.is_open)(id) => Err((Failure::RequestRepeated, "it is still open".to_owned())),
-            Some(last) if last == id.counter => Err((Failure::RequestRepeated, format!("the last counter is {last}"))),
-            Some(last) if last > id.counter => Err((Failure::RequestStale, format!("the last counter is {last}"))),
+            _ if (self.is_open)(id) => denied(Failure::RequestRepeated, "it is still open".to_owned()),
+            Some(last) if last == id.counter => denied(Failure::RequestRepeated, format!("the last counter is {last}")),
+            Some(last) if last > id.counter => denied(Failure::RequestStale, format!("the last counter is {last}")),
             _ => Ok(()),
         }
     }
 
-    fn authorise(&self, user: &User, row: &Row, request: &Request) -> Result<Option<&'a Device>, (Failure, String)> {
-        if !user.roles.iter().any(|role| row.allows(*role)) {
-            return Err((
-                Failure::WrongRole,
-                format!("no role of user {} may send {}", user.eui, row.srv),
-            ));
-        }
+    fn authorise(&self, user: &User, row: &Row, request: &Request) -> Result<Option<&'a Device>, Denied> {
+        Access::role(user, row)?;
         let target = request.id.target;
         if row.mode == Mode::DccOnly {
             return match target {
-                target if target != self.eui => Err((Failure::UnknownDevice, format!("{target} is not the DCC"))),
-                _ if row.state != State::Dcc => Err((Failure::NotEmulated, format!("{} {}", row.srv, row.name))),
+                target if target != self.eui => Err(Denied(Failure::UnknownDevice, format!("{target} is not the DCC"))),
+                _ if row.state != State::Dcc => Err(Denied(Failure::NotEmulated, format!("{} {}", row.srv, row.name))),
                 _ => in_time(request).map(|()| None),
             };
         }
         let Some(device) = self.inventory.device(target) else {
-            return Err((Failure::UnknownDevice, format!("the inventory has no device {target}")));
+            let detail = format!("the inventory has no device {target}");
+            return Err(Denied(Failure::UnknownDevice, detail));
         };
-        self.check_authority(user, device)?;
+        let access = Access {
+            directory: self.directory,
+            inventory: self.inventory,
+            enforce_registration: self.limits.enforce_registration,
+        };
+        access.authority(user, row, device, needed_at(request, self.now))?;
         if let Some(status) = device.status.filter(|status| !status.accepts(row.srv)) {
-            return Err((Failure::DeviceStatus, format!("the device is {status}")));
+            return Err(Denied(Failure::DeviceStatus, format!("the device is {status}")));
         }
         row.applies_to(device.kind)
-            .map_err(|failure| (failure, format!("{} to a {}", row.srv, device.kind)))?;
+            .map_err(|failure| Denied(failure, format!("{} to a {}", row.srv, device.kind)))?;
         in_time(request)?;
         Ok(Some(device))
     }
-
-    /// A role of the device's fuel, and, for suppliers and network operators, the registration of its metering point.
-    fn check_authority(&self, user: &User, device: &Device) -> Result<(), (Failure, String)> {
-        // All roles of the user, not only those that may send this request: whether it fits the device is check 15.
-        let fitting = || user.roles.iter().copied().filter(|role| role_fits(*role, device.kind));
-        if fitting().next().is_none() {
-            let detail = format!("no role of user {} has to do with a {}", user.eui, device.kind);
-            return Err((Failure::NoAuthority, detail));
-        }
-        if !self.limits.enforce_registration {
-            return Ok(());
-        }
-        let points = self.inventory.metering_points(device);
-        let has = |role: UserRole| {
-            // Other users and agents act on the consumer's behalf, which no registration shows.
-            let open = matches!(role, UserRole::OtherUser | UserRole::RegisteredSupplierAgent);
-            let mut registered = points
-                .iter()
-                .filter_map(|mpxn| self.directory.registered(*mpxn, role))
-                .peekable();
-            open || registered.peek().is_none() || registered.any(|eui| eui == user.eui)
-        };
-        if fitting().any(has) {
-            return Ok(());
-        }
-        Err((
-            Failure::NoAuthority,
-            format!("another user is registered for device {}", device.id),
-        ))
-    }
 }
 
+/// When a request needs its authority: when it is to be executed. A date that cancels one needs it now.
+fn needed_at(request: &Request, now: SimInstant) -> SimInstant {
+    let executed = steps::execution_at(request).ok().flatten();
+    executed.filter(|at| *at < NEVER).unwrap_or(now).max(now)
+}
+
+/// 3000-01-01T00:00:00Z: later dates cancel.
+const NEVER: SimInstant = SimInstant(32_503_680_000_000);
+/// 11.1 and 11.4 carry firmware images.
+const FIRMWARE: [Srv; 2] = [Srv::new(11, 1, 0), Srv::new(11, 4, 0)];
+
 /// Path and command variant by the table; gives the row of the request.
-fn on_path(path: &str, request: &Request) -> Result<&'static Row, (Failure, String)> {
+fn on_path(path: &str, request: &Request) -> Result<&'static Row, Denied> {
     let Some(row) = steps::table().row(request.srv) else {
-        return Err((Failure::NotEmulated, format!("no row for {}", request.srv)));
+        return Err(Denied(Failure::NotEmulated, format!("no row for {}", request.srv)));
     };
     let Some(service) = ServicePath::from_path(path) else {
-        return Err((Failure::WrongPath, format!("{path:?} is no service")));
+        return Err(Denied(Failure::WrongPath, format!("{path:?} is no service")));
     };
     steps::table()
         .check_variant(row, request.command_variant, service)
         .map_err(|failure| {
-            (
-                failure,
-                format!("command variant {} on {}", request.command_variant, service.as_str()),
-            )
+            let detail = format!("command variant {} on {}", request.command_variant, service.as_str());
+            Denied(failure, detail)
         })?;
     Ok(row)
 }
 
 /// What would make a request wait for something: not in this lab yet, and refused rather than ignored.
-fn in_time(request: &Request) -> Result<(), (Failure, String)> {
+fn in_time(request: &Request) -> Result<(), Denied> {
     if let Some(date) = request.body.child_text("ExecutionDateTime") {
-        return Err((Failure::NotEmulated, format!("future dated to {date}")));
+        return Err(Denied(Failure::NotEmulated, format!("future dated to {date}")));
     }
     if let Some(preceding) = request.preceding {
-        return Err((Failure::NotEmulated, format!("to follow {preceding}")));
+        return Err(Denied(Failure::NotEmulated, format!("to follow {preceding}")));
     }
     Ok(())
 }
 
 fn unreadable(xml: &[u8], error: &ReadError) -> Refused {
+    // The reader stops at the first fault of any kind; those of the XML itself come first in the order of the checks.
+    let of_xml = duis::check_well_formed(xml).err();
+    let error = of_xml.as_ref().unwrap_or(error);
     let failure = match error.kind {
+        ReadErrorKind::Depth => Failure::TooDeep,
+        ReadErrorKind::Forbidden => Failure::Entity,
         ReadErrorKind::Limit => Failure::Oversized,
-        ReadErrorKind::Encoding | ReadErrorKind::Forbidden | ReadErrorKind::Namespace | ReadErrorKind::Syntax => {
-            Failure::Malformed
-        }
+        ReadErrorKind::Encoding | ReadErrorKind::Namespace | ReadErrorKind::Syntax => Failure::Malformed,
         _ => Failure::Schema,
     };
     let (request, srv) = duis::salvage_header(xml);
@@ -228,15 +220,6 @@ fn unreadable(xml: &[u8], error: &ReadError) -> Refused {
         srv,
         detail: error.to_string(),
         counter_used: false,
-    }
-}
-
-fn unproved(error: &SignatureError) -> Failure {
-    match error {
-        SignatureError::Missing => Failure::SignatureMissing,
-        SignatureError::Issuer { .. } | SignatureError::UnknownSigner { .. } => Failure::CertificateUnknown,
-        SignatureError::Read(_) => Failure::Malformed,
-        _ => Failure::SignatureBad,
     }
 }
 

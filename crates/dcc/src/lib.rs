@@ -20,6 +20,7 @@
 //! assert_eq!(inventory.look_up(&Lookup::Device(Eui64(1))).len(), 1);
 //! ```
 
+mod access;
 mod answers;
 pub mod audit;
 mod core;
@@ -29,11 +30,14 @@ pub mod inventory;
 mod journal;
 mod options;
 mod outbox;
+pub mod registration;
 mod service;
+mod signer;
 mod timers;
 
-pub use directory::{Directory, DirectoryError, Registration, User};
+pub use directory::{Directory, DirectoryError, User};
 pub use inventory::{Device, Inventory, Lookup, Property, SmiStatus, StatusError};
-pub use options::{Limits, Options};
+pub use options::{Limits, Options, Trust, Validity};
 pub use outbox::DeadLetter;
+pub use registration::{Registration, Registrations};
 pub use service::{Dcc, Handle, HandleError, InHand};

@@ -1,5 +1,6 @@
 //! What a DCC is built from, and its limits.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub struct Options {
     pub key: Arc<SigningKey>,
     /// Certificates of the users.
     pub certificates: Arc<dyn Certificates + Send + Sync>,
+    /// Which of them are believed, and when.
+    pub trust: Trust,
     /// Users and registrations.
     pub directory: Directory,
     /// The inventory at the start; changes in the journal are applied over it.
@@ -37,10 +40,34 @@ impl fmt::Debug for Options {
     }
 }
 
+/// What is asked of the certificate that signed a request, beyond that it is known.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Trust {
+    /// Which of its two dates count.
+    pub validity: Validity,
+    /// Serial numbers, decimal, of revoked certificates.
+    pub revoked: BTreeSet<String>,
+}
+
+/// Which dates of a certificate count against the lab's calendar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Validity {
+    /// Both.
+    Both,
+    /// Its end alone: the lab's calendar often lies before the day a test certificate was made.
+    #[default]
+    End,
+    /// None: the older published test certificates are out of date.
+    Ignored,
+}
+
 /// Every limit and time of the DCC, with what happens there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Octets of a request; larger ones are refused unread. A firmware image of 10,240,000 base64 characters fits.
+    /// Octets of a request that carries a firmware image (11.1, 11.4): 10,240,000 base64 characters and a list of devices
+    /// fit. Anything larger is refused unread.
+    pub firmware_octets_max: usize,
+    /// Octets of any other request; read as far as its header.
     pub request_octets_max: usize,
     /// Acknowledged requests without outcome; further ones are refused as busy.
     pub open_requests_max: usize,
@@ -71,7 +98,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            request_octets_max: 12_000_000,
+            firmware_octets_max: 12_000_000,
+            request_octets_max: 1_000_000,
             open_requests_max: 100_000,
             // Real clients remember a request only once its acknowledgement is read.
             delivery_gap: SimDuration::from_millis(200),

@@ -5,6 +5,7 @@
 mod bench;
 
 use bench::*;
+use dcc::Validity;
 use dcc::audit::{self, Event};
 use domain::{Eui64, SimDuration, Srv};
 use duis::Element;
@@ -65,10 +66,27 @@ async fn what_cannot_be_read_is_refused() {
     .concat();
     let cases: Vec<(Vec<u8>, Failure)> = vec![
         (vec![b' '; 100_001], Failure::Oversized),
+        (vec![b' '; 12_000_001], Failure::Oversized),
         (Vec::new(), Failure::Malformed),
         (b"<sr:Request".to_vec(), Failure::Malformed),
         (good[..good.len() / 2].to_vec(), Failure::Malformed),
-        (doctype, Failure::Malformed),
+        (doctype, Failure::Entity),
+        (
+            changed(
+                &good,
+                "<sr:ReadSupplyStatus/>",
+                "<sr:ReadSupplyStatus>&evil;</sr:ReadSupplyStatus>",
+            ),
+            Failure::Entity,
+        ),
+        (
+            changed(
+                &good,
+                "<sr:ReadSupplyStatus/>",
+                &format!("{}{}", "<a>".repeat(50), "</a>".repeat(50)),
+            ),
+            Failure::TooDeep,
+        ),
         (changed(&good, "ReadSupplyStatus", "NoSuchElement"), Failure::Schema),
         (changed(&good, ">7.4<", ">7.99<"), Failure::Schema),
         (
@@ -93,9 +111,14 @@ async fn what_proves_nothing_is_refused() {
         (changed(&good, ":1<", ":2<"), Failure::SignatureBad),
         (
             changed(&good, "exc-c14n#", "exc-c14n#WithComments"),
-            Failure::SignatureBad,
+            Failure::SignatureForm,
         ),
         (sign(&unsigned, &parties.unknown).unwrap(), Failure::CertificateUnknown),
+        (sign(&unsigned, &parties.expired).unwrap(), Failure::CertificateExpired),
+        (
+            sign(&unsigned, &parties.organisation).unwrap(),
+            Failure::CertificateRole,
+        ),
         (parties.signed(STRANGER, 1, &order), Failure::UnknownUser),
         (parties.signed(SUSPENDED, 1, &order), Failure::UserStatus),
         (
@@ -107,6 +130,50 @@ async fn what_proves_nothing_is_refused() {
     for (xml, expected) in cases {
         refused(&bench, SEND, xml, expected).await;
     }
+}
+
+/// Which certificates are believed is configured: dates that count, and a list of revoked ones.
+#[tokio::test(start_paused = true)]
+async fn certificates_are_judged_as_configured() {
+    let mut bench = Bench::new();
+    let order = orders::read_supply_status(ESME);
+    let taken = async |bench: &Bench, counter, key: &duis::signature::SigningKey| {
+        let xml = sign(&bench.parties.unsigned(SUPPLIER, counter, &order), key).unwrap();
+        let mut running = bench.start();
+        let reply = running.supplier.post(SEND, xml).await;
+        running.stop().await;
+        code(bench, &reply.xml)
+    };
+    assert_eq!(
+        taken(&bench, 1, &bench.parties.early).await,
+        "I99",
+        "its end alone counts"
+    );
+    bench.store = world::MemoryStore::default();
+    bench.trust.validity = Validity::Both;
+    let early = sign(&bench.parties.unsigned(SUPPLIER, 2, &order), &bench.parties.early).unwrap();
+    refused(&bench, SEND, early, Failure::CertificateExpired).await;
+    bench.trust.validity = Validity::Ignored;
+    assert_eq!(taken(&bench, 3, &bench.parties.expired).await, "I99");
+    bench.store = world::MemoryStore::default();
+    bench.store = world::MemoryStore::default();
+    let serial = bench.parties.key(SUPPLIER).certificate().serial().to_owned();
+    bench.trust.revoked.insert(serial);
+    refused(&bench, SEND, bench.signed(4, &order), Failure::CertificateRevoked).await;
+}
+
+/// The supplier to come has no authority before its day, the one that was has none after it.
+#[tokio::test(start_paused = true)]
+async fn authority_is_that_of_the_day() {
+    let bench = Bench::new();
+    let order = orders::read_supply_status(ESME);
+    let by = |from, counter| bench.parties.signed(from, counter, &order);
+    refused(&bench, SEND, by(OTHER, 1), Failure::NoAuthority).await;
+    bench.world.clock.sleep(SimDuration::from_days(31)).await;
+    refused(&bench, SEND, by(SUPPLIER, 1), Failure::NoAuthority).await;
+    let mut running = bench.start();
+    let reply = running.other.post(SEND, by(OTHER, 2)).await;
+    assert_eq!(code(&bench, &reply.xml), "I99");
 }
 
 /// The signature of one request around or beside another: what is used is what was signed, or it is refused.

@@ -163,6 +163,7 @@ async fn nothing_leaves_that_the_journal_does_not_have() {
         eui: DCC,
         key: bench.parties.key(DCC).clone(),
         certificates: bench.parties.book.clone(),
+        trust: dcc::Trust::default(),
         directory,
         inventory,
         store: Box::new(Failing {

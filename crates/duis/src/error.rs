@@ -12,8 +12,10 @@ pub enum ReadErrorKind {
     Forbidden,
     /// Not UTF-8, or another encoding is declared.
     Encoding,
-    /// Larger, deeper or longer than the limits.
+    /// Larger or longer than the limits.
     Limit,
+    /// More elements inside one another than the limit.
+    Depth,
     /// A prefix without a declaration, or a namespace bound against the rules.
     Namespace,
     /// The root is not a message, or not the one asked for.

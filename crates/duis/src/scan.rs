@@ -439,7 +439,7 @@ impl<'a> Scanner<'a> {
         }
         if self.open.len() >= self.limits.depth {
             let expected = format!("at most {} elements inside one another", self.limits.depth);
-            return Err(self.fail(ReadErrorKind::Limit, &expected, "one more"));
+            return Err(self.fail(ReadErrorKind::Depth, &expected, "one more"));
         }
         self.at += 1;
         let (qualified, prefix, local) = self.name("an element name")?;

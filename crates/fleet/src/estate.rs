@@ -194,6 +194,12 @@ impl Site {
         &self.template
     }
 
+    /// Its number among the installations of its template, from 0.
+    #[must_use]
+    pub fn position(&self) -> u32 {
+        self.position
+    }
+
     /// The identity of its communications hub, which names the installation.
     #[must_use]
     pub fn hub(&self) -> Eui64 {

@@ -190,7 +190,8 @@ impl Chain {
         }
         let dcc = &parts.config.dcc;
         let limits = dcc::Limits {
-            request_octets_max: parts.config.http.body_max,
+            firmware_octets_max: parts.config.http.body_max,
+            enforce_registration: parts.config.access.enforce_registration,
             delivery_attempts: dcc.delivery_retries.saturating_add(1),
             delivery_pause: SimDuration::from_secs(dcc.delivery_pause_s),
             outcome_limit: SimDuration::from_secs(dcc.outcome_limit_s),
@@ -200,7 +201,8 @@ impl Chain {
             eui: dcc.eui,
             key: Arc::new(parts.signing_key("the DCC", &parts.pki.dcc)?),
             certificates: Arc::clone(&parts.certificates) as _,
-            directory: parts.user_directory()?,
+            trust: parts.config.access.trust(),
+            directory: dcc::Directory::clone(&parts.directory),
             inventory: parts.inventory(self.world.number),
             store: self.journal("dcc")?,
             limits,

@@ -1,14 +1,18 @@
 //! The one configuration of a lab: a strict TOML file, one struct per section, defaults in one place.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use domain::{Eui64, Seed, SimDuration, SimInstant, UserRole};
+use domain::{Eui64, Seed, SimDuration, SimInstant};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
+
+pub use access::{AccessConfig, CertificateValidity, UserConfig};
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
 pub const DEFAULT_TOML: &str = include_str!("../../../fixtures/lab/default.toml");
@@ -41,6 +45,8 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Folders.
     pub folders: FoldersConfig,
+    /// What users are judged by.
+    pub access: AccessConfig,
     /// DCC users, in the order they get their links.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
@@ -191,23 +197,6 @@ pub struct FoldersConfig {
     pub users: Option<PathBuf>,
 }
 
-/// One DCC user of the lab.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserConfig {
-    /// A plainly fake name.
-    pub name: String,
-    /// The user's EUI-64.
-    #[serde(with = "text")]
-    pub eui: Eui64,
-    /// Roles it may send in: IS, ES, GS, RSA, ED, GT, OU.
-    #[serde(with = "roles")]
-    pub roles: Vec<UserRole>,
-    /// Where its responses are posted in a lab on sockets; without one they wait in the outbox.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listener: Option<String>,
-}
-
 /// A configuration that cannot be used: where, what and, if possible, what was meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}{}: {problem}{}", .line.map(|l| format!(":{l}")).unwrap_or_default(), .hint.as_ref().map(|h| format!("\nhint: {h}")).unwrap_or_default())]
@@ -301,13 +290,6 @@ pub const SERVICES: [&str; 3] = ["serviceS", "serviceD", "serviceT"];
 
 impl Default for Config {
     fn default() -> Self {
-        let user = |name: &str, eui, roles: &[UserRole]| UserConfig {
-            name: name.into(),
-            eui: Eui64(eui),
-            roles: roles.to_vec(),
-            listener: None,
-        };
-        let supplier = [UserRole::ImportSupplier, UserRole::GasSupplier];
         Self {
             seed: 1,
             clock: ClockConfig::default(),
@@ -321,15 +303,8 @@ impl Default for Config {
             http: HttpConfig::default(),
             tunnel: TunnelConfig::default(),
             folders: FoldersConfig::default(),
-            users: vec![
-                user("Example Energy", 0x90B3_D51F_3001_0000, &supplier),
-                user("Sample Power and Gas", 0x90B3_D51F_3003_0000, &supplier),
-                user(
-                    "Example Networks",
-                    0x90B3_D51F_3002_0000,
-                    &[UserRole::ElectricityDistributor],
-                ),
-            ],
+            access: AccessConfig::default(),
+            users: access::default_users(),
         }
     }
 }
@@ -528,23 +503,6 @@ mod text {
 
     pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
         String::deserialize(d)?.parse().map_err(de::Error::custom)
-    }
-}
-
-mod roles {
-    use domain::UserRole;
-    use serde::de::{self, Deserialize, Deserializer};
-    use serde::ser::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(roles: &[UserRole], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(roles.iter().map(|role| role.as_str()))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<UserRole>, D::Error> {
-        Vec::<String>::deserialize(d)?
-            .iter()
-            .map(|text| text.parse().map_err(de::Error::custom))
-            .collect()
     }
 }
 

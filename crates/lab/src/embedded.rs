@@ -86,18 +86,34 @@ impl Lab {
         &self.users
     }
 
-    /// The user that is registered for this role's metering points: the first with the role.
+    /// The first user with this role.
     #[must_use]
     pub fn user_in(&self, role: UserRole) -> Option<&Client> {
         let with_role = |client: &&Client| {
             let parts = self.chain.parts();
-            parts
-                .pki
-                .users
-                .iter()
-                .any(|user| user.eui == client.eui() && user.roles.contains(&role))
+            let user = parts.directory.user(client.eui());
+            user.is_some_and(|user| user.roles.contains(&role))
         };
         self.users.iter().find(with_role)
+    }
+
+    /// The user registered in this role for a device now; the first with the role where no registration says who.
+    #[must_use]
+    pub fn user_for(&self, device: Eui64, role: UserRole) -> Option<&Client> {
+        let (parts, now) = (self.chain.parts(), self.world().clock.now());
+        let devices = self.devices();
+        let site = devices
+            .values()
+            .find(|devices| devices.iter().any(|other| other.device == device))?;
+        let own = site.iter().find(|other| other.device == device)?.mpxn;
+        let points = own.into_iter().chain(site.iter().filter_map(|other| other.mpxn));
+        let holder = points
+            .into_iter()
+            .find_map(|mpxn| parts.directory.registered(mpxn, role, now));
+        match holder {
+            Some(holder) => self.users.iter().find(|client| client.eui() == holder),
+            None => self.user_in(role),
+        }
     }
 
     /// The links of users whose keys the lab does not hold, once: EUI-64 and the user's end.

@@ -19,6 +19,7 @@ pub mod files;
 pub mod messages;
 pub mod parts;
 pub mod pki;
+mod registration;
 pub mod tape_file;
 pub mod tunnel;
 pub mod up;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dcc::{Inventory, Registration, SmiStatus};
+use dcc::{Inventory, SmiStatus};
 use dmc::Catalogue;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64, UserRole};
+use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, CertificateBook, SigningKey};
 use fleet::{Estate, Site};
 use world::{MemoryStore, Store, StoreError};
@@ -17,6 +17,7 @@ use crate::custody::{self, Custody};
 use crate::file_store::{FileReader, FileStore};
 use crate::files::{FileError, read_text};
 use crate::pki::{self, Identity, Pki};
+use crate::registration;
 
 /// What every role takes its share of.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Parts {
     pub critical: CriticalOperations,
     /// Certificates of the DCC, the S1SP and all users.
     pub certificates: Arc<CertificateBook>,
+    /// Users and Registration Data at the start.
+    pub directory: Arc<dcc::Directory>,
     /// Where journals are kept.
     pub journals: Journals,
 }
@@ -131,6 +134,7 @@ impl Parts {
             None => Journals::default(),
         };
         let certificates = Arc::new(book(&pki)?);
+        let directory = Arc::new(registration::directory(&config, &pki, &estate)?);
         Ok(Arc::new(Self {
             config,
             catalogue,
@@ -139,6 +143,7 @@ impl Parts {
             custody,
             critical: steps::critical_operations(),
             certificates,
+            directory,
             journals,
         }))
     }
@@ -199,58 +204,6 @@ impl Parts {
             }
         }
         inventory
-    }
-
-    /// Users and registrations: every metering point is registered for the first user of each fitting role.
-    ///
-    /// # Errors
-    /// When a user appears twice.
-    pub fn user_directory(&self) -> Result<dcc::Directory, BuildError> {
-        let users = self.pki.users.iter().map(|user| dcc::User {
-            eui: user.eui,
-            name: user.name.clone(),
-            roles: user.roles.clone(),
-            certificates: Vec::new(),
-            call_back: user.listener.clone(),
-            suspended: false,
-        });
-        let first = |role: UserRole| {
-            self.pki
-                .users
-                .iter()
-                .find(|user| user.roles.contains(&role))
-                .map(|user| user.eui)
-        };
-        let mut registrations = Vec::new();
-        for site in self.estate.sites() {
-            let mpan = Some(domain::Mpxn::Mpan(site.mpan()));
-            let mprn = site.mprn().map(domain::Mpxn::Mprn);
-            for (mpxn, role) in [
-                (mpan, UserRole::ImportSupplier),
-                (mpan, UserRole::ElectricityDistributor),
-                (mprn, UserRole::GasSupplier),
-                (mprn, UserRole::GasTransporter),
-            ] {
-                if let (Some(mpxn), Some(user)) = (mpxn, first(role)) {
-                    registrations.push(Registration { mpxn, role, user });
-                }
-            }
-        }
-        dcc::Directory::new(users, registrations).map_err(|error| {
-            let file = self
-                .config
-                .folders
-                .users
-                .as_deref()
-                .unwrap_or(Path::new("<configuration>"));
-            ConfigError {
-                file: file.display().to_string(),
-                line: None,
-                problem: error.to_string(),
-                hint: None,
-            }
-            .into()
-        })
     }
 
     /// A signing key of the PKI.

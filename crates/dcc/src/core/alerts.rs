@@ -36,7 +36,7 @@ impl Core {
             }),
             ..Entry::at(now)
         };
-        let recipients = self.recipients(device);
+        let recipients = self.recipients(device, now);
         let (mut problem, mut named) = (None, Vec::new());
         for user in recipients {
             let outbox = self.outboxes.entry(user).or_default();
@@ -94,7 +94,7 @@ impl Core {
     }
 
     /// The suppliers registered for what is behind the device, each once, in order of their EUI-64.
-    fn recipients(&self, device: Eui64) -> BTreeSet<Eui64> {
+    fn recipients(&self, device: Eui64, now: SimInstant) -> BTreeSet<Eui64> {
         let Some(device) = self.options.inventory.device(device) else {
             return BTreeSet::new();
         };
@@ -104,7 +104,7 @@ impl Core {
             .into_iter()
             .flat_map(|mpxn| roles.into_iter().map(move |role| (mpxn, role)));
         pairs
-            .filter_map(|(mpxn, role)| self.options.directory.registered(mpxn, role))
+            .filter_map(|(mpxn, role)| self.options.directory.registered(mpxn, role, now))
             .collect()
     }
 

@@ -37,12 +37,14 @@ impl Core {
         let door = FrontDoor {
             eui: self.options.eui,
             certificates: &*self.options.certificates,
+            trust: &self.options.trust,
             directory: &self.options.directory,
             inventory: &self.options.inventory,
             counters: &self.counters,
             limits: &self.options.limits,
             open_requests: self.open.len(),
             is_open: &|id| self.open.contains_key(&id),
+            now,
         };
         let admitted = match door.admit(&posted.path, &posted.xml) {
             Ok(admitted) => admitted,

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dcc::{Dcc, Device, Directory, Handle, Inventory, Limits, Options, Registration, SmiStatus, User};
+use dcc::{Dcc, Device, Directory, Handle, Inventory, Limits, Options, Registration, SmiStatus, Trust, User};
 use domain::{DeviceKind, DeviceModel, Eui64, RequestId, Seed, SimDuration, SimInstant, UserRole};
 use duis::signature::{Certificate, CertificateBook, SigningKey, sign};
 use duis::{DeviceAlert, Element, Request, S1spAlert, SignedBody, SignedHeader};
@@ -45,36 +45,54 @@ pub(crate) struct Parties {
     pub(crate) book: Arc<CertificateBook>,
     /// A key of the supplier that nobody has the certificate of.
     pub(crate) unknown: SigningKey,
+    /// Keys of the supplier with a certificate that ended in 2019, with one that begins in 2021, and with one of a role
+    /// that signs no requests.
+    pub(crate) expired: SigningKey,
+    pub(crate) early: SigningKey,
+    pub(crate) organisation: SigningKey,
 }
 
 impl Parties {
     fn new() -> Self {
         let mut book = CertificateBook::new();
-        let make = |eui: Eui64, serial: u64| {
+        let make = |eui: Eui64, serial: u64, role: &str, years: (i32, i32)| {
             let pair = rcgen::KeyPair::generate().unwrap();
             let mut params = rcgen::CertificateParams::default();
+            params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+            params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
             params.distinguished_name = rcgen::DistinguishedName::new();
-            params
-                .distinguished_name
-                .push(rcgen::DnType::CommonName, eui.to_string());
+            let name = &mut params.distinguished_name;
+            name.push(rcgen::DnType::OrganizationalUnitName, role);
+            name.push(rcgen::DnType::CommonName, eui.to_string());
             params.serial_number = Some(serial.into());
             let pem = params.self_signed(&pair).unwrap().pem();
             let key = SigningKey::from_pem(&pair.serialize_pem(), &pem).unwrap();
             (key, Certificate::from_pem(&pem).unwrap())
         };
+        let mut special = |serial, role, years| {
+            let (key, certificate) = make(SUPPLIER, serial, role, years);
+            book.add(certificate).unwrap();
+            key
+        };
+        let expired = special(5001, "87", (2018, 2020));
+        let early = special(5002, "87", (2021, 2118));
+        let organisation = special(5003, "02", (2018, 2118));
         let mut keys = Vec::new();
         for (eui, serial) in [SUPPLIER, NETWORK, OTHER, SUSPENDED, STRANGER, DCC, S1SP]
             .into_iter()
             .zip(1001..)
         {
-            let (key, certificate) = make(eui, serial);
+            let (key, certificate) = make(eui, serial, "87", (2018, 2118));
             book.add(certificate).unwrap();
             keys.push((eui, Arc::new(key)));
         }
         Self {
             keys,
             book: Arc::new(book),
-            unknown: make(SUPPLIER, 9999).0,
+            unknown: make(SUPPLIER, 9999, "87", (2018, 2118)).0,
+            expired,
+            early,
+            organisation,
         }
     }
 
@@ -143,6 +161,7 @@ pub(crate) struct Bench {
     pub(crate) world: World,
     pub(crate) store: MemoryStore,
     pub(crate) limits: Limits,
+    pub(crate) trust: Trust,
 }
 
 /// A running DCC with its peers' ends.
@@ -175,6 +194,7 @@ impl Bench {
             world: World::virtual_at(start, Seed::root(1)),
             store: MemoryStore::default(),
             limits,
+            trust: Trust::default(),
         }
     }
 
@@ -187,6 +207,7 @@ impl Bench {
             eui: DCC,
             key: Arc::clone(self.parties.key(DCC)),
             certificates: self.parties.book.clone(),
+            trust: self.trust.clone(),
             directory: directory(),
             inventory: inventory(),
             store: Box::new(self.store.reopened()),
@@ -362,14 +383,17 @@ pub(crate) fn directory() -> Directory {
         user(NETWORK, &[UserRole::ElectricityDistributor], false),
         user(SUSPENDED, &supplier, true),
     ];
-    let registered = |mpxn: &str, role| Registration {
-        mpxn: mpxn.parse().unwrap(),
-        role,
-        user: SUPPLIER,
-    };
+    let point = |digits: &str| digits.parse().unwrap();
+    let (mpan, mprn) = (point("1200000000001"), point("770000001"));
+    let change = SimInstant::from_utc(2020, 7, 1, 0, 0, 0);
     let registrations = [
-        registered("1200000000001", UserRole::ImportSupplier),
-        registered("770000001", UserRole::GasSupplier),
+        Registration::always(mpan, UserRole::ImportSupplier, SUPPLIER),
+        Registration::always(mprn, UserRole::GasSupplier, SUPPLIER),
+        Registration::always(mpan, UserRole::ElectricityDistributor, NETWORK),
+        Registration {
+            from: change,
+            ..Registration::always(mpan, UserRole::ImportSupplier, OTHER)
+        },
     ];
     Directory::new(users, registrations).unwrap()
 }

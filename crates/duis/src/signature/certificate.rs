@@ -5,7 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use domain::Eui64;
+use domain::{Eui64, SimInstant};
 use x509_parser::der_parser::ber::Tag;
 use x509_parser::oid_registry::Oid;
 use x509_parser::pem::parse_x509_pem;
@@ -18,16 +18,20 @@ pub trait Certificates {
     fn by_serial(&self, decimal: &str) -> Option<&Certificate>;
 }
 
-/// The certificate of somebody who signs XML: serial number, issuer, EUI-64, role and P-256 key.
+/// The certificate of a party: serial number, issuer, EUI-64, role, validity and P-256 key.
 ///
-/// Validity, policy and chain are not judged here: published test certificates are out of date, and who is trusted is the
+/// Validity, policy and chain are read and not judged here: published test certificates are out of date, and who is trusted is the
 /// business of whoever fills the [`CertificateBook`].
 #[derive(Clone)]
 pub struct Certificate {
     serial: String,
     issuer: String,
+    issuer_common_name: Option<String>,
     eui: Eui64,
     role: Option<u8>,
+    validity: (SimInstant, SimInstant),
+    key_agreement: bool,
+    fingerprint: [u8; 20],
     key: ParsedPublicKey,
 }
 
@@ -115,8 +119,21 @@ impl Certificate {
         Ok(Self {
             serial,
             issuer: rfc2253(x509.issuer()),
+            issuer_common_name: attribute(x509.issuer(), COMMON_NAME)
+                .and_then(|name| name.as_str().ok())
+                .map(str::to_owned),
             eui,
             role: role(x509.subject()),
+            validity: (
+                instant(&x509.validity().not_before),
+                instant(&x509.validity().not_after),
+            ),
+            key_agreement: x509
+                .key_usage()
+                .ok()
+                .flatten()
+                .is_some_and(|usage| usage.value.key_agreement()),
+            fingerprint: sha1(der),
             key,
         })
     }
@@ -131,6 +148,31 @@ impl Certificate {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Common name of the issuer, for example `Z1`: with the serial number it identifies the certificate in the Smart
+    /// Energy Code's sense.
+    #[must_use]
+    pub fn issuer_common_name(&self) -> Option<&str> {
+        self.issuer_common_name.as_deref()
+    }
+
+    /// First and last instant of its validity.
+    #[must_use]
+    pub fn validity(&self) -> (SimInstant, SimInstant) {
+        self.validity
+    }
+
+    /// Whether it is for key agreement rather than for signatures.
+    #[must_use]
+    pub fn is_for_key_agreement(&self) -> bool {
+        self.key_agreement
+    }
+
+    /// SHA-1 of the certificate, as responses about credentials name it.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 20] {
+        self.fingerprint
     }
 
     /// Whose it is.
@@ -240,6 +282,15 @@ fn eui(subject: &X509Name<'_>) -> Option<Eui64> {
         let plain = name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
         plain.then(|| u64::from_str_radix(name, 16).ok().map(Eui64)).flatten()
     })
+}
+
+fn instant(at: &x509_parser::time::ASN1Time) -> SimInstant {
+    SimInstant(at.timestamp().saturating_mul(1000))
+}
+
+fn sha1(der: &[u8]) -> [u8; 20] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, der);
+    digest.as_ref().try_into().unwrap_or([0; 20])
 }
 
 fn role(subject: &X509Name<'_>) -> Option<u8> {

@@ -112,8 +112,8 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
         .roles
         .iter()
         .filter(|role| fits(**role))
-        .find_map(|role| lab.user_in(*role));
-    fitting.or_else(|| row.roles.iter().find_map(|role| lab.user_in(*role)))
+        .find_map(|role| lab.user_for(device.device, *role));
+    fitting.or_else(|| row.roles.iter().find_map(|role| lab.user_for(device.device, *role)))
 }
 
 /// Compares answer and expectation; remembers values.

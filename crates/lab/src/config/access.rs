@@ -1,0 +1,125 @@
+//! Users of the DCC and what they are judged by.
+
+use std::path::PathBuf;
+
+use domain::{Eui64, UserRole};
+use serde::{Deserialize, Serialize};
+
+use super::text;
+
+/// What users are judged by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessConfig {
+    /// Registration Data, as CSV (`mpxn,role,user,from,until`) or, with the ending `.toml`, as `[[registration]]` tables.
+    /// Without a file the estate's metering points are shared out among the users in turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<PathBuf>,
+    /// Whether a user may only act where it is registered.
+    pub enforce_registration: bool,
+    /// Which dates of a certificate count against the lab's calendar.
+    pub certificate_validity: CertificateValidity,
+    /// Serial numbers, decimal, of revoked certificates.
+    pub revoked: Vec<String>,
+}
+
+/// Which dates of a certificate count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateValidity {
+    /// Both.
+    Both,
+    /// Its end alone: the lab's calendar often lies before the day a test certificate was made.
+    #[default]
+    End,
+    /// None.
+    Ignored,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            registration: None,
+            enforce_registration: true,
+            certificate_validity: CertificateValidity::default(),
+            revoked: Vec::new(),
+        }
+    }
+}
+
+impl AccessConfig {
+    /// The same in the words of the DCC.
+    #[must_use]
+    pub fn trust(&self) -> dcc::Trust {
+        dcc::Trust {
+            validity: match self.certificate_validity {
+                CertificateValidity::Both => dcc::Validity::Both,
+                CertificateValidity::End => dcc::Validity::End,
+                CertificateValidity::Ignored => dcc::Validity::Ignored,
+            },
+            revoked: self.revoked.iter().cloned().collect(),
+        }
+    }
+}
+
+/// One DCC user of the lab.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserConfig {
+    /// A plainly fake name.
+    pub name: String,
+    /// The user's EUI-64.
+    #[serde(with = "text")]
+    pub eui: Eui64,
+    /// Roles it may send in: IS, ES, GS, RSA, ED, GT, OU.
+    #[serde(with = "roles")]
+    pub roles: Vec<UserRole>,
+    /// Where its responses are posted in a lab on sockets; without one they wait in the outbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Whether it is suspended as a user: its requests are then refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+}
+
+/// The users of a lab that is told of none: one of each role at least, two suppliers of both fuels.
+pub(super) fn default_users() -> Vec<UserConfig> {
+    use UserRole as R;
+    let user = |name: &str, eui, roles: &[UserRole]| UserConfig {
+        name: name.into(),
+        eui: Eui64(eui),
+        roles: roles.to_vec(),
+        listener: None,
+        suspended: false,
+    };
+    let supplier = [R::ImportSupplier, R::ExportSupplier, R::GasSupplier];
+    vec![
+        user("Example Energy", 0x90B3_D51F_3001_0000, &supplier),
+        user("Sample Power and Gas", 0x90B3_D51F_3003_0000, &supplier),
+        user("Example Networks", 0x90B3_D51F_3002_0000, &[R::ElectricityDistributor]),
+        user("Example Gas Transport", 0x90B3_D51F_3004_0000, &[R::GasTransporter]),
+        user(
+            "Example Meter Agents",
+            0x90B3_D51F_3005_0000,
+            &[R::RegisteredSupplierAgent],
+        ),
+        user("Example Price Comparison", 0x00DB_1234_5678_0004, &[R::OtherUser]),
+    ]
+}
+
+mod roles {
+    use domain::UserRole;
+    use serde::de::{self, Deserialize, Deserializer};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(roles: &[UserRole], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(roles.iter().map(|role| role.as_str()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<UserRole>, D::Error> {
+        Vec::<String>::deserialize(d)?
+            .iter()
+            .map(|text| text.parse().map_err(de::Error::custom))
+            .collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! The users' directory of a lab: from files, or shared out over the estate so that the same files give the same data.
+
+use std::path::Path;
+
+use dcc::{Directory, DirectoryError, Registration, Registrations};
+use domain::{Eui64, Mpxn, UserRole};
+use fleet::Estate;
+
+use crate::config::{Config, ConfigError};
+use crate::files::read_text;
+use crate::parts::BuildError;
+use crate::pki::Pki;
+
+/// Users of the PKI, and the Registration Data of the configured file or else of the estate.
+///
+/// # Errors
+/// When a user appears twice or the file cannot be read.
+pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<Directory, BuildError> {
+    let users = pki.users.iter().map(|user| {
+        let configured = config.users.iter().find(|other| other.eui == user.eui);
+        dcc::User {
+            eui: user.eui,
+            name: user.name.clone(),
+            roles: user.roles.clone(),
+            certificates: Vec::new(),
+            call_back: user.listener.clone(),
+            suspended: configured.is_some_and(|other| other.suspended),
+        }
+    });
+    let registrations = match &config.access.registration {
+        Some(path) => from_file(path)?,
+        None => shared_out(pki, estate),
+    };
+    let named = |error: &DirectoryError| ConfigError {
+        file: config
+            .folders
+            .users
+            .as_deref()
+            .unwrap_or(Path::new("<configuration>"))
+            .display()
+            .to_string(),
+        line: None,
+        problem: error.to_string(),
+        hint: None,
+    };
+    Directory::new(users, registrations.iter().copied()).map_err(|error| named(&error).into())
+}
+
+fn from_file(path: &Path) -> Result<Registrations, BuildError> {
+    let text = read_text(path)?;
+    let read = if path.extension().is_some_and(|ending| ending == "toml") {
+        Directory::from_toml(&text).map(|directory| directory.registrations().clone())
+    } else {
+        Registrations::from_csv(&text)
+    };
+    let file = path.display().to_string();
+    read.map_err(|error| {
+        ConfigError {
+            file,
+            line: None,
+            problem: error.to_string(),
+            hint: None,
+        }
+        .into()
+    })
+}
+
+/// Every metering point of the estate registered in every role that some user has: the first installation of a template
+/// with the first user of the role, the second with the second, and so on in turn. It follows from the files alone.
+fn shared_out(pki: &Pki, estate: &Estate) -> Registrations {
+    use UserRole as R;
+    let with = |role: UserRole| -> Vec<Eui64> {
+        let users = pki.users.iter().filter(|user| user.roles.contains(&role));
+        users.map(|user| user.eui).collect()
+    };
+    let electricity = [
+        R::ImportSupplier,
+        R::ExportSupplier,
+        R::ElectricityDistributor,
+        R::RegisteredSupplierAgent,
+    ]
+    .map(|role| (role, with(role)));
+    let gas = [R::GasSupplier, R::GasTransporter, R::RegisteredSupplierAgent].map(|role| (role, with(role)));
+    let mut all = Registrations::default();
+    for site in estate.sites() {
+        let position = site.position() as usize;
+        let mut register = |mpxn: Mpxn, role: UserRole, users: &[Eui64]| {
+            let turn = position.checked_rem(users.len());
+            if let Some(user) = turn.and_then(|turn| users.get(turn)) {
+                all.add(Registration::always(mpxn, role, *user));
+            }
+        };
+        for (role, users) in &electricity {
+            // The export metering point is not in an estate: the import one stands for it.
+            register(Mpxn::Mpan(site.mpan()), *role, users);
+        }
+        if let Some(mprn) = site.mprn() {
+            for (role, users) in &gas {
+                register(Mpxn::Mprn(mprn), *role, users);
+            }
+        }
+    }
+    all
+}
