@@ -3,12 +3,13 @@ use std::collections::BTreeMap;
 use cosem::client::{Client, ClientError, Credentials, Event, Password};
 use cosem::response::{DATA_NOTIFICATION, DataNotification, Envelope, Exception, Form, GENERAL_GLO};
 use cosem::security::Cipher;
-use cosem::wrapper::{self, Framer};
+use cosem::server::Caller;
 use cosem::{Data, DecodeError};
 use domain::keys::{DeviceKey, Purpose};
 use domain::operation::octets;
 use domain::{Approval, Association, DeviceKind, Eui64, Operation, Outcome};
 
+use crate::carrier::{Directory, Heard, OperatorEnd};
 use crate::device::{CLIENT_PUSH, client, purposes};
 use crate::job::{Job, Next};
 use crate::meter::{BODY_ALERT, BODY_IDENTIFICATION, BODY_LATE_RESULT};
@@ -104,7 +105,7 @@ pub enum HeadEndEvent {
 pub struct HeadEndSession {
     profile: FaceProfile,
     devices: BTreeMap<DeviceKind, Eui64>,
-    framer: Framer,
+    carrier: OperatorEnd,
     clients: Vec<(DeviceKind, Association, Client)>,
     job: Option<Job>,
     late: BTreeMap<u32, Vec<u8>>,
@@ -117,7 +118,7 @@ impl HeadEndSession {
         Self {
             profile: profile.clone(),
             devices,
-            framer: Framer::new(APDU_MAX),
+            carrier: OperatorEnd::new(profile, APDU_MAX),
             clients: Vec::new(),
             job: None,
             late: BTreeMap::new(),
@@ -183,7 +184,7 @@ impl HeadEndSession {
                 apdu
             }
         };
-        self.frame(slot, association, &apdu, &mut out);
+        self.frame(slot, association, &apdu, &mut out)?;
         self.job = Some(job);
         Ok(out)
     }
@@ -195,33 +196,50 @@ impl HeadEndSession {
     /// earlier messages in the same octets are lost with it.
     pub fn input(&mut self, keys: &mut dyn Keys, octets: &[u8]) -> Result<Vec<HeadEndEvent>, FaceError> {
         let mut events = Vec::new();
-        self.framer.push(octets);
+        self.carrier.push(octets);
         loop {
-            let frame = self
-                .framer
-                .frame()
-                .map_err(|error| FaceError::Malformed(error.to_string()));
-            let (sap, port, apdu) = match frame {
-                Ok(None) => return Ok(events),
-                Ok(Some(frame)) => (frame.source, frame.destination, frame.apdu.to_vec()),
-                Err(error) => {
-                    self.job = None;
-                    return Err(error);
+            let mut out = Vec::new();
+            let directory = Devices {
+                profile: &self.profile,
+                devices: &self.devices,
+            };
+            let taken = match self.carrier.next(&directory, &mut out) {
+                Ok(None) => {
+                    push_send(&mut events, out);
+                    return Ok(events);
                 }
+                Ok(Some(heard)) => self.heard(keys, heard, &mut events),
+                Err(error) => Err(error),
             };
-            let Some(slot) = self.profile.saps.slot(sap) else {
-                continue;
-            };
-            let notifies = port == CLIENT_PUSH && matches!(apdu.first(), Some(&(DATA_NOTIFICATION | GENERAL_GLO)));
-            let taken = if notifies {
-                self.notification(keys, slot, &apdu).map(|event| events.extend(event))
-            } else {
-                self.answer(keys, slot, port, &apdu, &mut events)
-            };
+            push_send(&mut events, out);
             if let Err(error) = taken {
                 self.job = None;
                 return Err(error);
             }
+        }
+    }
+
+    fn heard(&mut self, keys: &mut dyn Keys, heard: Heard, events: &mut Vec<HeadEndEvent>) -> Result<(), FaceError> {
+        let (caller, apdu, unasked) = match heard {
+            Heard::Answer(caller, apdu) => (caller, apdu, false),
+            Heard::Unasked(caller, apdu) => (caller, apdu, true),
+            Heard::Identified(hub) => {
+                events.push(HeadEndEvent::Identified(hub));
+                return Ok(());
+            }
+            Heard::Nobody(caller) => {
+                let slot = self.profile.saps.slot(caller.server).unwrap_or(DeviceKind::Chf);
+                return Err(FaceError::NoDevice(slot));
+            }
+        };
+        let Some(slot) = self.profile.saps.slot(caller.server) else {
+            return Ok(());
+        };
+        let notifies = matches!(apdu.first(), Some(&(DATA_NOTIFICATION | GENERAL_GLO)));
+        if unasked || caller.client == CLIENT_PUSH && notifies {
+            self.notification(keys, slot, &apdu).map(|event| events.extend(event))
+        } else {
+            self.answer(keys, slot, caller.client, &apdu, events)
         }
     }
 
@@ -231,16 +249,33 @@ impl HeadEndSession {
         let mut clients = std::mem::take(&mut self.clients);
         clients.retain(|(_, _, client)| client.is_idle());
         for (slot, association, client) in &mut clients {
-            self.frame(*slot, *association, &client.release(), &mut out);
+            // A device without an access point has no association either.
+            let _framed = self.frame(*slot, *association, &client.release(), &mut out);
         }
         self.clients = clients;
         out
     }
 
-    fn frame(&self, slot: DeviceKind, association: Association, apdu: &[u8], out: &mut Vec<u8>) {
-        if let Some(sap) = self.profile.saps.of(slot) {
-            wrapper::write(out, client(association), sap, apdu);
-        }
+    fn frame(
+        &mut self,
+        slot: DeviceKind,
+        association: Association,
+        apdu: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), FaceError> {
+        let caller = self.caller(slot, association)?;
+        let directory = Devices {
+            profile: &self.profile,
+            devices: &self.devices,
+        };
+        self.carrier.send(caller, &directory, apdu, out)
+    }
+
+    fn caller(&self, slot: DeviceKind, association: Association) -> Result<Caller, FaceError> {
+        Ok(Caller {
+            client: client(association),
+            server: self.profile.saps.of(slot).ok_or(FaceError::NoDevice(slot))?,
+        })
     }
 
     fn answer(
@@ -268,6 +303,10 @@ impl HeadEndSession {
         let event = client.input(apdu, &mut borrowed).map_err(face_error)?;
         if event == Event::Released {
             self.clients.remove(at);
+            let mut out = Vec::new();
+            let caller = self.caller(slot, association)?;
+            self.carrier.hang_up(caller, &mut out);
+            push_send(events, out);
             if self.clients.is_empty() {
                 events.push(HeadEndEvent::Released);
             }
@@ -315,7 +354,7 @@ impl HeadEndSession {
             }
             Next::Send(apdu) => {
                 let mut out = Vec::new();
-                self.frame(slot, association, &apdu, &mut out);
+                self.frame(slot, association, &apdu, &mut out)?;
                 events.push(HeadEndEvent::Send(out));
             }
         }
@@ -425,6 +464,29 @@ impl HeadEndSession {
             ticket,
             outcome,
         })))
+    }
+}
+
+/// Where the devices of the installation are.
+struct Devices<'a> {
+    profile: &'a FaceProfile,
+    devices: &'a BTreeMap<DeviceKind, Eui64>,
+}
+
+impl Directory for Devices<'_> {
+    fn device(&self, sap: u16) -> Option<Eui64> {
+        self.devices.get(&self.profile.saps.slot(sap)?).copied()
+    }
+
+    fn sap(&self, device: Eui64) -> Option<u16> {
+        let found = self.devices.iter().filter(|(_, known)| **known == device);
+        found.map(|(slot, _)| *slot).find_map(|slot| self.profile.saps.of(slot))
+    }
+}
+
+fn push_send(events: &mut Vec<HeadEndEvent>, out: Vec<u8>) {
+    if !out.is_empty() {
+        events.push(HeadEndEvent::Send(out));
     }
 }
 

@@ -21,6 +21,7 @@
 //! assert_eq!(wake_up::check(&key, hub, &text, 41), None, "a text message wakes a hub once");
 //! ```
 
+mod carrier;
 mod compact;
 mod device;
 mod head_end;
@@ -39,4 +40,4 @@ pub use head_end::{FaceError, HeadEndEvent, HeadEndSession, Keys};
 pub use host::Host;
 pub use meter::{MeterSession, SessionOutput};
 pub use notification::Notification;
-pub use profile::{FaceProfile, Family, Saps, TimeForm};
+pub use profile::{FaceProfile, Family, Hdlc, Saps, TimeForm, Tunnel, TunnelAddress};

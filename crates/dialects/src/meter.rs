@@ -1,10 +1,10 @@
 use cosem::response::{DataNotification, Exception, Form, put_glo};
 use cosem::server::{After, Association as Link, Caller};
-use cosem::wrapper::{self, FrameError, Framer};
 use cosem::write;
 use domain::operation::octets;
-use domain::{Association, DeviceKind, SecurityEvent};
+use domain::{Association, DeviceKind, Eui64, SecurityEvent};
 
+use crate::carrier::{Asked, DeviceEnd, Directory, Lost};
 use crate::compact;
 use crate::device::{CLIENT_PUSH, Device, Remembered, cipher};
 use crate::logs::LogCursor;
@@ -40,7 +40,9 @@ pub struct SessionOutput {
 #[derive(Debug)]
 pub struct MeterSession {
     profile: FaceProfile,
-    framer: Framer,
+    carrier: DeviceEnd,
+    /// Kept between messages so that a request costs no allocation.
+    apdu: Vec<u8>,
     links: Vec<(Link<LogCursor>, Remembered)>,
     notifications: u32,
     closed: bool,
@@ -52,23 +54,32 @@ impl MeterSession {
     pub fn new(profile: &FaceProfile) -> Self {
         Self {
             profile: profile.clone(),
-            framer: Framer::new(usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
+            carrier: DeviceEnd::new(profile, usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
+            apdu: Vec::new(),
             links: Vec::new(),
             notifications: 0,
             closed: false,
         }
     }
 
-    /// What a device sends first on a connection that it opened itself: a notification in plain that says which hub it
-    /// is. It proves nothing; the associations do.
+    /// What a device sends first on a connection that it opened itself: in plain, which hub it is. It proves nothing; the
+    /// associations do. Sent again, it shows that the connection is still there.
     ///
     /// Not to be called where a client connected first.
     pub fn open(&mut self, host: &mut dyn Host) -> Vec<u8> {
+        let hub = host.device(DeviceKind::Chf).unwrap_or_default();
+        let mut out = Vec::new();
+        let directory = Devices {
+            profile: &self.profile,
+            host,
+        };
+        if self.carrier.identify(hub, &directory, &mut out) {
+            return out;
+        }
         let mut body = Vec::new();
         write::structure(&mut body, 2);
         write::u8(&mut body, BODY_IDENTIFICATION);
-        write::octet_string(&mut body, &host.device(DeviceKind::Chf).unwrap_or_default().to_bytes());
-        let mut out = Vec::new();
+        write::octet_string(&mut body, &hub.to_bytes());
         self.push(DeviceKind::Chf, &body, false, host, &mut out);
         out
     }
@@ -84,28 +95,34 @@ impl MeterSession {
         }
         let Self {
             profile,
-            framer,
+            carrier,
+            apdu,
             links,
             closed,
             ..
         } = self;
-        framer.push(octets);
+        carrier.push(octets);
         while !*closed {
-            match framer.frame() {
+            match carrier.next(&Devices { profile, host }, apdu, &mut output.octets) {
                 Ok(None) => break,
-                Ok(Some(frame)) => {
-                    let caller = Caller {
-                        client: frame.source,
-                        server: frame.destination,
-                    };
-                    let start = wrapper::begin(&mut output.octets, frame.destination, frame.source);
-                    *closed = answer(profile, links, caller, frame.apdu, host, &mut output.octets) == After::Close;
-                    wrapper::end(&mut output.octets, start);
+                Ok(Some(Asked::Reset(caller))) => links.retain(|(link, _)| link.caller() != caller),
+                Ok(Some(Asked::Apdu(caller))) => {
+                    let start = carrier.begin(caller, &Devices { profile, host }, &mut output.octets);
+                    *closed = answer(profile, links, caller, apdu, host, &mut output.octets) == After::Close;
+                    carrier.end(caller, start, &mut output.octets);
                 }
-                Err(error) => {
-                    // The stream cannot be followed any further.
+                Err(Lost::Frame) => host.security_event(DeviceKind::Chf, SecurityEvent::MalformedMessage),
+                Err(Lost::Oversized(caller)) => {
                     *closed = true;
-                    refuse(profile, error, host, &mut output.octets);
+                    let slot = profile.saps.slot(caller.server).unwrap_or(DeviceKind::Chf);
+                    host.security_event(slot, SecurityEvent::OversizedMessage);
+                    let start = carrier.begin(caller, &Devices { profile, host }, &mut output.octets);
+                    Exception::PduTooLong.encode(&mut output.octets);
+                    carrier.end(caller, start, &mut output.octets);
+                }
+                Err(Lost::Stream) => {
+                    *closed = true;
+                    host.security_event(DeviceKind::Chf, SecurityEvent::MalformedMessage);
                 }
             }
         }
@@ -168,17 +185,45 @@ impl MeterSession {
         };
         let mut plain = Vec::new();
         notification.encode(&mut plain);
-        let start = wrapper::begin(out, sap, CLIENT_PUSH);
+        let mut apdu = Vec::new();
         if protect {
             // Without keys nobody could believe it: such a device says nothing.
-            if let (Some(keys), Some(device)) = (cipher(host, slot, Association::Management), host.device(slot)) {
-                let counter = host.next_counter(slot, Association::Management);
-                put_glo(&keys, Form::General, &device.to_bytes(), counter, &plain, out);
-            }
+            let (Some(keys), Some(device)) = (cipher(host, slot, Association::Management), host.device(slot)) else {
+                return;
+            };
+            let counter = host.next_counter(slot, Association::Management);
+            put_glo(&keys, Form::General, &device.to_bytes(), counter, &plain, &mut apdu);
         } else {
-            out.extend_from_slice(&plain);
+            apdu = plain;
         }
-        wrapper::end(out, start);
+        let caller = Caller {
+            client: CLIENT_PUSH,
+            server: sap,
+        };
+        let directory = Devices {
+            profile: &self.profile,
+            host,
+        };
+        self.carrier.say(caller, &directory, &apdu, out);
+    }
+}
+
+/// Where the devices of the installation are.
+struct Devices<'a> {
+    profile: &'a FaceProfile,
+    host: &'a dyn Host,
+}
+
+impl Directory for Devices<'_> {
+    fn device(&self, sap: u16) -> Option<Eui64> {
+        self.host.device(self.profile.saps.slot(sap)?)
+    }
+
+    fn sap(&self, device: Eui64) -> Option<u16> {
+        let slots = DeviceKind::ALL.into_iter();
+        slots
+            .filter(|slot| self.host.device(*slot) == Some(device))
+            .find_map(|slot| self.profile.saps.of(slot))
     }
 }
 
@@ -230,21 +275,4 @@ fn answer(
         },
         out,
     )
-}
-
-fn refuse(profile: &FaceProfile, error: FrameError, host: &mut dyn Host, out: &mut Vec<u8>) {
-    match error {
-        FrameError::Oversized {
-            frame_source,
-            destination,
-            ..
-        } => {
-            let slot = profile.saps.slot(destination).unwrap_or(DeviceKind::Chf);
-            host.security_event(slot, SecurityEvent::OversizedMessage);
-            let mut apdu = Vec::new();
-            Exception::PduTooLong.encode(&mut apdu);
-            wrapper::write(out, destination, frame_source, &apdu);
-        }
-        _ => host.security_event(DeviceKind::Chf, SecurityEvent::MalformedMessage),
-    }
 }

@@ -3,8 +3,77 @@ use domain::DeviceKind;
 /// A family of faces: what the octets on the WAN leg are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Family {
+    /// DLMS/COSEM with logical names in HDLC frames over TCP.
+    DlmsHdlc,
+    /// DLMS/COSEM with logical names, each APDU behind a header by which the hub finds the device. The header is ours.
+    DlmsHubTunnel,
     /// DLMS/COSEM with logical names over the TCP wrapper.
     DlmsWrapper,
+}
+
+impl Family {
+    /// All of them, in the order of their words.
+    pub const ALL: [Self; 3] = [Self::DlmsHdlc, Self::DlmsHubTunnel, Self::DlmsWrapper];
+
+    /// The word files use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DlmsHdlc => "dlms-hdlc",
+            Self::DlmsHubTunnel => "dlms-hub-tunnel",
+            Self::DlmsWrapper => "dlms-wrapper",
+        }
+    }
+}
+
+/// The link layer of the HDLC family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hdlc {
+    /// Most octets of an information field either way, 32 to 2030.
+    pub information_max: u16,
+    /// Most frames before an acknowledgement, 1 to 7.
+    pub window: u8,
+    /// Physical address of the devices' line, 0 to 16 382.
+    pub physical: u16,
+}
+
+impl Default for Hdlc {
+    /// The standard's own defaults, at physical address 17.
+    fn default() -> Self {
+        Self {
+            information_max: 128,
+            window: 1,
+            physical: 17,
+        }
+    }
+}
+
+/// How the header of the hub tunnel names a device.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TunnelAddress {
+    /// By its server access point.
+    AccessPoint,
+    /// By its EUI-64.
+    Identity,
+}
+
+/// The header of the hub tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tunnel {
+    /// How it names a device.
+    pub address: TunnelAddress,
+    /// Whether a check sequence ends every frame.
+    pub check: bool,
+}
+
+impl Default for Tunnel {
+    /// By identity, with a check sequence.
+    fn default() -> Self {
+        Self {
+            address: TunnelAddress::Identity,
+            check: true,
+        }
+    }
 }
 
 /// How a device writes instants into COSEM date-times.
@@ -80,6 +149,10 @@ pub struct FaceProfile {
     pub pdu_max: u16,
     /// How instants are written.
     pub time_form: TimeForm,
+    /// The link layer of [`Family::DlmsHdlc`].
+    pub hdlc: Hdlc,
+    /// The header of [`Family::DlmsHubTunnel`].
+    pub tunnel: Tunnel,
     /// Most rows of a log fetched from the device at once while a long answer is delivered, 1 to 10 000.
     pub rows_per_fetch: u16,
     /// Defect to inject: one surplus octet after every value. Only for `LAB-` firmware.
@@ -96,6 +169,8 @@ impl Default for FaceProfile {
             saps: Saps::default(),
             pdu_max: 1024,
             time_form: TimeForm::London,
+            hdlc: Hdlc::default(),
+            tunnel: Tunnel::default(),
             rows_per_fetch: 336,
             surplus_octet: false,
             deviation_sign_wrong: false,

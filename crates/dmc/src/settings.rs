@@ -116,9 +116,54 @@ pub(crate) const fn defect(
     }
 }
 
-const FACE: [Setting; 11] = [
-    setting("face.family", &[], "\"dlms-wrapper\"", |parts, value| {
-        parts.face.family = word(value, &[("dlms-wrapper", dialects::Family::DlmsWrapper)])?;
+const FACE: [Setting; 16] = [
+    setting(
+        "face.family",
+        &[],
+        "\"dlms-hdlc\", \"dlms-hub-tunnel\" or \"dlms-wrapper\"",
+        |parts, value| {
+            parts.face.family = word(value, &dialects::Family::ALL.map(|family| (family.as_str(), family)))?;
+            Some(())
+        },
+    ),
+    setting(
+        "face.hdlc_information_max",
+        &[],
+        "a number of octets from 32 to 2030",
+        |parts, value| {
+            parts.face.hdlc.information_max = number(value, 32..=2030)?;
+            Some(())
+        },
+    ),
+    setting("face.hdlc_window", &[], "a number from 1 to 7", |parts, value| {
+        parts.face.hdlc.window = number(value, 1..=7)?;
+        Some(())
+    }),
+    setting(
+        "face.hdlc_physical_address",
+        &[],
+        "a number from 0 to 16382",
+        |parts, value| {
+            parts.face.hdlc.physical = number(value, 0..=16_382)?;
+            Some(())
+        },
+    ),
+    setting(
+        "face.tunnel_address",
+        &[],
+        "\"access-point\" or \"identity\"",
+        |parts, value| {
+            use dialects::TunnelAddress;
+            let words = [
+                ("access-point", TunnelAddress::AccessPoint),
+                ("identity", TunnelAddress::Identity),
+            ];
+            parts.face.tunnel.address = word(value, &words)?;
+            Some(())
+        },
+    ),
+    setting("face.tunnel_check", &[], "true or false", |parts, value| {
+        parts.face.tunnel.check = flag(value)?;
         Some(())
     }),
     setting("face.flag_id", &[], "three capital letters", |parts, value| {

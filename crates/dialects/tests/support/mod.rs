@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod line;
+
 use std::collections::BTreeMap;
 
 use dialects::{Host, Keys};
