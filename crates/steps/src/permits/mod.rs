@@ -2,10 +2,12 @@
 //!
 //! Nothing here is shared with `plan`: not the reading of arguments, not the lists. The DCO asks this before it approves.
 
-use std::num::IntErrorKind;
+mod arguments;
+mod commands;
+mod reads;
 
-use domain::operation::{LogKind, Operation};
-use domain::{DataItem, DeviceKind, Eui64, SimInstant};
+use domain::operation::Operation;
+use domain::{DataItem, DeviceKind, Eui64};
 use duis::{Element, Request};
 
 use crate::table::table;
@@ -80,53 +82,32 @@ pub fn permits(request: &Request, device: Eui64, kind: DeviceKind, operation: &O
     if row.applies_to(kind).is_err() {
         return Err(NotPermitted::OtherKind { request: service, kind });
     }
-    let other = || NotPermitted::OtherOperation {
-        request: service.clone(),
-        asked: operation.to_string(),
-    };
-    match operation {
-        Operation::Read(item) => {
-            if reads(&service, kind.is_gas()).contains(item) || SUPPORTING.contains(item) {
-                Ok(())
-            } else {
-                Err(other())
-            }
-        }
-        Operation::ReadLog { log, .. } => {
-            let permitted = match service.as_str() {
-                "4.6.1" => LogKind::DailyRead,
-                "4.8.1" => LogKind::ActiveImport,
-                _ => return Err(other()),
-            };
-            if *log != permitted {
-                return Err(other());
-            }
-            let period = part(&request.body, "ReadLogPeriod")?;
-            let (from, to) = (
-                time(part(period, "StartDateTime")?)?,
-                time(part(period, "EndDateTime")?)?,
-            );
-            same(
-                &Operation::ReadLog {
-                    log: permitted,
-                    from,
-                    to,
-                },
-                operation,
-            )
-        }
-        Operation::SynchroniseClock { .. } if service == "6.11" => {
-            let permitted = Operation::SynchroniseClock {
-                time: time(part(&request.body, "CurrentDateTime")?)?,
-                tolerance_s: seconds(part(&request.body, "TolerancePeriod")?)?,
-            };
-            same(&permitted, operation)
-        }
-        Operation::EnableSupply if service == "7.1" => Ok(()),
-        Operation::DisableSupply if service == "7.2" => Ok(()),
-        Operation::ArmSupply if service == "7.3" => Ok(()),
-        _ => Err(other()),
+    if matches!(operation, Operation::Read(item) if SUPPORTING.contains(item)) {
+        return Ok(());
     }
+    let case = Case {
+        service: &service,
+        body: &request.body,
+        kind,
+    };
+    // Each group of requests has a file of its own.
+    let groups = [reads::permits, commands::permits];
+    groups
+        .into_iter()
+        .find_map(|group| group(&case, operation))
+        .unwrap_or_else(|| {
+            Err(NotPermitted::OtherOperation {
+                request: service.clone(),
+                asked: operation.to_string(),
+            })
+        })
+}
+
+/// A request as the groups judge it: it applies to the device, and its body belongs to its service.
+struct Case<'a> {
+    service: &'a str,
+    body: &'a Element,
+    kind: DeviceKind,
 }
 
 const SUPPORTING: [DataItem; 4] = [
@@ -136,39 +117,6 @@ const SUPPORTING: [DataItem; 4] = [
     DataItem::SupplyState,
 ];
 
-/// The items a read request is about.
-fn reads(service: &str, gas: bool) -> &'static [DataItem] {
-    use DataItem as I;
-    match (service, gas) {
-        ("4.1.1", true) => &[I::GasConsumption],
-        ("4.1.1", false) => &[I::ActiveImport, I::ReactiveImport, I::SecondaryActiveImport],
-        ("4.2", false) => &[I::ActiveExport, I::ReactiveExport],
-        ("4.3", _) => &[
-            I::AccumulatedDebt,
-            I::EmergencyCreditBalance,
-            I::MeterBalance,
-            I::PaymentDebt,
-            I::TimeDebt(1),
-            I::TimeDebt(2),
-        ],
-        ("4.13", _) => &[
-            I::DebtRecoveryPerPayment,
-            I::DebtRecoveryRateCap,
-            I::DisablementThreshold,
-            I::EmergencyCreditLimit,
-            I::EmergencyCreditThreshold,
-            I::LowCreditThreshold,
-            I::MaximumCredit,
-            I::MaximumMeterBalance,
-            I::SuspendDebtDisabled,
-            I::SuspendDebtEmergency,
-        ],
-        ("7.4", true) => &[I::BatteryRemaining],
-        ("8.9", _) => &[I::DeviceLog],
-        _ => &[],
-    }
-}
-
 fn same(permitted: &Operation, asked: &Operation) -> Result<(), NotPermitted> {
     if permitted == asked {
         return Ok(());
@@ -176,36 +124,5 @@ fn same(permitted: &Operation, asked: &Operation) -> Result<(), NotPermitted> {
     Err(NotPermitted::OtherArguments {
         permitted: permitted.to_string(),
         asked: asked.to_string(),
-    })
-}
-
-/// The only child of that name: two of them would leave open which one counts.
-fn part<'e>(element: &'e Element, name: &str) -> Result<&'e Element, NotPermitted> {
-    let mut found = element.children.iter().filter(|child| child.name == name);
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only),
-        _ => Err(NotPermitted::Unreadable(format!(
-            "{} without exactly one {name}",
-            element.name
-        ))),
-    }
-}
-
-fn time(element: &Element) -> Result<SimInstant, NotPermitted> {
-    let text = element.text.trim();
-    let clock = text.split_once('T').map_or("", |(_, clock)| clock);
-    let zoned = clock.contains(['Z', '+', '-']);
-    let full = if zoned { text.to_owned() } else { format!("{text}Z") };
-    full.parse()
-        .map_err(|_| NotPermitted::Unreadable(format!("{}: {text:?} is no date and time", element.name)))
-}
-
-fn seconds(element: &Element) -> Result<u32, NotPermitted> {
-    element.text.trim().parse::<u32>().map_err(|error| {
-        let what = match error.kind() {
-            IntErrorKind::PosOverflow => "too many seconds",
-            _ => "no number of seconds",
-        };
-        NotPermitted::Unreadable(format!("{}: {:?} is {what}", element.name, element.text))
     })
 }

@@ -1,0 +1,80 @@
+//! What the steps of a plan brought, by item and log.
+
+use std::collections::BTreeMap;
+
+use domain::operation::{Answer, Quantity, SupplyState, Unit, Value};
+use domain::{DataItem, LogKind, LogRow, Operation};
+
+/// What the steps brought.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    pub(super) items: BTreeMap<DataItem, Value>,
+    logs: BTreeMap<LogKind, Vec<LogRow>>,
+}
+
+impl Values {
+    /// Keeps an answer; false when it does not fit the operation.
+    pub(crate) fn take(&mut self, operation: &Operation, answer: &Answer) -> bool {
+        match (operation, answer) {
+            (Operation::Read(item), Answer::Value(value)) => {
+                let fits = fits(*item, value);
+                if fits {
+                    self.items.insert(*item, value.clone());
+                }
+                fits
+            }
+            (Operation::ReadLog { log, .. }, Answer::Log(rows)) => {
+                self.logs.insert(*log, rows.clone());
+                true
+            }
+            (Operation::Read(_) | Operation::ReadLog { .. }, _) | (_, Answer::Log(_)) => false,
+            (_, Answer::Done | Answer::Value(_)) => true,
+        }
+    }
+
+    /// The supply state, if it was read.
+    pub(crate) fn supply(&self) -> Option<SupplyState> {
+        match self.items.get(&DataItem::SupplyState) {
+            Some(Value::Supply(state)) => Some(*state),
+            _ => None,
+        }
+    }
+
+    pub(super) fn quantity(&self, item: DataItem) -> Option<Quantity> {
+        match self.items.get(&item) {
+            Some(Value::Quantity(quantity)) => Some(*quantity),
+            _ => None,
+        }
+    }
+
+    /// A whole number as text.
+    pub(super) fn integer(&self, item: DataItem) -> Option<String> {
+        self.quantity(item).map(|quantity| quantity.value.to_string())
+    }
+
+    pub(super) fn flag(&self, item: DataItem) -> Option<String> {
+        match self.items.get(&item) {
+            Some(Value::Flag(flag)) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn rows(&self, log: LogKind) -> &[LogRow] {
+        self.logs.get(&log).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether a value is of the kind that an item has.
+fn fits(item: DataItem, value: &Value) -> bool {
+    use DataItem as I;
+    match item {
+        I::Clock => matches!(value, Value::Clock(..)),
+        I::DeviceLog => matches!(value, Value::Devices(_)),
+        I::FirmwareVersion => matches!(value, Value::Text(_)),
+        I::PaymentMode => matches!(value, Value::PaymentMode(_)),
+        I::SupplyState => matches!(value, Value::Supply(_)),
+        I::SuspendDebtDisabled | I::SuspendDebtEmergency => matches!(value, Value::Flag(_)),
+        I::GasConsumption => matches!(value, Value::Quantity(quantity) if quantity.unit == Unit::Litre),
+        _ => matches!(value, Value::Quantity(_)),
+    }
+}
