@@ -68,7 +68,7 @@ pub(crate) fn outcome(
     let xml = if signed_response.is_empty() {
         duis::write::response(&header, srv, None)
     } else {
-        duis::write::smets1_response(&header, Some(srv), None, signed_response)
+        duis::write::smets1_response(&header, Some(srv), None, None, signed_response)
     };
     signed(key, &xml.map_err(|error| MakeError::of(&error))?)
 }
@@ -80,7 +80,7 @@ pub(crate) fn device_alert(
     signed_alert: &[u8],
     at: SimInstant,
 ) -> Result<Bytes, MakeError> {
-    let xml = duis::write::smets1_response(&ResponseHeader::alert(id, at), None, None, signed_alert);
+    let xml = duis::write::smets1_response(&ResponseHeader::alert(id, at), None, None, None, signed_alert);
     signed(key, &xml.map_err(|error| MakeError::of(&error))?)
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn s1sp_alert(
     signed_alert: &[u8],
     at: SimInstant,
 ) -> Result<Bytes, MakeError> {
-    let xml = duis::write::dcc_s1sp_alert(&ResponseHeader::alert(id, at), None, signed_alert);
+    let xml = duis::write::dcc_s1sp_alert(&ResponseHeader::alert(id, at), None, None, signed_alert);
     signed(key, &xml.map_err(|error| MakeError::of(&error))?)
 }
 

@@ -17,6 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod alert;
 mod c14n;
 mod codes;
 mod element;
@@ -33,12 +34,13 @@ mod typed;
 mod validate;
 pub mod write;
 
+pub use alert::AlertPayload;
 pub use codes::{CodeFacts, DccAlertCode, ResponseCode};
 pub use element::{Element, Namespace};
 pub use error::{ReadError, ReadErrorKind, WriteError};
 pub use message::{
     DccAlert, DeviceAlert, Request, Response, ResponseBody, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader,
-    SignedResponse,
+    SignedResponse, Throttled,
 };
 pub use read::{
     Limits, check, check_against, check_well_formed, read_request, read_response, read_s1sp_alert,

@@ -150,6 +150,8 @@ pub enum ResponseBody {
     DccAlert {
         /// For example N55.
         code: DccAlertCode,
+        /// Set on an alert that stands for others that were held back.
+        throttled: Option<Throttled>,
         /// What it says.
         alert: DccAlert,
     },
@@ -161,11 +163,22 @@ pub enum ResponseBody {
         srv: Option<Srv>,
         /// The schedule it came from.
         schedule_id: Option<u64>,
+        /// Set on an alert that stands for others that were held back.
+        throttled: Option<Throttled>,
         /// The S1SP's document: its octets cut out, with the declarations it needs, so that it verifies alone.
         signed: Vec<u8>,
         /// The same, read.
         content: SignedResponse,
     },
+}
+
+/// Marks an alert that stands for others of its kind that were held back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Throttled {
+    /// Number of the period in which they were held back.
+    pub sequence: u32,
+    /// How many were.
+    pub count: u32,
 }
 
 /// What a DCC alert says.

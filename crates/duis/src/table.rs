@@ -17,6 +17,18 @@ pub enum Version {
 }
 
 impl Version {
+    /// The edition that a message of this `schemaVersion` is held against: 5.1 below 5.3, where what differs came in, and for
+    /// text that is no version, else 5.4.
+    #[must_use]
+    pub fn of(schema_version: &str) -> Self {
+        let (major, minor) = schema_version.trim().split_once('.').unwrap_or((schema_version, "0"));
+        let minor = minor.get(..1).unwrap_or(minor);
+        match (major.parse::<u32>(), minor.parse::<u32>()) {
+            (Ok(6..), _) | (Ok(5), Ok(3..)) => Self::V5_4,
+            _ => Self::V5_1,
+        }
+    }
+
     pub(crate) fn table(self) -> &'static Table {
         match self {
             Self::V5_1 => &TABLE_5_1,

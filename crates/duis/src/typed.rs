@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::error::{ReadError, ReadErrorKind};
 use crate::message::{
     DccAlert, DeviceAlert, Request, Response, ResponseBody, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader,
-    SignedResponse,
+    SignedResponse, Throttled,
 };
 use crate::read::Document;
 
@@ -65,6 +65,7 @@ fn smets1(mut message: Element, signed_part: Option<Vec<u8>>) -> Read<ResponseBo
         reference: optional(&message, "ServiceReference")?,
         srv: optional(&message, "ServiceReferenceVariant")?,
         schedule_id: optional(&message, "DSPScheduleID")?,
+        throttled: throttled(&message)?,
         signed,
         content: signed_response(content)?,
     })
@@ -74,6 +75,7 @@ fn dcc_alert(mut message: Element, signed_part: Option<Vec<u8>>) -> Read<Respons
     let payload = take(&mut message, "DCCAlert").and_then(|mut alert| take_first(&mut alert));
     let mut payload = payload.ok_or_else(|| lacking(&message, "DCCAlert"))?;
     let code: DccAlertCode = value(&message, "DCCAlertCode")?;
+    let throttled = throttled(&message)?;
     let content = if payload.name == "S1SPAlertDSP" {
         take(&mut payload, "S1SPAlert")
     } else {
@@ -87,7 +89,17 @@ fn dcc_alert(mut message: Element, signed_part: Option<Vec<u8>>) -> Read<Respons
         },
         _ => DccAlert::Payload(payload),
     };
-    Ok(ResponseBody::DccAlert { code, alert })
+    Ok(ResponseBody::DccAlert { code, throttled, alert })
+}
+
+/// One of the two numbers without the other counts as zero.
+fn throttled(message: &Element) -> Read<Option<Throttled>> {
+    let sequence = optional(message, "ThrottledAlertSequenceId")?;
+    let count = optional(message, "ThrottledAlertCount")?;
+    Ok((sequence.is_some() || count.is_some()).then(|| Throttled {
+        sequence: sequence.unwrap_or_default(),
+        count: count.unwrap_or_default(),
+    }))
 }
 
 pub(crate) fn signed_response(mut tree: Element) -> Read<SignedResponse> {
@@ -200,7 +212,7 @@ macro_rules! parsed {
     };
 }
 
-parsed!(u8, u64, Eui64, RequestId, Srv, ResponseCode, DccAlertCode);
+parsed!(u8, u32, u64, Eui64, RequestId, Srv, ResponseCode, DccAlertCode);
 
 fn value<T: FromText>(parent: &Element, name: &'static str) -> Read<T> {
     let text = &need(parent, name)?.text;

@@ -10,7 +10,7 @@ use crate::c14n::{escape_attribute, escape_text};
 use crate::codes::DccAlertCode;
 use crate::element::{Element, Namespace};
 use crate::error::{ReadError, WriteError};
-use crate::message::{DeviceAlert, Request, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader};
+use crate::message::{DeviceAlert, Request, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader, Throttled};
 use crate::read::{Limits, check_against};
 use crate::scan::{Event, Scanner};
 use crate::table::Version;
@@ -56,7 +56,7 @@ pub fn response(header: &ResponseHeader, srv: Srv, payload: Option<&Element>) ->
 /// A SMETS1 response or device alert around the S1SP's signed octets, which are carried unchanged but for an XML
 /// declaration before them.
 ///
-/// `srv` is none for a device alert.
+/// `srv` is none for a device alert; only that can be `throttled`.
 ///
 /// # Errors
 /// When `signed` is not a signed SMETS1 response that the table permits.
@@ -64,6 +64,7 @@ pub fn smets1_response(
     header: &ResponseHeader,
     srv: Option<Srv>,
     schedule_id: Option<u64>,
+    throttled: Option<Throttled>,
     signed: &[u8],
 ) -> Result<Vec<u8>, WriteError> {
     let part = signed_part(signed, Root::SignedResponse)?;
@@ -71,6 +72,7 @@ pub fn smets1_response(
     writer.nested(&["Body", "SMETS1ResponseMessage"], |writer| {
         srv.map_or(Ok(()), |srv| writer.references(srv))?;
         writer.schedule(schedule_id)?;
+        writer.throttled(throttled)?;
         writer.raw(Root::SignedResponse, part)
     })?;
     writer.close()
@@ -121,14 +123,20 @@ pub fn s1sp_alert(alert: &S1spAlert) -> Result<Vec<u8>, WriteError> {
     writer.close()
 }
 
-/// A DCC alert with one payload element.
+/// A DCC alert with one payload element, for example of [`crate::AlertPayload::element`].
 ///
 /// # Errors
-/// When the payload is none of the schema.
-pub fn dcc_alert(header: &ResponseHeader, code: DccAlertCode, payload: &Element) -> Result<Vec<u8>, WriteError> {
+/// When the payload is none of the schema, or a value does not fit.
+pub fn dcc_alert(
+    header: &ResponseHeader,
+    code: DccAlertCode,
+    throttled: Option<Throttled>,
+    payload: &Element,
+) -> Result<Vec<u8>, WriteError> {
     let mut writer = open_response(header)?;
     writer.nested(&["Body", "DCCAlertMessage"], |writer| {
         writer.element(&Element::sr("DCCAlertCode").with_text(code.as_str()))?;
+        writer.throttled(throttled)?;
         writer.nested(&["DCCAlert"], |writer| writer.element(payload))
     })?;
     writer.close()
@@ -138,11 +146,17 @@ pub fn dcc_alert(header: &ResponseHeader, code: DccAlertCode, payload: &Element)
 ///
 /// # Errors
 /// When `signed` is not a signed S1SP alert that the table permits.
-pub fn dcc_s1sp_alert(header: &ResponseHeader, schedule_id: Option<u64>, signed: &[u8]) -> Result<Vec<u8>, WriteError> {
+pub fn dcc_s1sp_alert(
+    header: &ResponseHeader,
+    schedule_id: Option<u64>,
+    throttled: Option<Throttled>,
+    signed: &[u8],
+) -> Result<Vec<u8>, WriteError> {
     let part = signed_part(signed, Root::S1spAlert)?;
     let mut writer = open_response(header)?;
     writer.nested(&["Body", "DCCAlertMessage"], |writer| {
         writer.element(&Element::sr("DCCAlertCode").with_text(DccAlertCode::N55.as_str()))?;
+        writer.throttled(throttled)?;
         writer.nested(&["DCCAlert", "S1SPAlertDSP"], |writer| {
             writer.raw(Root::S1spAlert, part)?;
             writer.schedule(schedule_id)
@@ -253,17 +267,22 @@ struct Writer {
 
 impl Writer {
     fn open(root: Root, schema_version: &str, namespaces: &[Namespace]) -> Result<Self, WriteError> {
+        // A response must be readable for whoever asked in that version; who writes a request answers for it himself.
+        let version = match root {
+            Root::Response => Version::of(schema_version),
+            _ => Version::V5_4,
+        };
         let mut writer = Self {
             out: String::with_capacity(4096),
             root,
-            validator: Validator::new(Version::V5_4.table(), true),
+            validator: Validator::new(version.table(), true),
             open: Vec::with_capacity(16),
             pending: false,
         };
         writer.out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         let (namespace, name) = root.name();
-        let version = [("schemaVersion", schema_version.to_owned())];
-        writer.begin(namespace, name, &version, namespaces)?;
+        let attributes = [("schemaVersion", schema_version.to_owned())];
+        writer.begin(namespace, name, &attributes, namespaces)?;
         Ok(writer)
     }
 
@@ -369,6 +388,14 @@ impl Writer {
     fn references(&mut self, srv: Srv) -> Result<(), WriteError> {
         self.element(&Element::sr("ServiceReference").with_text(srv.reference().to_string()))?;
         self.element(&Element::sr("ServiceReferenceVariant").with_text(srv.to_string()))
+    }
+
+    fn throttled(&mut self, throttled: Option<Throttled>) -> Result<(), WriteError> {
+        let Some(Throttled { sequence, count }) = throttled else {
+            return Ok(());
+        };
+        self.element(&Element::sr("ThrottledAlertSequenceId").with_text(sequence.to_string()))?;
+        self.element(&Element::sr("ThrottledAlertCount").with_text(count.to_string()))
     }
 
     fn schedule(&mut self, id: Option<u64>) -> Result<(), WriteError> {

@@ -134,7 +134,7 @@ fn messages(own: &Own) -> Vec<(&'static str, Vec<u8>)> {
     );
     let alert_part = sign(&write::s1sp_alert(&s1sp_alert()).unwrap(), &own.key).unwrap();
     let status = Element::sr("FirmwareDistributionFailure");
-    assert!(write::dcc_alert(&alert_header, DccAlertCode::N55, &status).is_err());
+    assert!(write::dcc_alert(&alert_header, DccAlertCode::N55, None, &status).is_err());
     let failure = Element::sr("CommandFailure")
         .with_leaf("CommandRequestID", id().to_string())
         .with_leaf("DeviceID", DEVICE.to_string());
@@ -152,21 +152,24 @@ fn messages(own: &Own) -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "smets1_response",
-            write::smets1_response(&answer, Some(srv), None, &signed(signed_response())).unwrap(),
+            write::smets1_response(&answer, Some(srv), None, None, &signed(signed_response())).unwrap(),
         ),
         (
             "smets1_failure",
-            write::smets1_response(&answer, Some(srv), Some(17), &signed(refusal())).unwrap(),
+            write::smets1_response(&answer, Some(srv), Some(17), None, &signed(refusal())).unwrap(),
         ),
         (
             "device_alert",
-            write::smets1_response(&alert_header, None, None, &signed(alert())).unwrap(),
+            write::smets1_response(&alert_header, None, None, None, &signed(alert())).unwrap(),
         ),
         (
             "s1sp_alert",
-            write::dcc_s1sp_alert(&alert_header, None, &alert_part).unwrap(),
+            write::dcc_s1sp_alert(&alert_header, None, None, &alert_part).unwrap(),
         ),
-        ("dcc_alert", write::dcc_alert(&alert_header, n12, &failure).unwrap()),
+        (
+            "dcc_alert",
+            write::dcc_alert(&alert_header, n12, None, &failure).unwrap(),
+        ),
         ("signed_part", signed(signed_response())),
         ("signed_alert", alert_part),
     ]
@@ -235,7 +238,7 @@ fn what_is_written_reads_as_the_same_values() {
         };
         assert_eq!(duis::read_signed_response(&part).as_ref(), Ok(&expected));
         let outer = ResponseHeader::answering(id(), ResponseCode::I0, at());
-        let xml = write::smets1_response(&outer, None, Some(9), &part).unwrap();
+        let xml = write::smets1_response(&outer, None, Some(9), None, &part).unwrap();
         let response = duis::read_response(&sign(&xml, &own.key).unwrap()).unwrap();
         let Response {
             header,
@@ -262,9 +265,10 @@ fn what_is_written_reads_as_the_same_values() {
     let part = sign(&write::s1sp_alert(&s1sp_alert()).unwrap(), &own.key).unwrap();
     assert_eq!(duis::read_s1sp_alert(&part), Ok(s1sp_alert()));
     let header = ResponseHeader::alert(id(), at());
-    let xml = write::dcc_s1sp_alert(&header, Some(3), &part).unwrap();
+    let xml = write::dcc_s1sp_alert(&header, Some(3), None, &part).unwrap();
     let ResponseBody::DccAlert {
         code: DccAlertCode::N55,
+        throttled: None,
         alert,
     } = duis::read_response(&xml).unwrap().body
     else {
@@ -288,7 +292,7 @@ fn a_part_that_leans_on_outer_declarations_is_cut_out_with_them() {
     let (header, body) = signed_response();
     let part = sign(&write::smets1_signed_response(&header, &body).unwrap(), &own.key).unwrap();
     let outer = ResponseHeader::answering(id(), ResponseCode::I0, at());
-    let xml = String::from_utf8(write::smets1_response(&outer, None, None, &part).unwrap()).unwrap();
+    let xml = String::from_utf8(write::smets1_response(&outer, None, None, None, &part).unwrap()).unwrap();
     // Some tools drop the declarations of the inner root, which the outer one repeats.
     let from = xml.find("<sr:SMETS1SignedResponse").unwrap();
     let bare = format!(
@@ -330,7 +334,7 @@ fn what_the_table_does_not_know_is_not_written() {
     let (header, body) = signed_response();
     let unsigned = write::smets1_signed_response(&header, &body).unwrap();
     let outer = ResponseHeader::answering(id(), ResponseCode::I0, at());
-    let wrapped = write::smets1_response(&outer, None, None, &unsigned);
+    let wrapped = write::smets1_response(&outer, None, None, None, &unsigned);
     assert_eq!(
         fault(wrapped).0,
         ReadErrorKind::MissingElement,

@@ -95,7 +95,7 @@ impl Bench {
         )
         .unwrap();
         let header = ResponseHeader::answering(outer, ResponseCode::I0, SimInstant(0));
-        duis::write::smets1_response(&header, Some("7.4".parse().unwrap()), None, &inner).unwrap()
+        duis::write::smets1_response(&header, Some("7.4".parse().unwrap()), None, None, &inner).unwrap()
     }
 
     fn alert(&self) -> Vec<u8> {
@@ -113,7 +113,7 @@ impl Bench {
             target: USER,
             counter: 1,
         };
-        duis::write::smets1_response(&ResponseHeader::alert(id, SimInstant(0)), None, None, &inner).unwrap()
+        duis::write::smets1_response(&ResponseHeader::alert(id, SimInstant(0)), None, None, None, &inner).unwrap()
     }
 }
 

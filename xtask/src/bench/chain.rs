@@ -352,10 +352,11 @@ fn steps_of(table: &mut Table, critical: bool) -> Result<f64> {
             &header,
             Some(srv),
             None,
+            None,
             signed,
         )));
     });
-    let wrapped = duis::write::smets1_response(&header, Some(srv), None, signed)?;
+    let wrapped = duis::write::smets1_response(&header, Some(srv), None, None, signed)?;
     step("dcc: sign it (sign 5)", &mut || {
         drop(black_box(signature::sign(&wrapped, &dcc)))
     });
