@@ -30,6 +30,7 @@ mod scan;
 pub mod signature;
 mod simple;
 mod table;
+pub mod template;
 mod typed;
 mod validate;
 pub mod write;

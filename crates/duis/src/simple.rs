@@ -1,5 +1,7 @@
 //! Simple types: what a text may be. The lexical rules are those of XML Schema 1.0.
 
+mod example;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
