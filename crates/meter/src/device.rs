@@ -127,6 +127,7 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         Operation::EnableSupply => kind == DeviceKind::Esme,
         Operation::Read(_) | Operation::ReadLog { .. } => true,
         Operation::SynchroniseClock { .. } => meter || kind == DeviceKind::Chf,
+        Operation::Write(setting) => crate::settings::has(kind, setting.kind()),
         _ => false,
     }
 }

@@ -21,6 +21,7 @@ use crate::metering::Gaps;
 use crate::prepayment::Account;
 use crate::profile::Context;
 use crate::security::Client;
+use crate::settings::Changed;
 use crate::wire::{Reader, Writer};
 
 /// Durable octets that are none of ours.
@@ -35,7 +36,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -163,6 +164,10 @@ fn write_meter(w: &mut Writer, meter: &Meter) {
     w.u32(u32::from(meter.supply.causes));
     w.pick(&MODES, &meter.mode);
     write_account(w, &meter.account);
+    w.flag(meter.changed.is_some());
+    if let Some(changed) = &meter.changed {
+        write_changed(w, meter, changed);
+    }
     w.instant(meter.metering.since);
     w.flag(meter.metering.gaps.is_some());
     if let Some(gaps) = &meter.metering.gaps {
@@ -184,6 +189,10 @@ fn read_meter(r: &mut Reader<'_>, meter: &mut Meter) -> Read<()> {
     meter.supply.causes = r.u8()?;
     meter.mode = *r.pick(&MODES)?;
     read_account(r, &mut meter.account)?;
+    meter.changed = None;
+    if r.flag()? {
+        read_changed(r, meter)?;
+    }
     meter.metering.since = r.instant()?;
     meter.metering.gaps = if r.flag()? {
         let open = r.instant_option()?;
@@ -240,15 +249,33 @@ fn read_account(r: &mut Reader<'_>, account: &mut Account) -> Read<()> {
     Ok(())
 }
 
+/// Settings in the one compact form of the operation model. The limits of the account go with them: nobody changes one
+/// without the other.
+fn write_changed(w: &mut Writer, meter: &Meter, changed: &Changed) {
+    w.sized(&octets::write(&meter.account.settings));
+    w.sized(&octets::write(changed));
+}
+
+fn read_changed(r: &mut Reader<'_>, meter: &mut Meter) -> Read<()> {
+    meter.account.settings = read_one(r, "account settings")?;
+    meter.changed = Some(Box::new(read_one(r, "settings")?));
+    Ok(())
+}
+
+fn read_one<T: serde::de::DeserializeOwned>(r: &mut Reader<'_>, what: &'static str) -> Read<T> {
+    let octets = r.sized()?;
+    octets::read(octets, what).map_err(|_| r.damaged())
+}
+
 fn write_gas(w: &mut Writer, gas: &Gas) {
     write_meter(w, &gas.gsme);
     write_device(w, &gas.gpf);
     w.instant(gas.woken_at);
-    write_report(w, &gas.mirror);
+    write_report(w, &gas.mirror, &gas.gsme);
     w.flag(gas.pending.is_some());
     if let Some(pending) = &gas.pending {
         w.instant(pending.0);
-        write_report(w, &pending.1);
+        write_report(w, &pending.1, &gas.gsme);
     }
     write_outbox(w, &gas.alerts);
     w.u32(gas.queue.tickets);
@@ -287,12 +314,18 @@ fn read_gas(r: &mut Reader<'_>, gas: &mut Gas) -> Read<()> {
     Ok(())
 }
 
-fn write_report(w: &mut Writer, report: &Report) {
+fn write_report(w: &mut Writer, report: &Report, gsme: &Meter) {
     w.instant(report.at);
     w.pick(&SUPPLIES, &report.supply);
     w.flag(report.account.is_some());
     if let Some(account) = &report.account {
         write_account(w, account);
+        // The report may be older than the last change of limits.
+        let older = account.settings != gsme.account.settings;
+        w.flag(older);
+        if older {
+            w.sized(&octets::write(&account.settings));
+        }
     }
 }
 
@@ -302,6 +335,9 @@ fn read_report(r: &mut Reader<'_>, gsme: &Meter) -> Read<Report> {
     let account = if r.flag()? {
         let mut account = gsme.account.clone();
         read_account(r, &mut account)?;
+        if r.flag()? {
+            account.settings = read_one(r, "account settings")?;
+        }
         Some(account)
     } else {
         None

@@ -3,8 +3,8 @@
 use domain::keys::{DeviceKey, Party, Purpose};
 use domain::operation::KnownDevice;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, Mpan, Mprn, Operation,
-    Outcome, Refusal, SecurityEvent, Seed, SimInstant, SupplyState, Value,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, Mpan, Mprn, Mpxn,
+    Operation, Outcome, Refusal, SecurityEvent, Seed, SimInstant, SupplyState, Value,
 };
 
 use crate::alerts;
@@ -69,6 +69,7 @@ impl Installation {
                 account: &config.account,
                 tariff: &config.tariff,
                 mode: config.payment_mode,
+                point: Some(Mpxn::Mpan(config.mpan)),
                 now,
             },
             false,
@@ -91,6 +92,7 @@ impl Installation {
                 account: &config.gas_account,
                 tariff: &config.gas_tariff,
                 mode: config.gas_payment_mode,
+                point: config.mprn.map(Mpxn::Mprn),
                 now,
             };
             let gpf = Device::new(gpf, party, config.epoch);

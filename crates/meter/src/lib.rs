@@ -50,6 +50,7 @@ mod prepayment;
 mod profile;
 mod readings;
 mod security;
+mod settings;
 mod supply;
 mod tariff;
 mod wire;

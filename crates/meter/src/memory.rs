@@ -36,7 +36,8 @@ fn meter_heap(meter: &Meter) -> usize {
     let gaps = meter.metering.gaps.as_ref().map_or(0, |gaps| {
         size_of::<Gaps>() + gaps.closed.capacity() * 16 + gaps.folded.capacity() * size_of::<i64>()
     });
-    device_heap(&meter.device) + size_of::<Account>() + gaps
+    let changed = meter.changed.as_ref().map_or(0, |changed| changed.octets());
+    device_heap(&meter.device) + size_of::<Account>() + gaps + changed
 }
 
 fn device_heap(device: &Device) -> usize {

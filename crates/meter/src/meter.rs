@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::keys::Party;
 use domain::operation::PaymentMode;
-use domain::{Answer, DeviceKind, Eui64, Operation, Outcome, Refusal, SimInstant, SupplyState};
+use domain::{Answer, DeviceKind, Eui64, Mpxn, Operation, Outcome, Refusal, SimInstant, SupplyState};
 
 use crate::alerts::{self, AlertCode};
 use crate::calendar::HALF_HOUR_MS;
@@ -15,6 +15,7 @@ use crate::load::{Channel, Load};
 use crate::metering::Metering;
 use crate::prepayment::{Account, AccountSettings, CreditRefused};
 use crate::profile::Profile;
+use crate::settings::Changed;
 use crate::supply::{Cause, Supply};
 use crate::tariff::Tariff;
 
@@ -31,6 +32,10 @@ pub(crate) struct Meter {
     pub(crate) gas: bool,
     pub(crate) second_element: bool,
     pub(crate) generation: bool,
+    /// The metering point it was fitted at.
+    pub(crate) point: Option<Mpxn>,
+    /// What somebody has changed since.
+    pub(crate) changed: Option<Box<Changed>>,
 }
 
 /// What a new meter is made of.
@@ -45,6 +50,7 @@ pub(crate) struct MeterParts<'a> {
     pub(crate) account: &'a AccountSettings,
     pub(crate) tariff: &'a Arc<Tariff>,
     pub(crate) mode: PaymentMode,
+    pub(crate) point: Option<Mpxn>,
     pub(crate) now: SimInstant,
 }
 
@@ -61,6 +67,8 @@ impl Meter {
             gas,
             second_element: false,
             generation: false,
+            point: parts.point,
+            changed: None,
         }
     }
 
@@ -159,7 +167,7 @@ impl Meter {
     }
 
     /// Raises what the balance calls for, and ends supply where it must end.
-    fn review(&mut self, profile: &Profile, out: &mut Outbox) {
+    pub(crate) fn review(&mut self, profile: &Profile, out: &mut Outbox) {
         let at = self.account.settled_at;
         let mut raised = [None; 3];
         let mut free = raised.iter_mut();
@@ -220,6 +228,7 @@ impl Meter {
                 }
                 return clock_outcome(result);
             }
+            Operation::Write(setting) => return self.write(now, powered, setting, profile, out),
             _ => return Err(Refusal::NotSupported),
         }
         self.follow_supply(now, powered);
@@ -289,7 +298,14 @@ impl Meter {
     }
 
     fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
-        if self.account.available() > 0 && self.supply.credit_returns(profile.credit_restores_to) {
+        if self.account.available() > 0 {
+            self.release_credit(now, powered, profile, out);
+        }
+    }
+
+    /// Lack of credit no longer keeps the supply off.
+    pub(crate) fn release_credit(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+        if self.supply.credit_returns(profile.credit_restores_to) {
             if self.supply.state == SupplyState::Armed {
                 self.note(now, profile, out, alerts::SUPPLY_ARMED);
             }

@@ -6,13 +6,14 @@
 //! the payment debt, then the accumulated debt, then the emergency credit, then the balance.
 
 use domain::SimInstant;
+use serde::{Deserialize, Serialize};
 
 use crate::alerts::{self, AlertCode};
 use crate::calendar::{DAY_MS, HOUR_MS, LocalDay};
 use crate::tariff::Tariff;
 
 /// Settings and start balances of one account, in milli-pence unless said otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AccountSettings {
     /// Meter balance at the start.
     pub balance_mp: i64,
@@ -43,7 +44,7 @@ pub struct AccountSettings {
 }
 
 /// A debt recovered by time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TimeDebt {
     /// What is left.
     pub balance_mp: u32,
@@ -54,7 +55,7 @@ pub struct TimeDebt {
 }
 
 /// How often a time-based debt is taken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum DebtPeriod {
     /// At each local midnight.
     #[default]
@@ -208,6 +209,16 @@ impl Account {
             raise(alerts::EMERGENCY_CREDIT_EXHAUSTED);
         }
         self.available() <= 0
+    }
+
+    /// Takes other limits. Emergency credit that is not in use follows its limit; what is used stays owed.
+    pub(crate) fn configure(&mut self, settings: AccountSettings) {
+        let used = micro(self.settings.emergency_limit_mp).saturating_sub(self.emergency_left);
+        self.settings = settings;
+        self.emergency_left = micro(settings.emergency_limit_mp).saturating_sub(used).max(0);
+        self.low_raised &= self.combined() <= micro(settings.low_credit_mp);
+        self.offered &= self.above_offer() < 0;
+        self.exhausted &= self.emergency_left == 0;
     }
 
     /// Turns emergency credit on. False when it is not on offer.

@@ -53,6 +53,10 @@ impl View<'_> {
                 let index = usize::from(n).checked_sub(1)?;
                 money(*self.account.time_debts.get(index)?)
             }
+            DataItem::Setting(kind) => self
+                .meter
+                .setting(kind)
+                .map(|setting| Value::Setting(Box::new(setting))),
             other => self.register(other, self.at).map(Value::Quantity),
         }
     }

@@ -7,6 +7,7 @@ mod gas;
 mod logs;
 mod prepayment;
 mod registers;
+mod settings;
 mod supply;
 
 use domain::keys::{Party, Purpose, RelationSecret};
