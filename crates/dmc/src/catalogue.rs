@@ -10,6 +10,7 @@ use crate::error::{Error, FileError, Place};
 use crate::layer::{LAB, Layer, LayerRule, Level, read_file};
 use crate::profile::{DeviceProfile, Rule, S1spRule, Side};
 use crate::settings::{self, Parts};
+use crate::step_rule;
 
 /// All device profiles of a lab.
 #[derive(Clone, Debug, Default)]
@@ -379,7 +380,7 @@ impl Assembly {
 
     /// Two step rules on the same thing of the same request contradict each other.
     fn check_step(&self, step: &S1spRule, place: &Place) -> Result<(), FileError> {
-        let same = |other: &&S1spRule| other.request == step.request && settings::collide(&other.effect, &step.effect);
+        let same = |other: &&S1spRule| other.request == step.request && step_rule::collide(&other.effect, &step.effect);
         match self.steps.iter().find(same) {
             Some(other) => Err(place.error(format!(
                 "contradicts rule {} on the same item of {}",

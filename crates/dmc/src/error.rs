@@ -81,7 +81,7 @@ impl Place {
 }
 
 /// A longer list of what was expected helps nobody.
-const LISTED_MAX: usize = 12;
+const LISTED_MAX: usize = 16;
 
 /// The known word most like `word`, when it is like it at all.
 fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {

@@ -51,7 +51,7 @@
 mod catalogue;
 mod error;
 mod layer;
-mod meter_settings;
+mod names;
 mod profile;
 mod section;
 mod settings;
@@ -59,10 +59,13 @@ mod step_rule;
 
 pub use catalogue::Catalogue;
 pub use error::{Error, FileError};
+pub use names::{item_by_name, log_by_name, operation_by_name};
 pub use profile::{
-    DeviceProfile, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode, WanProfile,
+    Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
+    WanProfile,
 };
-pub use step_rule::{item_by_name, item_name, log_by_name};
+pub use settings::{Group, Setting, all as settings};
+pub use step_rule::{STEP_KINDS, StepKind};
 
 /// The files compiled into the program, by the names faults are reported under.
 const BUILTIN: [(&str, &str); 1] = [(

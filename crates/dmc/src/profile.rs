@@ -1,8 +1,9 @@
 //! One device profile and the rules it is made of.
 
+use domain::operation::OperationKind;
 use domain::{
     Cohort, CommunicationsProvider, Confidence, DataItem, DeviceKind, DeviceModel, LogKind, ProfileId, Provenance,
-    SimDuration, Srv, Value,
+    SimDuration, SimInstant, Srv, SupplyState, Unit, Value,
 };
 
 /// What one device model at one firmware version is: meter, face, WAN side and the S1SP's rules for it.
@@ -140,12 +141,49 @@ pub struct S1spRule {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum S1spEffect {
+    /// A supply found in this state after the act counts as success too.
+    Accept {
+        /// Which state.
+        state: SupplyState,
+    },
     /// The S1SP answers this item itself, without asking the device.
     Answer {
         /// What is answered.
         item: DataItem,
         /// The answer.
         value: Value,
+    },
+    /// An answer kept by the S1SP is given while it is not too old.
+    Cache {
+        /// Of what.
+        subject: Subject,
+        /// How old at most.
+        max_age: SimDuration,
+    },
+    /// Values outside the bounds are answered as the bound.
+    Clip {
+        /// Of what.
+        subject: Subject,
+        /// Lower bound, in the unit of the answer.
+        min: Option<i64>,
+        /// Upper bound, in the unit of the answer.
+        max: Option<i64>,
+    },
+    /// After a refused act the remaining steps are tried all the same.
+    Continue,
+    /// An item is computed from others, which are read in its place.
+    Derive {
+        /// What is answered.
+        item: DataItem,
+        /// How.
+        how: Derivation,
+        /// From which; at least one.
+        from: Vec<DataItem>,
+    },
+    /// Who holds a future-dated request until its time.
+    Hold {
+        /// Who.
+        by: Holder,
     },
     /// One more read, whose failure does not fail the request.
     Insert {
@@ -162,11 +200,34 @@ pub enum S1spEffect {
         numerator: i64,
         /// Above zero.
         denominator: i64,
+        /// The unit they have then; `None`: the one they had.
+        unit: Option<Unit>,
     },
-    /// The request is refused for this device.
+    /// The request succeeds also when this step does not.
+    Partial {
+        /// Which step.
+        subject: Subject,
+    },
+    /// The request, or one step of it, is refused for this device.
     Refuse {
+        /// Which step; `None`: the whole request.
+        subject: Option<Subject>,
         /// Up to 250 characters.
         reason: String,
+    },
+    /// A step is done before or after all others.
+    Reorder {
+        /// Which step.
+        subject: Subject,
+        /// Where in the plan.
+        place: StepPlace,
+    },
+    /// A step is replaced: a read by another read, enabling the supply by arming it.
+    Replace {
+        /// What the request stands for.
+        subject: Subject,
+        /// What is done in its place.
+        by: Subject,
     },
     /// A read of the plan is left out.
     Skip {
@@ -175,9 +236,50 @@ pub enum S1spEffect {
     },
 }
 
+impl S1spEffect {
+    /// What it is about, where it is about one thing of the plan.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Answer { item, .. } | Self::Derive { item, .. } | Self::Insert { item, .. } => {
+                Some(Subject::Item(*item))
+            }
+            Self::Cache { subject, .. }
+            | Self::Clip { subject, .. }
+            | Self::Map { subject, .. }
+            | Self::Partial { subject }
+            | Self::Reorder { subject, .. }
+            | Self::Replace { subject, .. }
+            | Self::Skip { subject } => Some(*subject),
+            Self::Refuse { subject, .. } => *subject,
+            Self::Accept { .. } | Self::Continue | Self::Hold { .. } => None,
+        }
+    }
+}
+
+/// How an item is computed from others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Derivation {
+    /// The first less all others.
+    Difference,
+    /// All together.
+    Sum,
+}
+
+/// Who holds a future-dated request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Holder {
+    /// The DCC.
+    Dcc,
+    /// The S1SP.
+    S1sp,
+}
+
 /// What a rule of the S1SP's side is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Subject {
+    /// An operation that is no read.
+    Act(OperationKind),
     /// One item.
     Item(DataItem),
     /// The rows of a log.
@@ -214,6 +316,35 @@ pub struct WanProfile {
     pub connect_attempts: u8,
     /// Pause between two attempts.
     pub connect_pause: SimDuration,
+    /// Text messages it takes to wake the hub, at least 1: the last of them wakes it.
+    pub sms_per_wake: u8,
+    /// Text messages a month that cost nothing more. `None`: all of them.
+    pub sms_allowance: Option<u32>,
+    /// Cost of one text message beyond the allowance, in thousandths of a penny.
+    pub sms_excess_mp: u32,
+    /// Outages out of a thousand of which the hub still tells.
+    pub last_gasp_permille: u16,
+    /// An outage so soon after the one before is not told.
+    pub last_gasp_spoiled_within: SimDuration,
+    /// The hub sends readings by itself so often. Zero: it does not.
+    pub push_period: SimDuration,
+    /// Over how long hubs spread their attempts after they all lost the network. Zero: all at once.
+    pub storm_spread: SimDuration,
+    /// From here on attaching takes [`fallback_attach_delay`](Self::fallback_attach_delay). `None`: never.
+    pub fallback_from: Option<SimInstant>,
+    /// Time to attach once only the slower network is left.
+    pub fallback_attach_delay: SimDuration,
+}
+
+impl WanProfile {
+    /// From the arrival of the wake-up message at `now` to the attempt to connect.
+    #[must_use]
+    pub fn attach_delay_at(&self, now: SimInstant) -> SimDuration {
+        match self.fallback_from {
+            Some(from) if now >= from => self.fallback_attach_delay,
+            _ => self.attach_delay,
+        }
+    }
 }
 
 impl Default for WanProfile {
@@ -225,6 +356,15 @@ impl Default for WanProfile {
             idle_close: SimDuration::from_secs(60),
             connect_attempts: 3,
             connect_pause: SimDuration::from_secs(20),
+            sms_per_wake: 1,
+            sms_allowance: None,
+            sms_excess_mp: 0,
+            last_gasp_permille: 0,
+            last_gasp_spoiled_within: SimDuration::ZERO,
+            push_period: SimDuration::ZERO,
+            storm_spread: SimDuration::ZERO,
+            fallback_from: None,
+            fallback_attach_delay: SimDuration::from_secs(15),
         }
     }
 }

@@ -61,5 +61,9 @@ pub use durable::RestoreError;
 pub use effects::{EFFECTS_MAX, Effect};
 pub use installation::Installation;
 pub use prepayment::{AccountSettings, DebtPeriod, TimeDebt};
-pub use profile::{ClockRule, Context, Profile, Profiles, Relations};
+pub use profile::{
+    AlertRules, ClockRule, ClockRules, Context, DarkHalfHours, GasUnit, HanRules, ImageRules, LoadLimitRules, LogRules,
+    Midnight, PowerRules, PrepaymentRules, Profile, Profiles, Relations, Relay, Rounding, SupplierChange, SupplyRules,
+    TariffRules, TimingRules, TokenAction, TokenKind, TokenRules, TokenWords, ValueRules,
+};
 pub use tariff::Tariff;

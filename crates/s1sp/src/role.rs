@@ -74,6 +74,7 @@ impl S1sp {
             directory: options.directory,
             limits: options.limits,
             journal: Mutex::new(journal),
+            cache: Mutex::default(),
         };
         Ok(Self {
             context: Arc::new(context),

@@ -14,6 +14,7 @@ use steps::errors::Hop;
 use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 use world::{CallError, Caller, World, semantic};
 
+use crate::cache::Cache;
 use crate::journal::Journal;
 use crate::options::Limits;
 use crate::verify::Verified;
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) limits: Limits,
     pub(crate) journal: Mutex<Journal>,
+    pub(crate) cache: Mutex<Cache>,
 }
 
 /// A request and what came with it.
@@ -81,30 +83,66 @@ impl Context {
                 return outcome;
             }
         };
-        let outcomes = self.execute(&task, &plan).await;
+        let due = match self.due(&task, &target).await {
+            Ok(due) => due,
+            Err((failure, text)) => return self.failed(&task.verified, failure, &text),
+        };
+        let outcomes = self.execute(&task, &plan, due).await;
         let now = self.world.clock.now();
         let payload = steps::respond(&task.verified.request, &target, &plan, &outcomes, now);
         self.respond(&task.verified, payload, &outcomes)
     }
 
-    async fn execute(&self, task: &Task, plan: &Plan) -> Vec<StepOutcome> {
+    /// When the request is to be worked on: now, or at the time it names where the S1SP is to hold it until then.
+    async fn due(&self, task: &Task, target: &Target<'_>) -> Result<SimInstant, (Failure, String)> {
+        let request = &task.verified.request;
+        let at = steps::execution_at(request).map_err(|refused| (refused.failure, refused.text))?;
+        let Some(at) = at.filter(|at| *at > self.world.clock.now()) else {
+            return Ok(task.accepted_at);
+        };
+        match steps::holder(request.srv, target.profile) {
+            steps::Holder::S1sp => {
+                self.world.clock.sleep_until(at).await;
+                Ok(at)
+            }
+            steps::Holder::Dcc => {
+                let text = format!(
+                    "{} is dated {at}, and for this device the DCC holds dated requests",
+                    request.srv
+                );
+                Err((Failure::NotEmulated, text))
+            }
+        }
+    }
+
+    async fn execute(&self, task: &Task, plan: &Plan, due: SimInstant) -> Vec<StepOutcome> {
         let within = match task.verified.kind {
             DeviceKind::Gsme => self.limits.gas_within,
             _ => self.limits.mains_within,
         };
-        let deadline = task.accepted_at + within;
+        let deadline = due + within;
         let mut outcomes = Vec::with_capacity(plan.steps.len());
         let mut stopped = false;
-        for step in plan.steps.iter().filter(|step| step.answered.is_none()) {
+        let asked = |step: &&Step| step.answered.is_none() && step.refused.is_none();
+        for step in plan.steps.iter().filter(asked) {
+            if let Some((answer, at)) = self.remembered(step) {
+                outcomes.push(StepOutcome {
+                    position: step.position,
+                    result: StepResult::Device(Ok(answer)),
+                    at: Some(at),
+                });
+                continue;
+            }
             let result = if stopped {
                 StepResult::NotTried
             } else {
                 self.step(task, step, deadline).await
             };
+            self.remember(step, &result);
             stopped |= match &result {
                 // After a failure of the chain the next step would only wait for the same.
                 StepResult::Failed(..) => true,
-                StepResult::Device(Err(_)) => !step.optional && step.operation.changes_state(),
+                StepResult::Device(Err(_)) => !step.optional && !plan.continues && step.operation.changes_state(),
                 _ => false,
             };
             let at = matches!(result, StepResult::Device(_)).then(|| self.world.clock.now());
@@ -115,6 +153,29 @@ impl Context {
             });
         }
         outcomes
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kept answer that a rule lets the S1SP give in place of the device's.
+    fn remembered(&self, step: &Step) -> Option<(domain::Answer, SimInstant)> {
+        let max_age = step.cached_for?;
+        let now = self.world.clock.now();
+        self.cache().answer(step.device, &step.operation, max_age, now)
+    }
+
+    /// Keeps an answer that may be given again; what was known of a device that was acted on is forgotten.
+    fn remember(&self, step: &Step, result: &StepResult) {
+        match result {
+            StepResult::Device(Ok(answer)) if step.cached_for.is_some() => {
+                let now = self.world.clock.now();
+                self.cache().keep(step.device, &step.operation, answer, now);
+            }
+            _ if step.operation.changes_state() => self.cache().forget(step.device),
+            _ => {}
+        }
     }
 
     async fn step(&self, task: &Task, step: &Step, deadline: SimInstant) -> StepResult {

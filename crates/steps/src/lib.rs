@@ -21,8 +21,9 @@ mod plan;
 mod respond;
 pub mod table;
 
+pub use dmc::Holder;
 pub use errors::Failure;
 pub use permits::{NotPermitted, permits};
-pub use plan::{Plan, Refused, Step, Target, Via, execution_at, plan};
+pub use plan::{Derived, Plan, Refused, Step, Target, Via, execution_at, holder, plan};
 pub use respond::{Smets1Payload, StepOutcome, StepResult, respond};
 pub use table::{Row, ServicePath, critical_operations, table};

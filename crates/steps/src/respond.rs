@@ -10,7 +10,7 @@ use duis::{Element, Request, ResponseCode};
 
 use crate::errors::Failure;
 use crate::payload::{self, Values};
-use crate::plan::{Plan, Step, Target};
+use crate::plan::{Plan, Step, Target, answers_for};
 use crate::table::table;
 
 /// What became of one step.
@@ -78,6 +78,9 @@ pub fn respond(
     for step in &plan.steps {
         let outcome = outcomes.iter().find(|outcome| outcome.position == step.position);
         run.take(step, outcome, target);
+    }
+    for derived in &plan.derived {
+        run.values.derive(derived);
     }
     run.check_effect(plan);
     let row = table().row(plan.srv);
@@ -148,12 +151,19 @@ struct Run {
 
 impl Run {
     fn take(&mut self, step: &Step, outcome: Option<&StepOutcome>, target: &Target<'_>) {
+        if let Some(reason) = &step.refused {
+            self.report(step, Failure::RuleRefused, format!("{}: {reason}", step.operation));
+            return;
+        }
         let answered = step.answered.clone().map(|answer| StepResult::Device(Ok(answer)));
         let result = answered.as_ref().or(outcome.map(|outcome| &outcome.result));
         match result {
             Some(StepResult::Device(Ok(answer))) => {
                 self.spoke |= step.answered.is_none();
-                if !self.values.take(&step.operation, &mapped(answer, step, target)) {
+                if !self
+                    .values
+                    .take(&asked_for(step, target), &changed(answer, step, target))
+                {
                     let text = format!("{} answered with something else", step.operation);
                     self.report(step, Failure::UnexpectedValue, text);
                 }
@@ -197,7 +207,7 @@ impl Run {
                 _ => true,
             };
             let failed = self.reports.iter().any(|report| report.position == step.position);
-            if !wanted && !failed {
+            if !wanted && !failed && !plan.accepts.contains(&state) {
                 let text = format!("after {} the supply is {state:?}", step.operation);
                 self.success = false;
                 self.reports.push(Report {
@@ -211,35 +221,47 @@ impl Run {
     }
 }
 
-/// The answer with the map rules of this step applied.
-fn mapped(answer: &Answer, step: &Step, target: &Target<'_>) -> Answer {
-    let mut answer = answer.clone();
-    for rule in target
-        .profile
-        .s1sp
-        .iter()
+/// The rules of the profile that were applied to this step.
+fn effects<'t>(step: &'t Step, target: &'t Target<'_>) -> impl Iterator<Item = &'t S1spEffect> {
+    let rules = target.profile.s1sp.iter();
+    rules
         .filter(|rule| step.rules.contains(&rule.rule))
-    {
-        if let S1spEffect::Map {
-            subject,
-            numerator,
-            denominator,
-        } = &rule.effect
-        {
-            scale(&mut answer, *subject, *numerator, *denominator);
+        .map(|rule| &rule.effect)
+}
+
+/// The operation whose answer the request wants: another than the step's where a rule replaced that.
+fn asked_for(step: &Step, target: &Target<'_>) -> Operation {
+    effects(step, target)
+        .find_map(|effect| answers_for(effect, &step.operation))
+        .unwrap_or_else(|| step.operation.clone())
+}
+
+/// The answer with the map and clip rules of this step applied, in their order.
+fn changed(answer: &Answer, step: &Step, target: &Target<'_>) -> Answer {
+    let mut answer = answer.clone();
+    for effect in effects(step, target) {
+        match effect {
+            S1spEffect::Clip { subject, min, max } => each(&mut answer, *subject, |quantity| {
+                quantity.value = quantity.value.min(max.unwrap_or(i64::MAX)).max(min.unwrap_or(i64::MIN));
+            }),
+            S1spEffect::Map {
+                subject,
+                numerator,
+                denominator,
+                unit,
+            } => each(&mut answer, *subject, |quantity| {
+                let scaled = quantity.value.saturating_mul(*numerator).checked_div(*denominator);
+                quantity.value = scaled.unwrap_or(quantity.value);
+                quantity.unit = unit.unwrap_or(quantity.unit);
+            }),
+            _ => {}
         }
     }
     answer
 }
 
-fn scale(answer: &mut Answer, subject: Subject, numerator: i64, denominator: i64) {
-    let change = |quantity: &mut Quantity| {
-        quantity.value = quantity
-            .value
-            .saturating_mul(numerator)
-            .checked_div(denominator)
-            .unwrap_or(quantity.value);
-    };
+/// Changes every quantity of an answer that a rule is about.
+fn each(answer: &mut Answer, subject: Subject, change: impl Fn(&mut Quantity)) {
     match (answer, subject) {
         (Answer::Value(Value::Quantity(quantity)), Subject::Item(_)) => change(quantity),
         (Answer::Log(rows), Subject::Log(_)) => {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use dmc::Derivation;
 use domain::operation::{Answer, Quantity, SupplyState, Unit, Value};
 use domain::{DataItem, LogKind, LogRow, Operation};
+
+use crate::plan::Derived;
 
 /// What the steps brought.
 #[derive(Debug, Default)]
@@ -30,6 +33,24 @@ impl Values {
             (Operation::Read(_) | Operation::ReadLog { .. }, _) | (_, Answer::Log(_)) => false,
             (_, Answer::Done | Answer::Value(_)) => true,
         }
+    }
+
+    /// Computes an item from others; where one of them is missing, or they do not go together, it stays missing.
+    pub(crate) fn derive(&mut self, derived: &Derived) {
+        let found: Option<Vec<Quantity>> = derived.from.iter().map(|item| self.quantity(*item)).collect();
+        let Some((first, rest)) = found.as_deref().and_then(<[Quantity]>::split_first) else {
+            return;
+        };
+        if rest.iter().any(|other| other.unit != first.unit) {
+            return;
+        }
+        let others: i64 = rest.iter().fold(0, |sum: i64, other| sum.saturating_add(other.value));
+        let value = match derived.how {
+            Derivation::Difference => first.value.saturating_sub(others),
+            Derivation::Sum => first.value.saturating_add(others),
+        };
+        self.items
+            .insert(derived.item, Value::Quantity(Quantity::new(value, first.unit)));
     }
 
     /// The supply state, if it was read.

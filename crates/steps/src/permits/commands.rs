@@ -9,6 +9,8 @@ use super::{Case, NotPermitted, same};
 pub(super) fn permits(case: &Case<'_>, operation: &Operation) -> Option<Result<(), NotPermitted>> {
     match (case.service, operation) {
         ("6.11", Operation::SynchroniseClock { .. }) => Some(synchronise_clock(case, operation)),
+        // Arming is less than enabling: the consumer has to act as well.
+        ("7.1", Operation::ArmSupply) => Some(Ok(())),
         ("7.1", Operation::EnableSupply) | ("7.2", Operation::DisableSupply) | ("7.3", Operation::ArmSupply) => {
             Some(Ok(()))
         }

@@ -8,6 +8,8 @@ use super::{Case, NotPermitted, same};
 /// Judges an operation of a reading request; `None` where no such request permits it.
 pub(super) fn permits(case: &Case<'_>, operation: &Operation) -> Option<Result<(), NotPermitted>> {
     match operation {
+        // The registers by time of use are the consumption of 4.1.1 in parts.
+        Operation::Read(DataItem::TouRegister(_)) if case.service == "4.1.1" && !case.kind.is_gas() => Some(Ok(())),
         Operation::Read(item) => items(case.service, case.kind.is_gas()).contains(item).then_some(Ok(())),
         Operation::ReadLog { log, .. } => {
             (*log == log_in_period(case.service)?).then(|| within_period(case, *log, operation))

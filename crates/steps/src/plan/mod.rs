@@ -7,13 +7,14 @@ mod reads;
 
 use std::fmt;
 
-use dmc::DeviceProfile;
+use dmc::{Derivation, DeviceProfile, Holder, S1spEffect};
 use domain::operation::Answer;
-use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimInstant, Srv};
+use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimDuration, SimInstant, Srv, SupplyState};
 use duis::Request;
 
 use self::arguments::instant;
 use self::draft::Draft;
+pub(crate) use self::draft::answers_for;
 use crate::errors::Failure;
 use crate::table::table;
 
@@ -58,6 +59,10 @@ pub struct Step {
     pub optional: bool,
     /// The answer a rule gives in the device's place: then nothing is sent.
     pub answered: Option<Answer>,
+    /// Why a rule refuses this step: then nothing is sent, and the step has failed.
+    pub refused: Option<String>,
+    /// An answer of the device that the S1SP kept may be given while it is not older than this.
+    pub cached_for: Option<SimDuration>,
     /// Ids of the rules that made it or changed it.
     pub rules: Vec<String>,
 }
@@ -69,10 +74,27 @@ pub struct Plan {
     pub srv: Srv,
     /// The steps.
     pub steps: Vec<Step>,
+    /// Items that are computed from those that were read.
+    pub derived: Vec<Derived>,
+    /// Whether the remaining steps are tried after the device has refused an act.
+    pub continues: bool,
+    /// States of the supply that count as success although they are not the one asked for.
+    pub accepts: Vec<SupplyState>,
     /// Ids of all rules that touched the plan, also those that left something out.
     pub rules: Vec<String>,
     /// The weakest confidence that touched it.
     pub confidence: Confidence,
+}
+
+/// An item that is computed from others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Derived {
+    /// What is answered.
+    pub item: DataItem,
+    /// How.
+    pub how: Derivation,
+    /// From which.
+    pub from: Vec<DataItem>,
 }
 
 impl fmt::Display for Plan {
@@ -92,10 +114,25 @@ impl fmt::Display for Plan {
             if let Some(answer) = &step.answered {
                 write!(f, ", answered by the S1SP: {answer:?}")?;
             }
+            if let Some(reason) = &step.refused {
+                write!(f, ", refused by the S1SP: {reason}")?;
+            }
+            if let Some(age) = step.cached_for {
+                write!(f, ", or from the cache up to {age} old")?;
+            }
             if !step.rules.is_empty() {
                 write!(f, " [{}]", step.rules.join(", "))?;
             }
             writeln!(f)?;
+        }
+        for derived in &self.derived {
+            writeln!(f, "then {} as {:?} of {:?}", derived.item, derived.how, derived.from)?;
+        }
+        if self.continues {
+            writeln!(f, "a refused act does not stop the rest")?;
+        }
+        for state in &self.accepts {
+            writeln!(f, "a supply found {state:?} is success too")?;
         }
         let rules = if self.rules.is_empty() {
             "none".into()
@@ -138,6 +175,17 @@ pub fn execution_at(request: &Request) -> Result<Option<SimInstant>, Refused> {
     request.body.child_text("ExecutionDateTime").map(instant).transpose()
 }
 
+/// Who holds a future-dated request for this device until its time: the DCC, unless a rule says otherwise.
+#[must_use]
+pub fn holder(srv: Srv, profile: &DeviceProfile) -> Holder {
+    let held = profile.s1sp.iter().filter(|rule| rule.request == srv);
+    let mut holders = held.filter_map(|rule| match rule.effect {
+        S1spEffect::Hold { by } => Some(by),
+        _ => None,
+    });
+    holders.next().unwrap_or(Holder::Dcc)
+}
+
 /// The Equivalent Steps of a request for this device.
 ///
 /// # Errors
@@ -155,10 +203,7 @@ pub fn plan(request: &Request, target: &Target<'_>) -> Result<Plan, Refused> {
             format!("{} holds {}, not {}", row.srv, request.body.name, row.body),
         ));
     }
-    let mut draft = Draft {
-        steps: equivalent_steps(request, target)?,
-        rules: Vec::new(),
-    };
+    let mut draft = Draft::new(equivalent_steps(request, target)?);
     for rule in target.profile.s1sp.iter().filter(|rule| rule.request == request.srv) {
         draft.apply(rule)?;
     }

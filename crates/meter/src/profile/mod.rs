@@ -1,10 +1,18 @@
 //! What one device profile does: plain data that `dmc` fills and every call is given.
 
+mod rules;
+
 use std::collections::BTreeSet;
 
 use domain::keys::RelationSecret;
 use domain::operation::{CriticalOperations, OperationKind};
 use domain::{SimDuration, SimInstant, SupplyState};
+
+pub use rules::{
+    AlertRules, ClockRules, DarkHalfHours, GasUnit, HanRules, ImageRules, LoadLimitRules, LogRules, Midnight,
+    PowerRules, PrepaymentRules, Relay, Rounding, SupplierChange, SupplyRules, TariffRules, TimingRules, TokenAction,
+    TokenKind, TokenRules, TokenWords, ValueRules,
+};
 
 /// Behaviour of one device profile. `Default` is a plain SMETS1 device; most figures of it are recalled minimums of
 /// SMETS1 v1.2, whose text was not found.
@@ -16,6 +24,8 @@ pub struct Profile {
     pub firmware: String,
     /// What this device refuses as not supported, beyond what its kind has no use for.
     pub unsupported: BTreeSet<OperationKind>,
+    /// It can be operated under dual control, by the S1SP with approvals of the DCO; without it cannot be enrolled.
+    pub dual_control: bool,
 
     /// The clock runs fast or slow by up to this many parts per million; the seed says how much.
     pub clock_drift_ppm_max: u32,
@@ -76,6 +86,33 @@ pub struct Profile {
     pub han_queue_entries: u16,
     /// A command held longer than this is given up as unreachable (CHF).
     pub han_queue_lifetime: SimDuration,
+
+    /// How register and half-hour values are shown.
+    pub values: ValueRules,
+    /// What logs leave out, and what they hold beside the plain rows.
+    pub logs: LogRules,
+    /// What the clock does to the rest of the meter.
+    pub clock: ClockRules,
+    /// Tariffs and register numbers.
+    pub tariff: TariffRules,
+    /// Prepayment beyond the account itself.
+    pub prepayment: PrepaymentRules,
+    /// Payment tokens.
+    pub tokens: TokenRules,
+    /// Load switch and valve.
+    pub supply: SupplyRules,
+    /// Load limiting.
+    pub load_limit: LoadLimitRules,
+    /// Maximum demand and voltage.
+    pub power: PowerRules,
+    /// Home area network and displays.
+    pub han: HanRules,
+    /// Events and alerts.
+    pub alerts: AlertRules,
+    /// Firmware images.
+    pub image: ImageRules,
+    /// How long things take, and what they do to others.
+    pub timing: TimingRules,
 }
 
 /// When a synchronisation sets the clock.
@@ -85,6 +122,8 @@ pub enum ClockRule {
     SetWhenOutside,
     /// Set when it is within the tolerance; otherwise refused with an alert and called unreliable.
     SetWhenWithin,
+    /// Set to any time, forward or back, whatever the tolerance.
+    SetAlways,
 }
 
 /// The profiles of one installation's devices.
@@ -129,6 +168,7 @@ impl Default for Profile {
         Self {
             firmware: "LAB-0000".into(),
             unsupported: BTreeSet::new(),
+            dual_control: true,
             clock_drift_ppm_max: 5,
             clock_rule: ClockRule::SetWhenOutside,
             clock_adjust_limit: None,
@@ -156,6 +196,24 @@ impl Default for Profile {
             mirror_lag: SimDuration::ZERO,
             han_queue_entries: 8,
             han_queue_lifetime: SimDuration::from_hours(24),
+            values: ValueRules::default(),
+            logs: LogRules {
+                credit_entries: 5,
+                debt_payment_entries: 10,
+                monthly_entries: 13,
+                ..LogRules::default()
+            },
+            clock: ClockRules::default(),
+            tariff: TariffRules::default(),
+            prepayment: PrepaymentRules::default(),
+            tokens: TokenRules::default(),
+            supply: SupplyRules::default(),
+            load_limit: LoadLimitRules::default(),
+            power: PowerRules::default(),
+            han: HanRules::default(),
+            alerts: AlertRules::default(),
+            image: ImageRules::default(),
+            timing: TimingRules::default(),
         }
     }
 }
