@@ -139,7 +139,7 @@ pub fn role_fits(role: UserRole, kind: DeviceKind) -> bool {
     match kind {
         DeviceKind::Esme => !gas,
         DeviceKind::Gpf | DeviceKind::Gsme => !electricity,
-        DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid => true,
+        DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => true,
     }
 }
 

@@ -308,7 +308,7 @@ impl Inventory {
         let same_fuel = |other: &&Device| match device.kind {
             DeviceKind::Gpf | DeviceKind::Gsme => other.kind.is_gas(),
             DeviceKind::Esme => other.kind == DeviceKind::Esme,
-            DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid => true,
+            DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => true,
         };
         let mut points: Vec<_> = self
             .behind(hub)

@@ -111,7 +111,7 @@ impl Saps {
             DeviceKind::Gpf => Some(self.gpf),
             DeviceKind::Gsme => Some(self.gsme),
             DeviceKind::Chf => Some(self.chf),
-            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
         }
     }
 

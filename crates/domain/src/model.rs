@@ -20,11 +20,21 @@ pub enum DeviceKind {
     Ihd,
     /// Prepayment interface.
     Ppmid,
+    /// Consumer access device: type 2, without SMI status.
+    Cad,
 }
 
 impl DeviceKind {
     /// All kinds, in inventory order.
-    pub const ALL: [Self; 6] = [Self::Chf, Self::Esme, Self::Gpf, Self::Gsme, Self::Ihd, Self::Ppmid];
+    pub const ALL: [Self; 7] = [
+        Self::Chf,
+        Self::Esme,
+        Self::Gpf,
+        Self::Gsme,
+        Self::Ihd,
+        Self::Ppmid,
+        Self::Cad,
+    ];
 
     /// The word DUIS uses.
     #[must_use]
@@ -36,7 +46,14 @@ impl DeviceKind {
             Self::Gsme => "GSME",
             Self::Ihd => "IHD",
             Self::Ppmid => "PPMID",
+            Self::Cad => "CAD",
         }
+    }
+
+    /// True for type 2 devices, which only listen: they have no SMI status, and their model no firmware.
+    #[must_use]
+    pub fn is_type2(self) -> bool {
+        matches!(self, Self::Ihd | Self::Cad)
     }
 
     /// True for the devices of the gas supply (GPF and GSME).
@@ -59,7 +76,7 @@ impl FromStr for DeviceKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| ParseError::new("one of CHF, ESME, GPF, GSME, IHD, PPMID", text))
+            .ok_or_else(|| ParseError::new("one of CHF, ESME, GPF, GSME, IHD, PPMID, CAD", text))
     }
 }
 

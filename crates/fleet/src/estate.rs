@@ -221,7 +221,7 @@ impl Site {
             DeviceKind::Esme => Some(&dmc.esme),
             DeviceKind::Gpf => dmc.gpf.as_ref(),
             DeviceKind::Gsme => dmc.gsme.as_ref(),
-            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
         }
     }
 
@@ -258,7 +258,7 @@ impl Site {
                 let mpxn = match kind {
                     DeviceKind::Esme => Some(Mpxn::Mpan(self.mpan())),
                     DeviceKind::Gpf | DeviceKind::Gsme => self.mprn().map(Mpxn::Mprn),
-                    DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid => None,
+                    DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
                 };
                 Some(SiteDevice {
                     device: self.device(kind)?,
@@ -287,6 +287,7 @@ impl Site {
             DeviceKind::Gsme => 4,
             DeviceKind::Ihd => 5,
             DeviceKind::Ppmid => 6,
+            DeviceKind::Cad => 7,
         };
         let number = u64::from(self.template.number);
         Eui64(EUI_PREFIX << 40 | kind << 32 | number << 24 | u64::from(self.position + 1))

@@ -375,7 +375,7 @@ impl Installation {
             DeviceKind::Esme => Some(&self.esme.device),
             DeviceKind::Gpf => self.gas.as_ref().map(|gas| &gas.gpf),
             DeviceKind::Gsme => self.gas.as_ref().map(|gas| &gas.gsme.device),
-            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
         }
     }
 
@@ -385,7 +385,7 @@ impl Installation {
             DeviceKind::Esme => Some(&mut self.esme.device),
             DeviceKind::Gpf => self.gas.as_mut().map(|gas| &mut gas.gpf),
             DeviceKind::Gsme => self.gas.as_mut().map(|gas| &mut gas.gsme.device),
-            DeviceKind::Ihd | DeviceKind::Ppmid => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
         }
     }
 
@@ -400,7 +400,7 @@ impl Installation {
                 let gsme = &mut self.gas.as_mut()?.gsme;
                 (&mut gsme.device, &gsme.clock)
             }
-            DeviceKind::Ihd | DeviceKind::Ppmid => return None,
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => return None,
         };
         let around = Around {
             kind: slot,

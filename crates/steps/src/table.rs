@@ -98,7 +98,7 @@ impl Row {
             DeviceKind::Chf => chf,
             DeviceKind::Esme => esme,
             DeviceKind::Gpf | DeviceKind::Gsme => gas,
-            DeviceKind::Ihd | DeviceKind::Ppmid => &[],
+            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => &[],
         }
     }
 

@@ -218,7 +218,7 @@ fn device_log(rsp: Element, kind: DeviceKind, values: &Values) -> Element {
     }
     let entry = |known: &KnownDevice| {
         // The payload schema has one word for all type 2 devices.
-        let word = if known.kind == DeviceKind::Ihd {
+        let word = if known.kind.is_type2() {
             "Type2"
         } else {
             known.kind.as_str()
