@@ -68,7 +68,7 @@ impl<'a> FrontDoor<'a> {
     /// Runs all checks.
     pub(crate) fn admit(&self, path: &str, xml: &[u8]) -> Result<Admitted<'a>, Refused> {
         self.check_size(xml)?;
-        let request = duis::read_request(xml).map_err(|error| unreadable(xml, &error))?;
+        let (request, proof) = duis::read_request_and_proof(xml).map_err(|error| unreadable(xml, &error))?;
         let refuse = |Denied(failure, detail), counter_used| Refused {
             failure,
             request: Some(request.id),
@@ -82,7 +82,7 @@ impl<'a> FrontDoor<'a> {
             trust: self.trust,
             directory: self.directory,
         };
-        let user = signers.user(xml, request.id.originator, self.now).map_err(before)?;
+        let user = signers.user(&proof, request.id.originator, self.now).map_err(before)?;
         let row = on_path(path, &request).map_err(before)?;
         if self.open_requests >= self.limits.open_requests_max {
             let detail = format!("{} requests are open", self.open_requests);

@@ -1,7 +1,7 @@
 //! Who signed a request, and whether the certificate is one to be believed.
 
 use domain::{Eui64, SimInstant};
-use duis::signature::{Certificate, Certificates, SignatureError, Signer};
+use duis::signature::{Certificate, Certificates, Proof, SignatureError, Signer};
 use steps::Failure;
 
 use crate::Directory;
@@ -23,9 +23,10 @@ impl<'a> Signers<'a> {
     /// Proves the signature and finds the user, in this order: form of the signature, certificate known, signature value,
     /// certificate neither expired nor revoked and of a signing role, user known with this certificate and not suspended,
     /// originator is the signer.
-    pub(crate) fn user(&self, xml: &[u8], originator: Eui64, now: SimInstant) -> Result<&'a User, Denied> {
-        let signer =
-            duis::signature::verify(xml, self.certificates).map_err(|error| Denied(unproved(&error), said(&error)))?;
+    pub(crate) fn user(&self, proof: &Proof, originator: Eui64, now: SimInstant) -> Result<&'a User, Denied> {
+        let signer = proof
+            .verify(self.certificates)
+            .map_err(|error| Denied(unproved(&error), said(&error)))?;
         let user = self.directory.user(signer.eui);
         if let Some(certificate) = self.certificates.by_serial(&signer.serial) {
             self.check(certificate, user, now)?;

@@ -254,9 +254,10 @@ impl Judge {
         self.fresh(SimInstant(countersigned.countersigned_at_ms), now)?;
 
         let xml = &countersigned.request_xml;
-        let signer = signature::verify(xml, self.options.certificates.as_ref())
+        let (request, proof) = duis::read_request_and_proof(xml).map_err(|error| Denied::Request(error.to_string()))?;
+        let signer = proof
+            .verify(self.options.certificates.as_ref())
             .map_err(|error| Denied::UserSignature(error.to_string()))?;
-        let request = duis::read_request(xml).map_err(|error| Denied::Request(error.to_string()))?;
         if signer.eui != request.id.originator {
             let (signer, originator) = (signer.eui, request.id.originator);
             return Err(Denied::UserSignature(format!("{signer} signed for {originator}")));

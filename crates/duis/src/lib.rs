@@ -44,7 +44,7 @@ pub use message::{
     SignedResponse, Throttled,
 };
 pub use read::{
-    Limits, check, check_against, check_well_formed, read_request, read_response, read_s1sp_alert,
-    read_signed_response, salvage_header,
+    Limits, check, check_against, check_well_formed, read_request, read_request_and_proof, read_response,
+    read_response_and_proof, read_s1sp_alert, read_signed_response, salvage_header,
 };
 pub use table::Version;

@@ -11,6 +11,8 @@ use crate::element::{Element, Namespace};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::message::{Request, Response, Root, S1spAlert, SignedResponse};
 use crate::scan::{Event, Ns, Scanner, Start};
+use crate::signature::enveloped::Survey;
+use crate::signature::{Proof, SignatureError};
 use crate::table::Version;
 use crate::typed;
 use crate::validate::{Fault, Validator};
@@ -51,6 +53,24 @@ impl Default for Limits {
 /// The first fault, with its place.
 pub fn read_request(xml: &[u8]) -> Result<Request, ReadError> {
     typed::request(Document::read(xml, Root::Request)?)
+}
+
+/// As [`read_request`], and gathers in the same pass what proves the signature.
+///
+/// # Errors
+/// The first fault of the message, with its place. What is wrong with the signature, [`Proof::verify`] says.
+pub fn read_request_and_proof(xml: &[u8]) -> Result<(Request, Proof), ReadError> {
+    let (document, proof) = Document::read_and_proof(xml, Root::Request)?;
+    Ok((typed::request(document)?, proof))
+}
+
+/// As [`read_response`], and gathers in the same pass what proves the outer signature.
+///
+/// # Errors
+/// As [`read_request_and_proof`].
+pub fn read_response_and_proof(xml: &[u8]) -> Result<(Response, Proof), ReadError> {
+    let (document, proof) = Document::read_and_proof(xml, Root::Response)?;
+    Ok((typed::response(document)?, proof))
 }
 
 /// Reads and checks a response or alert of the DCC. The S1SP's part is cut out as a document of its own.
@@ -152,6 +172,15 @@ impl Document {
         let mut tree = Vec::with_capacity(16);
         Reader::new(xml, Version::V5_4, &Limits::DEFAULT, Some(wanted))?.run(Some(&mut tree))
     }
+
+    fn read_and_proof(xml: &[u8], wanted: Root) -> Result<(Self, Proof), ReadError> {
+        let mut tree = Vec::with_capacity(16);
+        let mut reader = Reader::new(xml, Version::V5_4, &Limits::DEFAULT, Some(wanted))?;
+        let mut gathered = Ok(Survey::new(xml.len(), true));
+        reader.survey = Some(&mut gathered);
+        let document = reader.run(Some(&mut tree))?;
+        Ok((document, Proof::new(gathered)))
+    }
 }
 
 impl Root {
@@ -175,8 +204,10 @@ impl Root {
     ];
 }
 
-struct Reader<'a> {
+struct Reader<'a, 's> {
     scanner: Scanner<'a>,
+    /// Where what proves the signature is gathered, if anybody wants it.
+    survey: Option<&'s mut Result<Survey, SignatureError>>,
     validator: Validator,
     wanted: Option<Root>,
     root: Root,
@@ -189,10 +220,11 @@ struct Reader<'a> {
     signed_part: Option<Vec<u8>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn new(xml: &'a [u8], version: Version, limits: &Limits, wanted: Option<Root>) -> Result<Self, ReadError> {
         Ok(Self {
             scanner: Scanner::new(xml, *limits)?,
+            survey: None,
             validator: Validator::new(version.table(), false),
             wanted,
             root: Root::Request,
@@ -206,7 +238,14 @@ impl<'a> Reader<'a> {
     fn run(mut self, mut tree: Option<&mut Vec<Element>>) -> Result<Document, ReadError> {
         let mut complete = None;
         loop {
-            match self.scanner.next()? {
+            let event = self.scanner.next()?;
+            if let Some(survey) = self.survey.as_deref_mut()
+                && let Ok(gathering) = survey
+                && let Err(error) = gathering.take(&event, &self.scanner)
+            {
+                *survey = Err(error);
+            }
+            match event {
                 Event::Start(start) => {
                     let element = self.start(start)?;
                     if let Some(tree) = tree.as_deref_mut().filter(|_| self.signature.is_none()) {

@@ -111,7 +111,7 @@ fn limits_are_errors_that_name_them() {
         depth: 3,
         ..Limits::DEFAULT
     };
-    assert_eq!(kind(GOOD, &shallow), Err(ReadErrorKind::Limit));
+    assert_eq!(kind(GOOD, &shallow), Err(ReadErrorKind::Depth));
     let bare = Limits {
         attributes: 1,
         ..Limits::DEFAULT

@@ -386,3 +386,40 @@ fn keys_do_not_show_themselves_and_must_fit() {
         Err(CertificateError::Der { .. })
     ));
 }
+
+/// What one pass gathers proves exactly what a pass of its own would.
+#[test]
+fn reading_and_proving_in_one_pass_judges_as_two_do() {
+    let own = own();
+    let signed = String::from_utf8(sign(&request(), &own.key).unwrap()).unwrap();
+    let first = signed.find("<ds:SignatureValue>").unwrap() + "<ds:SignatureValue>".len();
+    let mut other_value = signed.clone().into_bytes();
+    other_value[first] = if other_value[first] == b'A' { b'B' } else { b'A' };
+    let variants = [
+        signed.clone().into_bytes(),
+        signed.replace("<ds:DigestValue>", "<ds:DigestValue> ").into_bytes(),
+        signed.replace(":1000<", ":1001<").into_bytes(),
+        signed.replace("enveloped-signature", "other").into_bytes(),
+        signed.replace(own.key.certificate().serial(), "5").into_bytes(),
+        other_value,
+        request(),
+    ];
+    let mut outcomes = Vec::new();
+    for xml in variants {
+        let apart = verify(&xml, own.key.certificate());
+        match duis::read_request_and_proof(&xml) {
+            Ok((read, proof)) => {
+                assert_eq!(Ok(read), duis::read_request(&xml));
+                assert_eq!(proof.verify(own.key.certificate()), apart);
+                outcomes.push(apart.is_ok());
+            }
+            Err(error) => assert_eq!(duis::read_request(&xml), Err(error)),
+        }
+    }
+    assert_eq!(
+        outcomes.iter().filter(|held| **held).count(),
+        1,
+        "the document itself only"
+    );
+    assert!(outcomes.len() > 3, "most of the others read, and prove nothing");
+}

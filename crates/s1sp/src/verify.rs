@@ -57,10 +57,11 @@ pub(crate) fn verify(
     let malformed = |what: String| Rejected::Malformed(what);
     let countersigned = Countersigned::decode(message.countersigned.clone())
         .map_err(|error| malformed(format!("countersigned request: {error}")))?;
-    let signer = signature::verify(&countersigned.request_xml, certificates)
+    let (request, proof) = duis::read_request_and_proof(&countersigned.request_xml)
+        .map_err(|error| Rejected::Request(error.to_string()))?;
+    let signer = proof
+        .verify(certificates)
         .map_err(|error| Rejected::UserSignature(error.to_string()))?;
-    let request =
-        duis::read_request(&countersigned.request_xml).map_err(|error| Rejected::Request(error.to_string()))?;
     if signer.eui != request.id.originator {
         let (signer, originator) = (signer.eui, request.id.originator);
         return Err(Rejected::UserSignature(format!("{signer} signed for {originator}")));

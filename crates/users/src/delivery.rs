@@ -45,8 +45,8 @@ pub struct Message {
 /// # Errors
 /// [`DeliveryError`].
 pub fn read(xml: &[u8], dcc: Eui64, certificates: &(dyn Certificates + Send + Sync)) -> Result<Message, DeliveryError> {
-    let response = duis::read_response(xml).map_err(DeliveryError::Read)?;
-    let outer = verify(xml, certificates).map_err(DeliveryError::Outer)?;
+    let (response, proof) = duis::read_response_and_proof(xml).map_err(DeliveryError::Read)?;
+    let outer = proof.verify(certificates).map_err(DeliveryError::Outer)?;
     if outer.eui != dcc {
         return Err(DeliveryError::Signer {
             found: outer.eui,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Certificates, SignError, SignatureError, Signer, SigningKey};
 use crate::c14n::{Canonical, Mode, escape_text};
 use crate::element::Namespace;
-use crate::error::{ReadError, ReadErrorKind};
+use crate::error::ReadErrorKind;
 use crate::read::Limits;
 use crate::scan::{Attribute, Event, Ns, Scanner, Start, is_space, shortened};
 
@@ -17,8 +17,9 @@ const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const SHA256_URI: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 
 pub(super) fn sign(xml: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
-    let mut survey = Survey::new(xml, false)?;
-    survey.run().map_err(|error| match error {
+    let mut scanner = Scanner::new(xml, Limits::DEFAULT)?;
+    let mut survey = Survey::new(xml.len(), false);
+    survey.run(&mut scanner).map_err(|error| match error {
         SignatureError::Read(error) => SignError::Read(error),
         // In signing mode the old signature is passed over unread.
         _ => SignError::Key,
@@ -27,7 +28,7 @@ pub(super) fn sign(xml: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
     let signed_info = signed_info(&STANDARD.encode(content));
     let value = STANDARD.encode(key.sign(signed_info.as_bytes())?);
     let (from, to) = survey.signature.unwrap_or((survey.root_end, survey.root_end));
-    let octets = |from: usize, to: usize| survey.scanner.span(from, to).as_bytes();
+    let octets = |from: usize, to: usize| scanner.span(from, to).as_bytes();
     let mut out = Vec::with_capacity(xml.len() + 1400);
     out.extend_from_slice(octets(0, from));
     out.extend_from_slice(b"<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">");
@@ -48,8 +49,14 @@ pub(super) fn sign(xml: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
 }
 
 pub(super) fn verify(xml: &[u8], certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
-    let mut survey = Survey::new(xml, true)?;
-    survey.run()?;
+    let mut scanner = Scanner::new(xml, Limits::DEFAULT)?;
+    let mut survey = Survey::new(xml.len(), true);
+    survey.run(&mut scanner)?;
+    survey.prove(certificates)
+}
+
+/// Holds what a survey found against the certificates.
+fn prove(survey: &Survey, certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
     let Found {
         signed_info,
         digest: stated,
@@ -59,7 +66,7 @@ pub(super) fn verify(xml: &[u8], certificates: &dyn Certificates) -> Result<Sign
         ..
     } = survey
         .found
-        .take()
+        .as_ref()
         .filter(|_| survey.signature.is_some())
         .ok_or(SignatureError::Missing)?;
     let serial = serial.trim_matches(is_space).trim_start_matches('0');
@@ -71,18 +78,18 @@ pub(super) fn verify(xml: &[u8], certificates: &dyn Certificates) -> Result<Sign
         .ok_or_else(|| SignatureError::UnknownSigner {
             serial: shortened(serial),
         })?;
-    if name_parts(&issuer) != name_parts(certificate.issuer()) {
-        let (known, found) = (certificate.issuer().to_owned(), shortened(&issuer));
+    if name_parts(issuer) != name_parts(certificate.issuer()) {
+        let (known, found) = (certificate.issuer().to_owned(), shortened(issuer));
         return Err(SignatureError::Issuer {
             serial: serial.to_owned(),
             known,
             found,
         });
     }
-    let stated = octets(&stated).ok_or_else(|| profile("DigestValue", "base64", &stated))?;
-    let value = octets(&value)
+    let stated = octets(stated).ok_or_else(|| profile("DigestValue", "base64", stated))?;
+    let value = octets(value)
         .filter(|value| value.len() == 64)
-        .ok_or_else(|| profile("SignatureValue", "64 octets in base64: r and s side by side", &value))?;
+        .ok_or_else(|| profile("SignatureValue", "64 octets in base64: r and s side by side", value))?;
     // The signature first: until it holds, the digest is anybody's word.
     if !certificate.proves(signed_info.octets(), &value) {
         return Err(SignatureError::Value {
@@ -183,8 +190,8 @@ struct Found {
     serial: String,
 }
 
-struct Survey<'a> {
-    scanner: Scanner<'a>,
+/// What a document's signature covers and states, gathered from the events of one pass over the document.
+pub(crate) struct Survey {
     content: Canonical,
     /// Whether a signature is held against the profile or only passed over.
     judge: bool,
@@ -197,66 +204,81 @@ struct Survey<'a> {
     root_end: usize,
 }
 
-impl<'a> Survey<'a> {
-    fn new(xml: &'a [u8], judge: bool) -> Result<Self, ReadError> {
-        Ok(Self {
-            scanner: Scanner::new(xml, Limits::DEFAULT)?,
-            content: Canonical::new(Mode::Inclusive, xml.len() + 256),
+impl Survey {
+    /// For a document of so many octets; `judge` is whether its signature is held against the profile.
+    pub(crate) fn new(octets: usize, judge: bool) -> Self {
+        Self {
+            content: Canonical::new(Mode::Inclusive, octets + 256),
             judge,
             found: None,
             signature: None,
             inside: None,
             root_end: 0,
-        })
-    }
-
-    fn run(&mut self) -> Result<(), SignatureError> {
-        loop {
-            match self.scanner.next()? {
-                Event::Start(start) => self.start(&start)?,
-                Event::Text(text, _) => {
-                    if self.inside.is_none() {
-                        self.content.text(&text);
-                    } else if let Some(found) = &mut self.found {
-                        found.text(&text, self.scanner.depth())?;
-                    }
-                }
-                Event::End { at, after } => self.end(at, after)?,
-                Event::Complete => return Ok(()),
-            }
         }
     }
 
-    fn start(&mut self, start: &Start<'a>) -> Result<(), SignatureError> {
+    fn run(&mut self, scanner: &mut Scanner<'_>) -> Result<(), SignatureError> {
+        loop {
+            let event = scanner.next()?;
+            if matches!(event, Event::Complete) {
+                return Ok(());
+            }
+            self.take(&event, scanner)?;
+        }
+    }
+
+    /// Takes the next event of the document, as the scanner stands after it.
+    pub(crate) fn take(&mut self, event: &Event<'_>, scanner: &Scanner<'_>) -> Result<(), SignatureError> {
+        match event {
+            Event::Start(start) => self.start(start, scanner),
+            Event::Text(text, _) if self.inside.is_none() => {
+                self.content.text(text);
+                Ok(())
+            }
+            Event::Text(text, _) => match &mut self.found {
+                Some(found) => found.text(text, scanner.depth()),
+                None => Ok(()),
+            },
+            Event::End { at, after } => self.end(*at, *after, scanner),
+            Event::Complete => Ok(()),
+        }
+    }
+
+    /// Who made the signature, if it holds.
+    pub(crate) fn prove(&self, certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
+        prove(self, certificates)
+    }
+
+    fn start(&mut self, start: &Start<'_>, scanner: &Scanner<'_>) -> Result<(), SignatureError> {
         if self.inside.is_some() {
             return match &mut self.found {
-                Some(found) => found.start(start, &self.scanner),
+                Some(found) => found.start(start, scanner),
                 None => Ok(()),
             };
         }
-        if self.scanner.depth() != 2 {
-            self.content.start(start, &self.scanner);
+        if scanner.depth() != 2 {
+            self.content.start(start, scanner);
             return Ok(());
         }
         let signature = start.is(Namespace::Ds, "Signature");
         if self.signature.is_some() {
-            return Err(self.after_signature(start));
+            return Err(self.after_signature(start, scanner));
         }
         if !signature {
-            self.content.start(start, &self.scanner);
+            self.content.start(start, scanner);
             return Ok(());
         }
         self.inside = Some(start.at);
         if self.judge {
             let mut found = Found::new();
-            found.start(start, &self.scanner)?;
+            found.start(start, scanner)?;
             self.found = Some(found);
         }
         Ok(())
     }
 
-    fn end(&mut self, at: usize, after: usize) -> Result<(), SignatureError> {
-        let depth = self.scanner.depth();
+    fn end(&mut self, at: usize, after: usize, scanner: &Scanner<'_>) -> Result<(), SignatureError> {
+        let depth = scanner.depth();
         match self.inside {
             None => {
                 self.content.end();
@@ -265,10 +287,7 @@ impl<'a> Survey<'a> {
                     let empty = at == after;
                     if empty && self.signature.is_none() {
                         let kind = ReadErrorKind::MissingElement;
-                        return Err(self
-                            .scanner
-                            .error(at, kind, "a root with content", "an empty root")
-                            .into());
+                        return Err(scanner.error(at, kind, "a root with content", "an empty root").into());
                     }
                 }
             }
@@ -286,13 +305,13 @@ impl<'a> Survey<'a> {
     }
 
     /// An element follows the signature: for a verifier a forbidden shape, for a signer an unreadable document.
-    fn after_signature(&self, start: &Start<'_>) -> SignatureError {
+    fn after_signature(&self, start: &Start<'_>, scanner: &Scanner<'_>) -> SignatureError {
         if self.judge {
             let expected = "one signature, and that as the last child of the root";
             return profile("Signature", expected, &format!("{} after it", start.local));
         }
         let kind = ReadErrorKind::UnexpectedElement;
-        self.scanner
+        scanner
             .error(start.at, kind, "nothing after the signature", start.local)
             .into()
     }

@@ -5,10 +5,12 @@
 //! issuer and serial number. Anything else is refused, so that what is verified is what is read.
 
 mod certificate;
-mod enveloped;
+pub(crate) mod enveloped;
 mod key;
 
 use domain::Eui64;
+
+use self::enveloped::Survey;
 
 pub use certificate::{Certificate, CertificateBook, CertificateError, Certificates};
 pub use key::{KeyError, SigningKey};
@@ -99,6 +101,30 @@ pub fn sign(xml: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
 /// The first reason why it proves nothing.
 pub fn verify(xml: &[u8], certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
     enveloped::verify(xml, certificates)
+}
+
+/// What the signature of a document covers and states, gathered while the document was read. It proves nothing until
+/// [`Proof::verify`] says so.
+pub struct Proof(Result<Survey, SignatureError>);
+
+impl Proof {
+    pub(crate) fn new(gathered: Result<Survey, SignatureError>) -> Self {
+        Self(gathered)
+    }
+
+    /// Proves the signature of the root and says who made it, as [`verify`] does.
+    ///
+    /// # Errors
+    /// The first reason why it proves nothing.
+    pub fn verify(&self, certificates: &dyn Certificates) -> Result<Signer, SignatureError> {
+        self.0.as_ref().map_err(Clone::clone)?.prove(certificates)
+    }
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proof")
+    }
 }
 
 /// Signs octets: ECDSA P-256 over their SHA-256, r and s side by side.
