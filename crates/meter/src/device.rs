@@ -127,6 +127,10 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         Operation::EnableSupply => kind == DeviceKind::Esme,
         Operation::Read(_) | Operation::ReadLog { .. } => true,
         Operation::SynchroniseClock { .. } => meter || kind == DeviceKind::Chf,
+        Operation::AdjustBalance(_)
+        | Operation::ResetBalance
+        | Operation::ChangeDebt(_)
+        | Operation::ActivateEmergencyCredit => meter,
         Operation::Write(setting) => crate::settings::has(kind, setting.kind()),
         _ => false,
     }

@@ -46,6 +46,7 @@ mod logs;
 mod memory;
 mod meter;
 mod metering;
+mod money;
 mod prepayment;
 mod profile;
 mod readings;
@@ -53,6 +54,7 @@ mod security;
 mod settings;
 mod supply;
 mod tariff;
+mod timetable;
 mod wire;
 
 pub use alerts::{ALERT_CODES, AlertCode};

@@ -103,11 +103,12 @@ impl Meter {
         self.review(profile, out);
         while self.account.settled_at < to {
             let from = self.account.settled_at;
-            let boundary = next_half_hour(from);
+            let half_hour = next_half_hour(from);
+            let boundary = self.until_protection_changes(from, half_hour);
             let (until, cost) = self.step(from, boundary.min(to));
             self.account.spend(cost);
             self.account.settled_at = until;
-            if until == boundary {
+            if until == half_hour {
                 let on = self.supply.state == SupplyState::Enabled;
                 for alert in self.account.fall_due(until, &self.tariff, on).into_iter().flatten() {
                     self.note(until, profile, out, alert);
@@ -120,7 +121,10 @@ impl Meter {
     /// When something happens to the account next; `None` in credit mode.
     pub(crate) fn next_settlement(&self) -> Option<SimInstant> {
         let from = self.account.settled_at;
-        (self.mode == PaymentMode::Prepayment).then(|| self.step(from, next_half_hour(from)).0)
+        (self.mode == PaymentMode::Prepayment).then(|| {
+            let boundary = self.until_protection_changes(from, next_half_hour(from));
+            self.step(from, boundary).0
+        })
     }
 
     /// How far one can charge from `from` until something happens, at most `to` in the same half-hour, and the cost.
@@ -179,7 +183,7 @@ impl Meter {
         for alert in raised.into_iter().flatten() {
             self.note(at, profile, out, alert);
         }
-        if ended && !self.supply.has(Cause::Credit) {
+        if ended && !self.supply.has(Cause::Credit) && !self.protected(at) {
             self.supply.disable(Cause::Credit);
             self.metering.interrupt(at);
             self.note(at, profile, out, alerts::CREDIT_BELOW_DISABLEMENT);
@@ -228,6 +232,12 @@ impl Meter {
                 }
                 return clock_outcome(result);
             }
+            Operation::AdjustBalance(milli_pence) => {
+                return self.adjust_balance(now, powered, *milli_pence, profile, out);
+            }
+            Operation::ResetBalance => return self.reset_balance(now, powered, profile, out),
+            Operation::ChangeDebt(change) => return self.change_debt(change),
+            Operation::ActivateEmergencyCredit => self.activate_emergency(now, powered, profile, out)?,
             Operation::Write(setting) => return self.write(now, powered, setting, profile, out),
             _ => return Err(Refusal::NotSupported),
         }
@@ -297,7 +307,7 @@ impl Meter {
         }
     }
 
-    fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+    pub(crate) fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
         if self.account.available() > 0 {
             self.release_credit(now, powered, profile, out);
         }

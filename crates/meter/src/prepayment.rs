@@ -216,9 +216,7 @@ impl Account {
         let used = micro(self.settings.emergency_limit_mp).saturating_sub(self.emergency_left);
         self.settings = settings;
         self.emergency_left = micro(settings.emergency_limit_mp).saturating_sub(used).max(0);
-        self.low_raised &= self.combined() <= micro(settings.low_credit_mp);
-        self.offered &= self.above_offer() < 0;
-        self.exhausted &= self.emergency_left == 0;
+        self.after_a_rise();
     }
 
     /// Turns emergency credit on. False when it is not on offer.
@@ -252,10 +250,15 @@ impl Account {
         if self.emergency_left >= limit && self.balance > self.threshold() {
             self.emergency_active = false;
         }
+        self.after_a_rise();
+        Ok(owed > 0 && self.payment_debt == 0)
+    }
+
+    /// What was raised about a low balance can be raised again once the balance is above it.
+    pub(crate) fn after_a_rise(&mut self) {
         self.low_raised &= self.combined() <= micro(self.settings.low_credit_mp);
         self.offered &= self.above_offer() < 0;
         self.exhausted &= self.emergency_left == 0;
-        Ok(owed > 0 && self.payment_debt == 0)
     }
 
     fn payment_share(&mut self, amount: i64) -> i64 {

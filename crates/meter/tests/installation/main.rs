@@ -5,6 +5,7 @@ mod clock;
 mod durable;
 mod gas;
 mod logs;
+mod money;
 mod prepayment;
 mod registers;
 mod settings;
