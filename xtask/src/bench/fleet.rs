@@ -92,14 +92,19 @@ fn ask_child(name: &str, count: u32) -> Result<Vec<f64>> {
 }
 
 /// Homes with electricity and gas, prepayment, so that every one has a balance to count down.
-fn parts(installations: u32) -> Result<Arc<Parts>> {
+pub(crate) fn estate_file(installations: u32) -> Result<PathBuf> {
     let text = format!(
         "[estate]\nname = \"bench\"\nsource = \"invented\"\n[[template]]\nname = \"home\"\ncount = {installations}\n\
          provider = \"vodafone\"\nchf = \"am110r@BASE\"\nesme = \"as300p@BASE\"\ngpf = \"am110r-gpf@BASE\"\n\
          gsme = \"bk-g4e@BASE\"\npayment_mode = \"prepayment\"\nenrolled = true\n"
     );
-    let file: PathBuf = std::env::temp_dir().join(format!("s1lab-bench-{}.toml", std::process::id()));
+    let file = std::env::temp_dir().join(format!("s1lab-bench-{}-{installations}.toml", std::process::id()));
     fs::write(&file, text)?;
+    Ok(file)
+}
+
+fn parts(installations: u32) -> Result<Arc<Parts>> {
+    let file = estate_file(installations)?;
     let mut config = Config::default();
     config.estate.file = Some(file.clone());
     config.worlds.count = WORLDS;

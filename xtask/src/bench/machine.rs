@@ -9,6 +9,39 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// A moment of the machine's clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(Instant);
+
+/// Now.
+pub(crate) fn moment() -> Moment {
+    Moment(now())
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0 + later)
+    }
+}
+
+impl Moment {
+    /// Time since then; nothing when it is still to come.
+    pub(crate) fn elapsed(self) -> Duration {
+        now().saturating_duration_since(self.0)
+    }
+}
+
+/// Waits until then, on the machine's clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark sends at its own pace, not at that of a lab"
+)]
+pub(crate) async fn until(moment: Moment) {
+    tokio::time::sleep_until(moment.0.into()).await;
+}
+
 /// Processor time of the calling thread, in user and kernel mode. Zero where the kernel does not say (not Linux).
 fn thread_time() -> Duration {
     // The kernel brings its count up to date when a thread offers its turn.

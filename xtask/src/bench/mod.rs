@@ -4,6 +4,7 @@
 mod chain;
 mod cosem;
 mod fleet;
+mod front;
 mod house;
 mod machine;
 mod meter;
@@ -26,6 +27,9 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
     }
     if table.wants("request") || table.wants("duis") || table.wants("chain") {
         chain::run(&mut table)?;
+    }
+    if table.wants("front") || table.wants("up") {
+        front::run(&mut table)?;
     }
     if table.wants("memory") {
         fleet::memory(&mut table, installations)?;
