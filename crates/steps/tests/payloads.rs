@@ -4,81 +4,14 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{DEVICE, HUB, SERVICES, catalogue, render, request, target};
-use domain::operation::{Answer, ClockStatus, KnownDevice, PaymentMode, Quantity, SupplyState, Unit, Value};
-use domain::{Confidence, DataItem, DeviceKind, LogKind, LogRow, Operation, Refusal, SimInstant};
+use common::reads::answer;
+use common::{catalogue, render, request, target};
+use domain::operation::{Answer, Quantity, SupplyState, Unit, Value};
+use domain::{Confidence, DataItem, LogRow, Refusal, SimInstant};
 use steps::{Failure, Plan, Smets1Payload, StepOutcome, StepResult, plan, respond};
 
 fn at(text: &str) -> SimInstant {
     text.parse().expect("an instant")
-}
-
-fn quantity(value: i64, unit: Unit) -> Value {
-    Value::Quantity(Quantity::new(value, unit))
-}
-
-/// What a well-behaved device would answer.
-fn answer(operation: &Operation, kind: DeviceKind) -> Answer {
-    use DataItem as I;
-    let volume = if kind.is_gas() { Unit::Litre } else { Unit::WattHour };
-    match operation {
-        Operation::Read(item) => Answer::Value(match item {
-            I::ActiveImport => quantity(12_345_678, Unit::WattHour),
-            I::SecondaryActiveImport => quantity(4_321, Unit::WattHour),
-            I::ActiveExport => quantity(0, Unit::WattHour),
-            I::ReactiveImport | I::ReactiveExport => quantity(987, Unit::VarHour),
-            I::GasConsumption => quantity(1_234_056, Unit::Litre),
-            I::BatteryRemaining => quantity(3000, Unit::Count),
-            I::Clock => Value::Clock(at("2019-03-31T10:00:02Z"), ClockStatus::Reliable),
-            I::DebtRecoveryPerPayment => quantity(2500, Unit::HundredthPercent),
-            I::DeviceLog => Value::Devices(vec![
-                KnownDevice {
-                    device: DEVICE,
-                    kind: DeviceKind::Esme,
-                    last_heard: Some(at("2019-03-31T09:59:00Z")),
-                },
-                KnownDevice {
-                    device: HUB,
-                    kind: DeviceKind::Ihd,
-                    last_heard: None,
-                },
-            ]),
-            I::FirmwareVersion => Value::Text("BASE".into()),
-            I::PaymentMode => Value::PaymentMode(PaymentMode::Prepayment),
-            I::SupplyState => Value::Supply(SupplyState::Enabled),
-            I::SuspendDebtDisabled => Value::Flag(true),
-            I::SuspendDebtEmergency => Value::Flag(false),
-            I::MeterBalance => quantity(-150_000, Unit::MilliPence),
-            _ => quantity(300_000, Unit::MilliPence),
-        }),
-        Operation::ReadLog { log, .. } => Answer::Log(rows(*log, volume)),
-        _ => Answer::Done,
-    }
-}
-
-fn rows(log: LogKind, unit: Unit) -> Vec<LogRow> {
-    let gas = unit == Unit::Litre;
-    let total = if gas {
-        DataItem::GasConsumption
-    } else {
-        DataItem::ActiveImport
-    };
-    let row = |at: SimInstant, values| LogRow { at, values, code: None };
-    match log {
-        LogKind::DailyRead => vec![row(
-            at("2019-03-30T00:00:00Z"),
-            vec![
-                (total, Quantity::new(1_000_500, unit)),
-                (DataItem::BlockRegister(1), Quantity::new(400, unit)),
-                (DataItem::TouRegister(1), Quantity::new(600, unit)),
-                (DataItem::TouRegister(2), Quantity::new(500, unit)),
-            ],
-        )],
-        _ => vec![
-            row(at("2019-03-30T00:30:00Z"), vec![(total, Quantity::new(250, unit))]),
-            row(at("2019-03-30T01:00:00Z"), vec![(total, Quantity::new(151, unit))]),
-        ],
-    }
 }
 
 fn outcomes(plan: &Plan) -> Vec<StepOutcome> {
@@ -119,24 +52,18 @@ fn show(payload: &Smets1Payload) -> String {
     out
 }
 
-fn all(profile: &str) -> String {
-    let mut out = String::new();
-    for srv in SERVICES {
-        if let Some(payload) = answered(srv, profile, |_| {}) {
-            let _ = writeln!(out, "{srv} {}", show(&payload));
-        }
-    }
-    out
-}
-
+/// One snapshot per service, with the devices it applies to.
 #[test]
-fn payloads_of_every_device() {
-    insta::assert_snapshot!("esme_base", all("as300p@BASE"));
-    insta::assert_snapshot!("esme_lab_1", all("as300p@LAB-E001"));
-    insta::assert_snapshot!("esme_lab_2", all("as300p@LAB-E002"));
-    insta::assert_snapshot!("gpf_base", all("am110r-gpf@BASE"));
-    insta::assert_snapshot!("gsme_lab", all("bk-g4e@LAB-G001"));
-    insta::assert_snapshot!("chf_lab", all("am110r@LAB-C001"));
+fn payloads_of_every_service() {
+    for srv in common::services() {
+        let mut out = String::new();
+        for profile in common::PROFILES {
+            if let Some(payload) = answered(&srv, profile, |_| {}) {
+                let _ = writeln!(out, "{profile} {}", show(&payload));
+            }
+        }
+        insta::assert_snapshot!(srv, out);
+    }
 }
 
 fn result(outcomes: &mut [StepOutcome], position: usize, result: StepResult) {
@@ -166,17 +93,17 @@ fn every_payload_fits_the_schema_whatever_the_device_does() {
     let mut written = 0;
     for profile in catalogue.profiles() {
         let profile = profile.id.to_string();
-        for srv in SERVICES {
-            let Some(answered_well) = answered(srv, &profile, |_| {}) else {
+        for srv in common::services() {
+            let Some(answered_well) = answered(&srv, &profile, |_| {}) else {
                 continue;
             };
-            write(&request(srv), &answered_well);
-            for payload in [answered(srv, &profile, refused), answered(srv, &profile, Vec::clear)]
+            write(&request(&srv), &answered_well);
+            for payload in [answered(&srv, &profile, refused), answered(&srv, &profile, Vec::clear)]
                 .into_iter()
                 .flatten()
             {
                 assert!(!payload.success || payload.debug.is_none(), "{profile} {srv}");
-                write(&request(srv), &payload);
+                write(&request(&srv), &payload);
                 written += 1;
             }
         }

@@ -1,6 +1,9 @@
 //! Requests, targets and a plain rendering of elements for the suites of this crate.
 #![allow(dead_code, reason = "each suite uses its part")]
 
+pub(crate) mod commands;
+pub(crate) mod reads;
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -8,39 +11,47 @@ use dmc::{Catalogue, DeviceProfile};
 use domain::{Eui64, RequestId};
 use duis::{Element, Request};
 use steps::Target;
+use steps::table::State;
 
 pub(crate) const USER: Eui64 = Eui64(0x90B3_D51F_3001_0000);
 pub(crate) const DEVICE: Eui64 = Eui64(0x00DB_1234_5678_90A0);
 pub(crate) const HUB: Eui64 = Eui64(0x00DB_1234_5678_90C0);
 
-/// The services that run end to end.
-pub(crate) const SERVICES: [&str; 13] = [
-    "4.1.1", "4.2", "4.3", "4.6.1", "4.8.1", "4.13", "6.11", "7.1", "7.2", "7.3", "7.4", "8.9", "11.2",
+/// The devices that snapshots show.
+pub(crate) const PROFILES: [&str; 8] = [
+    "as300p@BASE",
+    "as300p@LAB-E001",
+    "as300p@LAB-E002",
+    "am110r-gpf@BASE",
+    "am110r-gpf@LAB-P001",
+    "bk-g4e@BASE",
+    "bk-g4e@LAB-G001",
+    "am110r@LAB-C001",
 ];
+
+/// The services that run end to end on a device.
+pub(crate) fn services() -> Vec<String> {
+    let rows = steps::table().rows();
+    rows.filter(|row| row.state == State::EndToEnd)
+        .map(|row| row.srv.to_string())
+        .collect()
+}
 
 pub(crate) fn catalogue() -> &'static Catalogue {
     static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::builtin().expect("the built-in profiles load"));
     &CATALOGUE
 }
 
+/// A body of this service: a file per group says what stands in it, where that is not nothing.
 pub(crate) fn body(srv: &str) -> Element {
     let row = steps::table()
         .row(srv.parse().expect("a service"))
         .expect("a known service");
-    let body = Element::sr(row.body);
-    let period = |from: &str, to: &str| {
-        Element::sr("ReadLogPeriod")
-            .with_leaf("StartDateTime", from)
-            .with_leaf("EndDateTime", to)
-    };
-    match srv {
-        "4.6.1" => body.with(period("2019-03-01T00:00:00Z", "2019-03-31T00:00:00Z")),
-        "4.8.1" => body.with(period("2019-03-30T00:00:00.00Z", "2019-03-31T00:00:00")),
-        "6.11" => body
-            .with_leaf("CurrentDateTime", "2019-03-31T10:00:00Z")
-            .with_leaf("TolerancePeriod", "10"),
-        _ => body,
+    let mut body = Element::sr(row.body);
+    for group in [reads::fill, commands::fill] {
+        body = group(srv, body);
     }
+    body
 }
 
 pub(crate) fn request(srv: &str) -> Request {

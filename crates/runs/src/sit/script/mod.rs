@@ -1,5 +1,9 @@
 //! What the pack sends to an installation, in which order.
 
+mod commands;
+mod dcc;
+mod reads;
+
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant, Srv};
 use fleet::Site;
 use steps::table::{Mode, State};
@@ -32,51 +36,15 @@ impl At {
     }
 }
 
-/// Orders of the pack by service reference variant, in the order a device gets them. Supply last: it leaves traces.
-const SEQUENCE: [(Srv, MakeOrder); 19] = [
-    (Srv::new(8, 2, 0), |at| orders::read_inventory(at.dcc, at.device)),
-    (Srv::new(11, 2, 0), |at| orders::read_firmware_version(at.device)),
-    (Srv::new(8, 9, 0), |at| orders::read_device_log(at.device)),
-    (Srv::new(4, 1, 1), |at| orders::read_import_registers(at.device)),
-    (Srv::new(4, 2, 0), |at| orders::read_export_registers(at.device)),
-    (Srv::new(4, 3, 0), |at| orders::read_prepay_values(at.device)),
-    (Srv::new(4, 6, 1), |at| {
-        orders::read_daily_log(at.device, at.three_days())
-    }),
-    (Srv::new(4, 8, 1), |at| {
-        orders::read_import_profile(at.device, at.three_days())
-    }),
-    (Srv::new(4, 13, 0), |at| {
-        orders::read_prepayment_configuration(at.device)
-    }),
-    (Srv::new(6, 11, 0), |at| {
-        orders::synchronise_clock(at.device, at.now, 10)
-    }),
-    (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
-    (Srv::new(7, 2, 0), |at| orders::disable_supply(at.device)),
-    (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
-    (Srv::new(7, 3, 0), |at| orders::arm_supply(at.device)),
-    (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
-    (Srv::new(7, 1, 0), |at| orders::enable_supply(at.device)),
-    (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
-    (Srv::new(12, 2, 0), pre_notification),
-    (Srv::new(4, 1, 1), |at| orders::read_import_registers(at.device)),
-];
+/// A service reference variant and the order that stands for it.
+type Turn = (Srv, MakeOrder);
 
-/// 12.2 is about a device that is not there yet: the address after the hub's, which no estate gives away.
-fn pre_notification(at: &At) -> Order {
-    let announced = orders::Announced {
-        device: Eui64(at.device.0 ^ 0x0000_00FF_0000_0000),
-        kind: DeviceKind::Esme,
-        model: domain::DeviceModel {
-            manufacturer: "LAB".into(),
-            model: "LAB-PRE".into(),
-            hardware: String::new(),
-            firmware: "LAB-0001".into(),
-        },
-        esme_variant: Some("A".into()),
-    };
-    orders::pre_notify(at.dcc, &announced)
+/// The orders a device gets, in their order: a file per group. Supply last: it leaves traces.
+fn sequence() -> impl Iterator<Item = Turn> {
+    [dcc::FIRST, reads::SEQUENCE, commands::SEQUENCE, dcc::LAST]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The script of one installation: hub, electricity meter, then the gas side.
@@ -95,8 +63,7 @@ pub(crate) fn script(site: &Site) -> Vec<Act> {
     }
     devices
         .flat_map(|(kind, device)| {
-            SEQUENCE
-                .into_iter()
+            sequence()
                 .filter(move |(srv, _)| sent_to(*srv, kind))
                 .map(move |(_, order)| Act { device, order })
         })
