@@ -249,8 +249,13 @@ fn select(store: &dyn Store, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Rec
     let mut found = Vec::new();
     store.replay(&mut |octets| {
         let entry = Entry::read(octets);
-        let record = entry.and_then(|entry| Record::from_message(SimInstant(entry.at_ms), entry.audit?));
-        found.extend(record.filter(&wanted));
+        let Some(entry) = entry else { return };
+        let at = SimInstant(entry.at_ms);
+        let records = entry
+            .audits
+            .into_iter()
+            .filter_map(|audit| Record::from_message(at, audit));
+        found.extend(records.filter(&wanted));
     })?;
     Ok(found)
 }

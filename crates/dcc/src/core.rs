@@ -131,7 +131,7 @@ impl Core {
                 );
             }
         }
-        if let Some(id) = entry.ended.as_deref().and_then(journal::read_id) {
+        for id in entry.ended.iter().filter_map(|octets| journal::read_id(octets)) {
             self.open.remove(&id);
         }
         // Whether an acknowledgement had left before the end is not known; the gap starts anew, for certain.
@@ -143,8 +143,11 @@ impl Core {
         if let Some(settled) = entry.settled {
             self.settle(&settled, not_before);
         }
-        if let Some(device) = entry.device.and_then(DeviceMessage::read) {
+        for device in entry.devices.into_iter().filter_map(DeviceMessage::read) {
             self.options.inventory.put(device);
+        }
+        for device in entry.devices_removed {
+            self.options.inventory.remove(Eui64(device));
         }
         if let Some(alert) = entry.alert {
             self.remember_alert(Eui64(alert.device), alert.counter);
@@ -194,7 +197,7 @@ impl Core {
 
     pub(super) fn record(&mut self, record: Record, now: SimInstant) {
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             ..Entry::at(now)
         });
     }

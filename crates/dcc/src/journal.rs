@@ -9,39 +9,42 @@ use domain::{DeviceModel, Eui64, RequestId, SimInstant};
 use prost::Message;
 use prost::bytes::Bytes;
 
-use crate::inventory::{Device, Property, SmiStatus};
+use crate::inventory::{Device, More, Property, SmiStatus};
 
 /// One entry.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Entry {
     #[prost(int64, tag = "1")]
     pub(crate) at_ms: i64,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) audit: Option<AuditMessage>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) audits: Vec<AuditMessage>,
     /// RequestID whose counter this decision used up: 24 octets.
     #[prost(bytes = "bytes", optional, tag = "3")]
     pub(crate) counter_used: Option<Bytes>,
     /// A request was acknowledged.
     #[prost(message, optional, tag = "4")]
     pub(crate) acknowledged: Option<Acknowledged>,
-    /// The request has its outcome: 24 octets.
-    #[prost(bytes = "bytes", optional, tag = "5")]
-    pub(crate) ended: Option<Bytes>,
+    /// Requests that have their outcome: 24 octets each.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(crate) ended: Vec<Bytes>,
     /// Put into outboxes.
     #[prost(message, repeated, tag = "6")]
     pub(crate) deliveries: Vec<DeliveryMessage>,
     /// A delivery left its outbox.
     #[prost(message, optional, tag = "7")]
     pub(crate) settled: Option<Settled>,
-    /// A device as it is from now on.
-    #[prost(message, optional, tag = "8")]
-    pub(crate) device: Option<DeviceMessage>,
+    /// Devices as they are from now on.
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) devices: Vec<DeviceMessage>,
     /// An alert was taken.
     #[prost(message, optional, tag = "9")]
     pub(crate) alert: Option<AlertTaken>,
     /// All counters of this user start anew.
     #[prost(fixed64, optional, tag = "10")]
     pub(crate) counters_reset: Option<u64>,
+    /// Devices that left the inventory.
+    #[prost(fixed64, repeated, tag = "11")]
+    pub(crate) devices_removed: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -155,6 +158,22 @@ pub(crate) struct DeviceMessage {
     pub(crate) property: Option<PropertyMessage>,
     #[prost(int64, optional, tag = "14")]
     pub(crate) firmware_reported_ms: Option<i64>,
+    #[prost(message, optional, tag = "15")]
+    pub(crate) more: Option<MoreMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MoreMessage {
+    #[prost(string, tag = "1")]
+    pub(crate) secondary_import: String,
+    #[prost(string, tag = "2")]
+    pub(crate) export: String,
+    #[prost(fixed64, optional, tag = "3")]
+    pub(crate) proxy: Option<u64>,
+    #[prost(fixed64, repeated, tag = "4")]
+    pub(crate) joined: Vec<u64>,
+    #[prost(string, optional, tag = "5")]
+    pub(crate) smets_version: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -231,6 +250,13 @@ impl DeviceMessage {
                 address_identifier: property.address_identifier.clone(),
             }),
             firmware_reported_ms: device.firmware_reported.map(|at| at.0),
+            more: device.more.as_deref().map(|more| MoreMessage {
+                secondary_import: more.secondary_import.map(|mpan| mpan.to_string()).unwrap_or_default(),
+                export: more.export.map(|mpan| mpan.to_string()).unwrap_or_default(),
+                proxy: more.proxy.map(|proxy| proxy.0),
+                joined: more.joined.iter().map(|device| device.0).collect(),
+                smets_version: more.smets_version.as_deref().map(str::to_owned),
+            }),
         }
     }
 
@@ -260,6 +286,15 @@ impl DeviceMessage {
                 })
             }),
             firmware_reported: self.firmware_reported_ms.map(SimInstant),
+            more: self.more.map(|more| {
+                Box::new(More {
+                    secondary_import: more.secondary_import.parse().ok(),
+                    export: more.export.parse().ok(),
+                    proxy: more.proxy.map(Eui64),
+                    joined: more.joined.into_iter().map(Eui64).collect(),
+                    smets_version: more.smets_version.map(Arc::from),
+                })
+            }),
         })
     }
 }

@@ -198,6 +198,17 @@ impl fmt::Debug for Mpan {
     }
 }
 
+impl FromStr for Mpan {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.parse() {
+            Ok(Mpxn::Mpan(mpan)) => Ok(mpan),
+            _ => Err(ParseError::new("an MPAN of 13 digits", text)),
+        }
+    }
+}
+
 /// A gas metering point number: 1 to 10 digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mprn(u64);

@@ -80,15 +80,13 @@ impl Core {
             ),
         };
         let code = Some(if alert.is_s1sp_alert { "N55" } else { "I0" }.to_owned());
-        entry.audit = Some(
-            Record {
-                user: named.first().copied(),
-                code,
-                detail,
-                ..record
-            }
-            .to_message(),
-        );
+        let record = Record {
+            user: named.first().copied(),
+            code,
+            detail,
+            ..record
+        };
+        entry.audits.push(record.to_message());
         self.entries.push(entry);
         named.into_iter().for_each(|user| self.deliver(user, now));
     }

@@ -37,7 +37,7 @@ impl Core {
                 };
                 let counters_reset = Some(user.0);
                 self.entries.push(Entry {
-                    audit: Some(record.to_message()),
+                    audits: vec![record.to_message()],
                     counters_reset,
                     ..Entry::at(now)
                 });
@@ -52,10 +52,10 @@ impl Core {
                         detail: status.to_string(),
                         ..record
                     };
-                    let device = Some(DeviceMessage::of(changed));
+                    let devices = vec![DeviceMessage::of(changed)];
                     self.entries.push(Entry {
-                        audit: Some(record.to_message()),
-                        device,
+                        audits: vec![record.to_message()],
+                        devices,
                         ..Entry::at(now)
                     });
                 }
@@ -104,7 +104,7 @@ impl Core {
             attempts: 0,
         });
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             settled,
             ..Entry::at(now)
         });

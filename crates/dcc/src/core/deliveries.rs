@@ -99,7 +99,7 @@ impl Core {
             outbox.bury(dead_letter(user, delivery, status, attempts), &limits);
         }
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             settled: Some(settled),
             ..Entry::at(now)
         });

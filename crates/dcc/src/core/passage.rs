@@ -200,10 +200,10 @@ impl Core {
             xml,
         };
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
-            ended: Some(id_octets(id)),
+            audits: vec![record.to_message()],
+            ended: vec![id_octets(id)],
             deliveries: vec![delivery_message(user, &delivery)],
-            device,
+            devices: device.into_iter().collect(),
             ..Entry::at(now)
         });
         let not_before = open

@@ -107,7 +107,7 @@ impl Core {
             self.counters.insert((id.originator, id.target), id.counter);
         }
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             counter_used: used.map(id_octets),
             ..Entry::at(now)
         });
@@ -143,9 +143,9 @@ impl Core {
         };
         self.counters.insert((id.originator, id.target), id.counter);
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             counter_used: Some(id_octets(id)),
-            device: answer.device.as_ref().map(DeviceMessage::of),
+            devices: answer.device.as_ref().map(DeviceMessage::of).into_iter().collect(),
             ..Entry::at(now)
         });
         if let Some(device) = answer.device {
@@ -195,7 +195,7 @@ impl Core {
         };
         self.counters.insert((id.originator, id.target), id.counter);
         self.entries.push(Entry {
-            audit: Some(record.to_message()),
+            audits: vec![record.to_message()],
             counter_used: Some(id_octets(id)),
             acknowledged: Some(Acknowledged {
                 request: id_octets(id),

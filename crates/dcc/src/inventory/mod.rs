@@ -1,231 +1,15 @@
 //! The Smart Metering Inventory: devices, their SMI status with its history, and what was last reported of them.
 
+mod device;
+mod status;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, ParseError, SimInstant, Srv};
+use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, SimInstant};
 
-/// SMI status of a device, in the words of DUIS.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum SmiStatus {
-    /// Pre-notified.
-    Pending,
-    /// In the CHF Device Log of a hub.
-    Whitelisted,
-    /// Installed but not commissioned.
-    InstalledNotCommissioned,
-    /// In service.
-    Commissioned,
-    /// Taken out of service.
-    Decommissioned,
-    /// Withdrawn by its user.
-    Withdrawn,
-    /// Its model is no longer permitted.
-    Suspended,
-    /// Being recovered.
-    Recovery,
-    /// Recovered.
-    Recovered,
-}
-
-impl SmiStatus {
-    /// All, in the order of the schema.
-    pub const ALL: [Self; 9] = [
-        Self::Pending,
-        Self::Whitelisted,
-        Self::InstalledNotCommissioned,
-        Self::Commissioned,
-        Self::Decommissioned,
-        Self::Withdrawn,
-        Self::Suspended,
-        Self::Recovery,
-        Self::Recovered,
-    ];
-
-    /// The word DUIS uses.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Whitelisted => "Whitelisted",
-            Self::InstalledNotCommissioned => "InstalledNotCommissioned",
-            Self::Commissioned => "Commissioned",
-            Self::Decommissioned => "Decommissioned",
-            Self::Withdrawn => "Withdrawn",
-            Self::Suspended => "Suspended",
-            Self::Recovery => "Recovery",
-            Self::Recovered => "Recovered",
-        }
-    }
-
-    /// Whether a device may go from this status to `to`. The arrows are inferred from the names and from which requests
-    /// set which status.
-    #[must_use]
-    pub fn may_become(self, to: Self) -> bool {
-        use SmiStatus as S;
-        let next: &[Self] = match self {
-            S::Pending => &[S::Whitelisted, S::InstalledNotCommissioned, S::Withdrawn],
-            S::Whitelisted => &[
-                S::Pending,
-                S::InstalledNotCommissioned,
-                S::Commissioned,
-                S::Decommissioned,
-                S::Withdrawn,
-            ],
-            S::InstalledNotCommissioned => &[S::Pending, S::Commissioned, S::Decommissioned, S::Withdrawn],
-            S::Commissioned => &[
-                S::InstalledNotCommissioned,
-                S::Suspended,
-                S::Recovery,
-                S::Decommissioned,
-                S::Withdrawn,
-            ],
-            S::Suspended => &[
-                S::Commissioned,
-                S::InstalledNotCommissioned,
-                S::Decommissioned,
-                S::Withdrawn,
-            ],
-            S::Recovery => &[S::Recovered, S::Decommissioned],
-            S::Recovered => &[S::Commissioned, S::Decommissioned, S::Withdrawn],
-            S::Decommissioned => &[S::Withdrawn, S::Pending],
-            S::Withdrawn => &[S::Pending],
-        };
-        next.contains(&to)
-    }
-
-    /// Whether a device request may go to a device in this status.
-    ///
-    /// Devices in service take all. A suspended device takes what mends it: firmware, reads of its identity and of the
-    /// hub's device log (inferred from what suspension is for). A pre-notified one takes the requests that install it.
-    #[must_use]
-    pub fn accepts(self, srv: Srv) -> bool {
-        const MENDING: [Srv; 4] = [
-            Srv::new(8, 9, 0),
-            Srv::new(11, 2, 0),
-            Srv::new(11, 3, 0),
-            Srv::new(6, 2, 4),
-        ];
-        const INSTALLING: [Srv; 3] = [Srv::new(8, 1, 1), Srv::new(8, 7, 1), Srv::new(8, 7, 2)];
-        match self {
-            Self::Commissioned | Self::InstalledNotCommissioned | Self::Recovered => true,
-            Self::Suspended => MENDING.contains(&srv),
-            Self::Pending | Self::Whitelisted => INSTALLING.contains(&srv),
-            Self::Decommissioned | Self::Recovery | Self::Withdrawn => false,
-        }
-    }
-}
-
-impl fmt::Display for SmiStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for SmiStatus {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| ParseError {
-                expected: "an SMI status such as Commissioned",
-                found: text.chars().take(80).collect(),
-            })
-    }
-}
-
-/// Where an installation is, as 8.2 can look it up.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Property {
-    /// Up to 12 digits.
-    pub uprn: Option<String>,
-    /// Post code, 6 to 8 characters.
-    pub post_code: Option<String>,
-    /// Address identifier, up to 30 characters.
-    pub address_identifier: Option<String>,
-}
-
-/// One device of the inventory.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Device {
-    /// Its identity.
-    pub id: Eui64,
-    /// What it is.
-    pub kind: DeviceKind,
-    /// Manufacturer, model, and the firmware last reported by the S1SP.
-    pub model: Arc<DeviceModel>,
-    /// SMI status now; none for type 2 devices.
-    pub status: Option<SmiStatus>,
-    /// Every status it had, with the instant it came to it, oldest first.
-    pub history: Vec<(SimInstant, SmiStatus)>,
-    /// The hub through which it is reached; its own identity for a hub. None until it is installed.
-    pub hub: Option<Eui64>,
-    /// Metering point, where it has one.
-    pub mpxn: Option<Mpxn>,
-    /// `A`, `B`, ... for electricity meters.
-    pub esme_variant: Option<Arc<str>>,
-    /// The S1SP that serves it.
-    pub s1sp: Option<Arc<str>>,
-    /// Where it is.
-    pub property: Option<Arc<Property>>,
-    /// When its firmware was last reported.
-    pub firmware_reported: Option<SimInstant>,
-}
-
-impl Device {
-    /// A device that came to this status at this instant, with nothing else known.
-    #[must_use]
-    pub fn new(id: Eui64, kind: DeviceKind, model: Arc<DeviceModel>, status: SmiStatus, since: SimInstant) -> Self {
-        // Type 2 devices have no SMI status.
-        let status = (kind != DeviceKind::Ihd).then_some(status);
-        Self {
-            id,
-            kind,
-            model,
-            status,
-            history: status.map(|status| (since, status)).into_iter().collect(),
-            hub: (kind == DeviceKind::Chf).then_some(id),
-            mpxn: None,
-            esme_variant: None,
-            s1sp: None,
-            property: None,
-            firmware_reported: None,
-        }
-    }
-
-    /// When it was first commissioned.
-    #[must_use]
-    pub fn commissioned(&self) -> Option<SimInstant> {
-        let first = self
-            .history
-            .iter()
-            .find(|(_, status)| *status == SmiStatus::Commissioned);
-        first.map(|(at, _)| *at)
-    }
-}
-
-/// A change of status that the arrows do not have, or of a device nobody knows.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StatusError {
-    /// Not an arrow of [`SmiStatus::may_become`].
-    #[error("device {device} cannot go from {from} to {to}")]
-    NoSuchArrow {
-        /// Which device.
-        device: Eui64,
-        /// Its status now.
-        from: SmiStatus,
-        /// What was asked for.
-        to: SmiStatus,
-    },
-    /// The inventory does not have it, or it has no status.
-    #[error("device {0} has no SMI status")]
-    NoStatus(Eui64),
-}
+pub use device::{Device, More, Property};
+pub use status::{SmiStatus, StatusError};
 
 /// What 8.2 looks devices up by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -267,17 +51,44 @@ impl Inventory {
     /// Adds or replaces a device.
     pub fn put(&mut self, device: Device) {
         let id = device.id;
-        let (hub, mpxn) = (device.hub, device.mpxn);
-        if let Some(old) = self.devices.insert(id, device) {
-            take_out(&mut self.by_hub, old.hub, id);
-            take_out(&mut self.by_mpxn, old.mpxn, id);
-        }
-        if let Some(hub) = hub {
+        self.remove(id);
+        if let Some(hub) = device.hub {
             self.by_hub.entry(hub).or_default().push(id);
         }
-        if let Some(mpxn) = mpxn {
+        for mpxn in device.points() {
             self.by_mpxn.entry(mpxn).or_default().push(id);
         }
+        self.devices.insert(id, device);
+    }
+
+    /// Takes a device out.
+    pub fn remove(&mut self, id: Eui64) -> Option<Device> {
+        let old = self.devices.remove(&id)?;
+        if let Some(hub) = old.hub {
+            take_out(&mut self.by_hub, hub, id);
+        }
+        for mpxn in old.points() {
+            take_out(&mut self.by_mpxn, mpxn, id);
+        }
+        Some(old)
+    }
+
+    /// The devices that have this metering point.
+    pub fn at_point(&self, mpxn: Mpxn) -> impl Iterator<Item = &Device> {
+        let ids = self.by_mpxn.get(&mpxn).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.devices.get(id))
+    }
+
+    /// How many devices it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
     }
 
     /// The device with this identity.
@@ -301,8 +112,8 @@ impl Inventory {
     /// of the same fuel behind the same hub. A hub has the points of both fuels.
     #[must_use]
     pub fn metering_points(&self, device: &Device) -> Vec<Mpxn> {
-        if let Some(mpxn) = device.mpxn {
-            return vec![mpxn];
+        if device.mpxn.is_some() {
+            return device.points().collect();
         }
         let Some(hub) = device.hub else { return Vec::new() };
         let same_fuel = |other: &&Device| match device.kind {
@@ -310,11 +121,7 @@ impl Inventory {
             DeviceKind::Esme => other.kind == DeviceKind::Esme,
             DeviceKind::Chf | DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => true,
         };
-        let mut points: Vec<_> = self
-            .behind(hub)
-            .filter(same_fuel)
-            .filter_map(|other| other.mpxn)
-            .collect();
+        let mut points: Vec<_> = self.behind(hub).filter(same_fuel).flat_map(Device::points).collect();
         points.sort_unstable();
         points.dedup();
         points
@@ -333,8 +140,8 @@ impl Inventory {
                     .map_or_else(|| vec![device], |hub| self.behind(hub).collect()),
             },
             Lookup::Mpxn(digits) => {
-                let ids = digits.parse().ok().and_then(|mpxn: Mpxn| self.by_mpxn.get(&mpxn));
-                let devices = ids.into_iter().flatten().filter_map(|id| self.devices.get(id));
+                let mpxn = digits.parse().ok();
+                let devices = mpxn.into_iter().flat_map(|mpxn| self.at_point(mpxn));
                 devices.flat_map(|device| self.with_hub(device)).collect()
             }
             Lookup::Uprn(uprn) => self.at(|property| property.uprn.as_ref() == Some(uprn)),
@@ -395,9 +202,12 @@ impl Inventory {
     }
 }
 
-fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Eui64>>, key: Option<K>, id: Eui64) {
-    if let Some(ids) = key.and_then(|key| index.get_mut(&key)) {
+fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Eui64>>, key: K, id: Eui64) {
+    if let Some(ids) = index.get_mut(&key) {
         ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            index.remove(&key);
+        }
     }
 }
 
