@@ -21,23 +21,21 @@
 //! assert_eq!(wake_up::check(&key, hub, &text, 41), None, "a text message wakes a hub once");
 //! ```
 
-mod carrier;
 mod compact;
-mod device;
+mod dlms;
+mod envelope;
 mod head_end;
 mod host;
-mod job;
-mod logs;
-mod meter;
+mod late;
 mod notification;
-mod objects;
 mod profile;
-mod time;
-mod values;
+mod sealing;
+mod session;
+mod submission;
 pub mod wake_up;
 
 pub use head_end::{FaceError, HeadEndEvent, HeadEndSession, Keys};
 pub use host::Host;
-pub use meter::{MeterSession, SessionOutput};
 pub use notification::Notification;
 pub use profile::{FaceProfile, Family, Hdlc, Saps, TimeForm, Tunnel, TunnelAddress};
+pub use session::{MeterSession, SessionOutput};

@@ -9,11 +9,18 @@ pub enum Family {
     DlmsHubTunnel,
     /// DLMS/COSEM with logical names over the TCP wrapper.
     DlmsWrapper,
+    /// Orders and results in an envelope of ours, stored and forwarded by the hub.
+    LabEnvelope,
 }
 
 impl Family {
     /// All of them, in the order of their words.
-    pub const ALL: [Self; 3] = [Self::DlmsHdlc, Self::DlmsHubTunnel, Self::DlmsWrapper];
+    pub const ALL: [Self; 4] = [
+        Self::DlmsHdlc,
+        Self::DlmsHubTunnel,
+        Self::DlmsWrapper,
+        Self::LabEnvelope,
+    ];
 
     /// The word files use.
     #[must_use]
@@ -22,6 +29,7 @@ impl Family {
             Self::DlmsHdlc => "dlms-hdlc",
             Self::DlmsHubTunnel => "dlms-hub-tunnel",
             Self::DlmsWrapper => "dlms-wrapper",
+            Self::LabEnvelope => "lab-envelope",
         }
     }
 }

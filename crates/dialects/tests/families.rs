@@ -1,10 +1,11 @@
 //! The same conversation with every family: what differs is in the description, not in what can be done.
 
 use dialects::{FaceError, FaceProfile, Family, Hdlc, HeadEndEvent, MeterSession, Notification, Tunnel, TunnelAddress};
-use domain::operation::{ApprovalFault, ClockStatus};
+use domain::keys::RelationSecret;
+use domain::operation::{ApprovalFault, ClockStatus, ImageFault, LoadLimit, Octets, Setting, Token, TokenFault};
 use domain::{
-    Answer, Association, DataItem, DeviceKind, LogKind, Operation, Outcome, Quantity, Refusal, SimDuration,
-    SupplyState, Unit, Value,
+    Answer, Association, DataItem, DeviceKind, LogKind, Operation, Outcome, Quantity, Refusal, SecurityEvent,
+    SimDuration, SupplyState, Unit, Value,
 };
 use proptest::prelude::*;
 use support::line::{Line, one};
@@ -42,6 +43,14 @@ fn faces() -> Vec<(&'static str, FaceProfile)> {
                     check: false,
                 },
                 ..face(Family::DlmsHubTunnel)
+            },
+        ),
+        ("envelope", face(Family::LabEnvelope)),
+        (
+            "envelope with small parts",
+            FaceProfile {
+                pdu_max: 128,
+                ..face(Family::LabEnvelope)
             },
         ),
     ]
@@ -188,6 +197,63 @@ fn a_sleeping_meter_answers_late_and_the_hub_says_who_it_is() {
             assert_eq!(line.receive(&last), Ok(heard), "{name}");
         }
         assert_eq!(line.receive(&last), Err(FaceError::NotAuthentic), "{name}: again");
+    });
+}
+
+#[test]
+fn whoever_does_not_hold_the_keys_is_not_let_in() {
+    each(|name, mut line| {
+        line.custody.secret = RelationSecret::new([0; 32]);
+        for association in [Association::Management, Association::Critical, Association::Reader] {
+            let mut line = Line {
+                toy: Toy::new(),
+                ..Line::new(&line.face)
+            };
+            line.custody.secret = RelationSecret::new([0; 32]);
+            let refused = line.run(
+                DeviceKind::Esme,
+                association,
+                &Operation::Read(DataItem::ActiveImport),
+                None,
+            );
+            assert!(
+                matches!(refused, Err(FaceError::AssociationRefused { .. })),
+                "{name} {association:?}: {refused:?}"
+            );
+            let expected = (DeviceKind::Esme, SecurityEvent::AuthenticationFailed);
+            assert_eq!(line.toy.events, [expected], "{name} {association:?}");
+        }
+    });
+}
+
+#[test]
+fn a_head_end_behind_with_its_counter_catches_up_once() {
+    each(|name, mut line| {
+        let counter = (DeviceKind::Esme, Association::Management, support::HEAD_END);
+        line.toy.counters.insert(counter, 500);
+        let read = line.read(DeviceKind::Esme, DataItem::ActiveImport);
+        assert_eq!(read, quantity(1_234_567, Unit::WattHour), "{name}");
+        assert_eq!(line.toy.events, [(DeviceKind::Esme, SecurityEvent::Replay)], "{name}");
+    });
+}
+
+#[test]
+fn what_has_no_form_of_its_own_goes_in_ours() {
+    each(|name, mut line| {
+        let token = Operation::EnterToken(Token("73946144332040217315".into()));
+        let done = line.outcome(DeviceKind::Esme, Association::Management, &token);
+        assert_eq!(done, Err(Refusal::Token(TokenFault::Duplicate)), "{name}");
+        let setting = Operation::Write(Box::new(Setting::LoadLimit(LoadLimit::default())));
+        let approval = line.toy.approval(&setting, 1);
+        let done = one(line.run(DeviceKind::Esme, Association::Critical, &setting, Some(&approval)));
+        assert_eq!(done, Ok(Answer::Done), "{name}");
+        assert_eq!(line.toy.last_approval, 1, "{name}");
+        let block = Operation::ImageBlock {
+            number: 3,
+            octets: Octets(vec![7; 2000]),
+        };
+        let outcome = line.outcome(DeviceKind::Esme, Association::Management, &block);
+        assert_eq!(outcome, Err(Refusal::Image(ImageFault::NotBegun)), "{name}");
     });
 }
 

@@ -8,6 +8,7 @@ use domain::{Approval, Association, DataItem, DeviceKind, Operation, Outcome};
 use super::{Custody, ESME, GPF, GSME, HUB, Toy};
 
 pub(crate) struct Line {
+    pub(crate) face: FaceProfile,
     pub(crate) toy: Toy,
     pub(crate) custody: Custody,
     pub(crate) meter: MeterSession,
@@ -26,6 +27,7 @@ impl Line {
             (DeviceKind::Gsme, GSME),
         ]);
         Self {
+            face: face.clone(),
             toy: Toy::new(),
             custody: Custody::new(),
             meter: MeterSession::new(face),

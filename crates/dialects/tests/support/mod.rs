@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use dialects::{Host, Keys};
 use domain::keys::{DeviceKey, Party, Purpose, RelationSecret};
-use domain::operation::{ApprovalFault, ClockStatus, KnownDevice, PaymentMode};
+use domain::operation::{ApprovalFault, ClockStatus, ImageFault, KnownDevice, PaymentMode, TokenFault};
 use domain::time::HALF_HOUR;
 use domain::{
     Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, LogRow, Operation, Outcome,
@@ -240,6 +240,8 @@ impl Host for Toy {
                 self.most_rows = self.most_rows.max(rows.len());
                 Ok(Answer::Log(rows))
             }
+            Operation::EnterToken(_) => Err(Refusal::Token(TokenFault::Duplicate)),
+            Operation::ImageBlock { .. } => Err(Refusal::Image(ImageFault::NotBegun)),
             _ => self.critical(operation, approval),
         })
     }

@@ -9,9 +9,17 @@ use cosem::server::Caller;
 use cosem::wrapper::{self, FrameError, Framer};
 use domain::Eui64;
 
-use crate::{FaceError, FaceProfile, Family};
+use crate::{FaceError, FaceProfile};
 
 pub(crate) use hub_tunnel::Directory;
+
+/// Which carrier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Framing {
+    Hdlc,
+    HubTunnel,
+    Wrapper,
+}
 
 /// What the device's end of a carrier heard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,11 +50,11 @@ pub(crate) enum DeviceEnd {
 }
 
 impl DeviceEnd {
-    pub(crate) fn new(profile: &FaceProfile, apdu_max: usize) -> Self {
-        match profile.family {
-            Family::DlmsHdlc => Self::Hdlc(hdlc::DeviceEnd::new(&profile.hdlc, apdu_max)),
-            Family::DlmsHubTunnel => Self::HubTunnel(hub_tunnel::DeviceEnd::new(profile.tunnel, apdu_max)),
-            Family::DlmsWrapper => Self::Wrapper(Framer::new(apdu_max)),
+    pub(crate) fn new(framing: Framing, profile: &FaceProfile, apdu_max: usize) -> Self {
+        match framing {
+            Framing::Hdlc => Self::Hdlc(hdlc::DeviceEnd::new(&profile.hdlc, apdu_max)),
+            Framing::HubTunnel => Self::HubTunnel(hub_tunnel::DeviceEnd::new(profile.tunnel, apdu_max)),
+            Framing::Wrapper => Self::Wrapper(Framer::new(apdu_max)),
         }
     }
 
@@ -153,11 +161,11 @@ pub(crate) enum OperatorEnd {
 }
 
 impl OperatorEnd {
-    pub(crate) fn new(profile: &FaceProfile, apdu_max: usize) -> Self {
-        match profile.family {
-            Family::DlmsHdlc => Self::Hdlc(hdlc::OperatorEnd::new(&profile.hdlc, apdu_max)),
-            Family::DlmsHubTunnel => Self::HubTunnel(hub_tunnel::OperatorEnd::new(profile.tunnel, apdu_max)),
-            Family::DlmsWrapper => Self::Wrapper(Framer::new(apdu_max)),
+    pub(crate) fn new(framing: Framing, profile: &FaceProfile, apdu_max: usize) -> Self {
+        match framing {
+            Framing::Hdlc => Self::Hdlc(hdlc::OperatorEnd::new(&profile.hdlc, apdu_max)),
+            Framing::HubTunnel => Self::HubTunnel(hub_tunnel::OperatorEnd::new(profile.tunnel, apdu_max)),
+            Framing::Wrapper => Self::Wrapper(Framer::new(apdu_max)),
         }
     }
 

@@ -4,12 +4,12 @@ use cosem::write;
 use domain::operation::octets;
 use domain::{Association, DeviceKind, Eui64, SecurityEvent};
 
-use crate::carrier::{Asked, DeviceEnd, Directory, Lost};
-use crate::compact;
-use crate::device::{CLIENT_PUSH, Device, Remembered, cipher};
-use crate::logs::LogCursor;
-use crate::time::to_wire;
-use crate::{FaceProfile, Host, Notification};
+use super::carrier::{Asked, DeviceEnd, Directory, Framing, Lost};
+use super::device::{CLIENT_PUSH, LogicalDevice, Remembered};
+use super::logs::LogCursor;
+use super::time::to_wire;
+use crate::sealing::host_cipher;
+use crate::{FaceProfile, Host, Notification, SessionOutput, compact};
 
 /// Associations kept at once on one connection; the one used longest ago makes room.
 const ASSOCIATIONS_MAX: usize = 8;
@@ -25,20 +25,9 @@ pub(crate) const BODY_LATE_RESULT: u8 = 3;
 /// Most octets of a late result in one notification.
 const PART_MAX: usize = 900;
 
-/// What a device puts on the link in answer to octets.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SessionOutput {
-    /// To be sent, in this order; may be empty.
-    pub octets: Vec<u8>,
-    /// The device ends the connection after sending.
-    pub close: bool,
-}
-
-/// The device's side of one connection, whoever opened it.
-///
-/// Dropping it forgets every association; nothing durable lives here.
+/// The device's side of one connection.
 #[derive(Debug)]
-pub struct MeterSession {
+pub(crate) struct Device {
     profile: FaceProfile,
     carrier: DeviceEnd,
     /// Kept between messages so that a request costs no allocation.
@@ -48,13 +37,11 @@ pub struct MeterSession {
     closed: bool,
 }
 
-impl MeterSession {
-    /// A session on a fresh connection.
-    #[must_use]
-    pub fn new(profile: &FaceProfile) -> Self {
+impl Device {
+    pub(crate) fn new(framing: Framing, profile: &FaceProfile) -> Self {
         Self {
             profile: profile.clone(),
-            carrier: DeviceEnd::new(profile, usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
+            carrier: DeviceEnd::new(framing, profile, usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
             apdu: Vec::new(),
             links: Vec::new(),
             notifications: 0,
@@ -62,11 +49,7 @@ impl MeterSession {
         }
     }
 
-    /// What a device sends first on a connection that it opened itself: in plain, which hub it is. It proves nothing; the
-    /// associations do. Sent again, it shows that the connection is still there.
-    ///
-    /// Not to be called where a client connected first.
-    pub fn open(&mut self, host: &mut dyn Host) -> Vec<u8> {
+    pub(crate) fn open(&mut self, host: &mut dyn Host) -> Vec<u8> {
         let hub = host.device(DeviceKind::Chf).unwrap_or_default();
         let mut out = Vec::new();
         let directory = Devices {
@@ -84,8 +67,7 @@ impl MeterSession {
         out
     }
 
-    /// Takes octets from the link, in pieces of any size, and answers the complete messages among them.
-    pub fn input(&mut self, octets: &[u8], host: &mut dyn Host) -> SessionOutput {
+    pub(crate) fn input(&mut self, octets: &[u8], host: &mut dyn Host) -> SessionOutput {
         let mut output = SessionOutput {
             octets: Vec::new(),
             close: self.closed,
@@ -130,10 +112,7 @@ impl MeterSession {
         output
     }
 
-    /// The octets of something said unasked, protected with the management keys of the device that says it.
-    ///
-    /// Late results come from the hub; long ones take several messages.
-    pub fn notify(&mut self, notification: &Notification, host: &mut dyn Host) -> Vec<u8> {
+    pub(crate) fn notify(&mut self, notification: &Notification, host: &mut dyn Host) -> Vec<u8> {
         let mut out = Vec::new();
         let mut body = Vec::new();
         match notification {
@@ -188,7 +167,8 @@ impl MeterSession {
         let mut apdu = Vec::new();
         if protect {
             // Without keys nobody could believe it: such a device says nothing.
-            let (Some(keys), Some(device)) = (cipher(host, slot, Association::Management), host.device(slot)) else {
+            let (Some(keys), Some(device)) = (host_cipher(host, slot, Association::Management), host.device(slot))
+            else {
                 return;
             };
             let counter = host.next_counter(slot, Association::Management);
@@ -267,7 +247,7 @@ fn answer(
     }
     link.input(
         apdu,
-        &mut Device {
+        &mut LogicalDevice {
             face: profile,
             host,
             slot,

@@ -4,9 +4,9 @@ use cosem::{AccessResult, Data, DateTime, write};
 use domain::operation::{ClockStatus, KnownDevice, PaymentMode};
 use domain::{Eui64, Quantity, Refusal, SimInstant, SupplyState, Value};
 
+use super::objects::Shape;
+use super::time::{from_wire, to_wire};
 use crate::compact::{kind_code, kind_of};
-use crate::objects::Shape;
-use crate::time::{from_wire, to_wire};
 use crate::{FaceError, FaceProfile};
 
 /// Control states of a disconnect control.

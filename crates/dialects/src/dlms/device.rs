@@ -11,12 +11,13 @@ use domain::{
     SimInstant, Value,
 };
 
-use crate::compact;
-use crate::logs::{self, Column, LogCursor, Reader};
-use crate::objects::*;
-use crate::time::from_wire;
-use crate::values::{self, refusal_code};
-use crate::{FaceProfile, Host};
+use super::logs::{self, Column, LogCursor, Reader};
+use super::objects::*;
+use super::time::from_wire;
+use super::values::{self, refusal_code};
+use crate::sealing::{host_cipher, purposes};
+use crate::submission::split_submission;
+use crate::{FaceProfile, Host, compact};
 
 /// Client access points.
 pub(crate) const CLIENT_PUBLIC: u16 = 16;
@@ -48,7 +49,7 @@ pub(crate) struct Remembered {
 }
 
 /// A logical device for the length of one call.
-pub(crate) struct Device<'a> {
+pub(crate) struct LogicalDevice<'a> {
     pub(crate) face: &'a FaceProfile,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) slot: DeviceKind,
@@ -76,25 +77,7 @@ pub(crate) fn client(association: Association) -> u16 {
     }
 }
 
-/// Encryption and authentication key of a ciphered association.
-pub(crate) fn purposes(association: Association) -> Option<(Purpose, Purpose)> {
-    match association {
-        Association::Management => Some((Purpose::ManagementEncryption, Purpose::ManagementAuthentication)),
-        Association::Critical => Some((Purpose::CriticalEncryption, Purpose::CriticalAuthentication)),
-        Association::Public | Association::Reader => None,
-    }
-}
-
-/// The expanded keys of a ciphered association of this slot.
-pub(crate) fn cipher(host: &dyn Host, slot: DeviceKind, association: Association) -> Option<Cipher> {
-    let (encryption, authentication) = purposes(association)?;
-    Some(Cipher::new(
-        host.key(slot, encryption)?.expose(),
-        host.key(slot, authentication)?.expose(),
-    ))
-}
-
-impl Device<'_> {
+impl LogicalDevice<'_> {
     fn access(&self, caller: Caller) -> Option<Access> {
         let association = association(caller.client)?;
         let party = (association != Association::Public).then(|| self.host.active_party(self.slot));
@@ -356,8 +339,7 @@ impl Device<'_> {
 
     fn submit(&mut self, access: Access, parameter: Option<&Data>, out: &mut Vec<u8>) -> Result<bool, ActionResult> {
         let octets = octets(parameter)?;
-        let (approval, rest) = split_approval(octets).ok_or(AccessResult::TypeUnmatched)?;
-        let operation = domain::operation::octets::operation(rest).map_err(|_| AccessResult::TypeUnmatched)?;
+        let (operation, approval) = split_submission(octets).ok_or(AccessResult::TypeUnmatched)?;
         match self.host.execute(self.slot, access, &operation, approval.as_ref()) {
             Execution::Queued(ticket) => write::u32(out, ticket),
             Execution::Finished(outcome) => write::octet_string(out, &domain::operation::octets::of_outcome(&outcome)),
@@ -390,7 +372,7 @@ impl Device<'_> {
     }
 }
 
-impl Server for Device<'_> {
+impl Server for LogicalDevice<'_> {
     type Cursor = LogCursor;
 
     fn mechanism(&self, caller: Caller) -> Option<Mechanism> {
@@ -406,7 +388,7 @@ impl Server for Device<'_> {
     }
 
     fn cipher(&self, caller: Caller) -> Option<Cipher> {
-        cipher(self.host, self.slot, association(caller.client)?)
+        host_cipher(self.host, self.slot, association(caller.client)?)
     }
 
     fn password_matches(&self, _: Caller, offered: &[u8]) -> bool {
@@ -551,27 +533,6 @@ impl Server for Device<'_> {
             }
             None => Ok(false),
         }
-    }
-}
-
-/// Parameter of the queue object: 0 or 1 and an approval, then an operation.
-pub(crate) fn submission(operation: &Operation, approval: Option<&Approval>) -> Vec<u8> {
-    let mut out = vec![u8::from(approval.is_some())];
-    approval
-        .iter()
-        .for_each(|approval| out.extend_from_slice(&approval.to_bytes()));
-    out.extend_from_slice(&domain::operation::octets::of_operation(operation));
-    out
-}
-
-fn split_approval(octets: &[u8]) -> Option<(Option<Approval>, &[u8])> {
-    match octets.split_first()? {
-        (0, rest) => Some((None, rest)),
-        (1, rest) => {
-            let (approval, rest) = rest.split_at_checked(domain::approval::APPROVAL_LEN)?;
-            Some((Some(Approval::from_bytes(approval)?), rest))
-        }
-        _ => None,
     }
 }
 

@@ -4,9 +4,9 @@ use cosem::{AccessResult, Attribute, CaptureObject, Data, Obis, Selection, write
 use domain::time::HALF_HOUR;
 use domain::{Access, Answer, DataItem, DeviceKind, Execution, LogKind, LogRow, Operation, SimDuration, SimInstant};
 
-use crate::objects::{self, CLASS_CLOCK, CLASS_DATA, CLOCK, EVENT_CODE};
-use crate::time::{from_wire, to_wire};
-use crate::values::{refusal_code, register};
+use super::objects::{self, CLASS_CLOCK, CLASS_DATA, CLOCK, EVENT_CODE};
+use super::time::{from_wire, to_wire};
+use super::values::{refusal_code, register};
 use crate::{FaceProfile, Host};
 
 /// How far back a log is looked for: longer than any SMETS1 log reaches.

@@ -13,11 +13,12 @@ use domain::{
     SimDuration, SimInstant, Unit,
 };
 
-use crate::device::submission;
-use crate::logs::{self, Column};
-use crate::objects::*;
-use crate::time::{from_wire, to_wire};
-use crate::{FaceError, FaceProfile, compact, values};
+use super::logs::{self, Column};
+use super::objects::*;
+use super::time::{from_wire, to_wire};
+use super::values;
+use crate::submission::submission;
+use crate::{FaceError, FaceProfile, compact};
 
 /// Most rows of a log that are taken from one answer.
 const ROWS_MAX: usize = 100_000;

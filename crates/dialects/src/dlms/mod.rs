@@ -1,0 +1,15 @@
+//! The families that speak DLMS/COSEM: one table of objects, one way from operations to requests, and carriers that differ.
+
+mod carrier;
+mod device;
+mod head_end;
+mod job;
+mod logs;
+mod meter;
+mod objects;
+mod time;
+mod values;
+
+pub(crate) use carrier::Framing;
+pub(crate) use head_end::Operator;
+pub(crate) use meter::Device;

@@ -1,0 +1,66 @@
+use crate::dlms::Framing;
+use crate::{FaceProfile, Family, Host, Notification, dlms, envelope};
+
+/// What a device puts on the link in answer to octets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SessionOutput {
+    /// To be sent, in this order; may be empty.
+    pub octets: Vec<u8>,
+    /// The device ends the connection after sending.
+    pub close: bool,
+}
+
+/// The device's side of one connection, whoever opened it.
+///
+/// Dropping it forgets every association; nothing durable lives here.
+#[derive(Debug)]
+pub struct MeterSession(Face);
+
+#[derive(Debug)]
+enum Face {
+    Dlms(Box<dlms::Device>),
+    Envelope(Box<envelope::Device>),
+}
+
+impl MeterSession {
+    /// A session on a fresh connection.
+    #[must_use]
+    pub fn new(profile: &FaceProfile) -> Self {
+        let dlms = |framing| Face::Dlms(Box::new(dlms::Device::new(framing, profile)));
+        Self(match profile.family {
+            Family::DlmsHdlc => dlms(Framing::Hdlc),
+            Family::DlmsHubTunnel => dlms(Framing::HubTunnel),
+            Family::DlmsWrapper => dlms(Framing::Wrapper),
+            Family::LabEnvelope => Face::Envelope(Box::new(envelope::Device::new(profile))),
+        })
+    }
+
+    /// What a device sends first on a connection that it opened itself: in plain, which hub it is. It proves nothing; what
+    /// follows does. Sent again, it shows that the connection is still there.
+    ///
+    /// Not to be called where a client connected first.
+    pub fn open(&mut self, host: &mut dyn Host) -> Vec<u8> {
+        match &mut self.0 {
+            Face::Dlms(face) => face.open(host),
+            Face::Envelope(face) => face.open(host),
+        }
+    }
+
+    /// Takes octets from the link, in pieces of any size, and answers the complete messages among them.
+    pub fn input(&mut self, octets: &[u8], host: &mut dyn Host) -> SessionOutput {
+        match &mut self.0 {
+            Face::Dlms(face) => face.input(octets, host),
+            Face::Envelope(face) => face.input(octets, host),
+        }
+    }
+
+    /// The octets of something said unasked, protected with the management keys of the device that says it.
+    ///
+    /// Late results come from the hub; long ones take several messages.
+    pub fn notify(&mut self, notification: &Notification, host: &mut dyn Host) -> Vec<u8> {
+        match &mut self.0 {
+            Face::Dlms(face) => face.notify(notification, host),
+            Face::Envelope(face) => face.notify(notification, host),
+        }
+    }
+}
