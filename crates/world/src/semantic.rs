@@ -328,7 +328,7 @@ pub fn value_to_proto(value: &Value) -> proto::Value {
             at_ms: at.0,
         }),
         Value::Text(text) => Wire::Text(text.clone()),
-        Value::Image(_) | Value::Setting(_) => Wire::Other(tree::of(value)),
+        Value::Image(_) | Value::Setting(_) | Value::Table(_) => Wire::Other(tree::of(value)),
     };
     proto::Value { value: Some(wire) }
 }
@@ -350,7 +350,7 @@ pub fn value_from_proto(message: &proto::Value) -> Result<Value, SemanticError> 
             Value::Stamped(quantity_from_proto(quantity)?, SimInstant(stamped.at_ms))
         }
         Wire::Other(tree) => match tree::read(tree, "value")? {
-            value @ (Value::Image(_) | Value::Setting(_)) => value,
+            value @ (Value::Image(_) | Value::Setting(_) | Value::Table(_)) => value,
             // Everything else has a form of its own, and a message has one form.
             _ => return Err(unknown("value", "a tree of something that is none")),
         },
@@ -542,6 +542,7 @@ mod tests {
             prop::sample::select(states.to_vec()).prop_map(Value::Supply),
             (quantity(), any::<i64>()).prop_map(|(quantity, at)| Value::Stamped(quantity, SimInstant(at))),
             Just(Value::Setting(Box::new(Setting::DailyBlockReset(true)))),
+            prop::collection::vec((item(), quantity()), 0..5).prop_map(Value::Table),
             Just(Value::Image(ImageStatus {
                 state: ImageState::Verified,
                 first_missing: 9,

@@ -196,6 +196,20 @@ items! {
     TokensRefused,
     /// Operating state of the device's supply switch in its own words, as text (Secure: reason in hexadecimal digits).
     SwitchReason,
+    /// All time-of-use registers of the first element, or of gas, as a table of [`TouRegister`](Self::TouRegister).
+    TouRegisters,
+    /// All time-of-use registers of the second element, as a table of [`SecondaryTouRegister`](Self::SecondaryTouRegister).
+    SecondaryTouRegisters,
+    /// Consumption by block and time band since fitting, as a table of [`BlockTouRegister`](Self::BlockTouRegister).
+    BlockTouRegisters,
+    /// The same since the block counters began anew, as a table of [`BlockTouRegister`](Self::BlockTouRegister).
+    BlockTouCounters,
+    /// Consumption by block since the block counters began anew, as a table of [`BlockRegister`](Self::BlockRegister).
+    BlockCounters,
+    /// Active power imported now through the first of two elements, W.
+    PrimaryActivePowerImport,
+    /// The price in force of the second element, milli-pence per kWh.
+    SecondaryTariffPrice,
     }
     numbered {
         /// Consumption in tariff block n (1 to 4).
@@ -213,6 +227,8 @@ items! {
         AuxiliaryLoadSwitch <= 5,
         /// Debt recovery rate n (1 or 2), milli-pence per period, as quantity in milli-pence.
         DebtRecoveryRate <= 2,
+        /// Whether debt n (1 or 2) is recovered every hour; otherwise every day.
+        DebtRecoveryHourly <= 2,
     }
 }
 
@@ -331,6 +347,10 @@ logs! {
     ReactiveExport,
     /// Events of the auxiliary load switches.
     AuxiliaryLoad,
+    /// Events of the gas meter as its proxy keeps them (GPF).
+    GasMeterEvent,
+    /// Security events of the gas meter as its proxy keeps them (GPF).
+    GasMeterSecurity,
 }
 
 impl fmt::Display for LogKind {

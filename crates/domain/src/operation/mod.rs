@@ -138,6 +138,8 @@ pub enum Value {
     Setting(Box<Setting>),
     /// A number with unit, and when it was so.
     Stamped(Quantity, SimInstant),
+    /// Several registers that are read as one thing, with their items.
+    Table(Vec<(DataItem, Quantity)>),
 }
 
 /// How far a firmware image has come.
@@ -330,6 +332,9 @@ pub enum Operation {
         /// The staged epoch.
         epoch: u32,
     },
+    /// Record gas flow in short steps for some hours, to be read as network data (GSME). The answer is the number of the
+    /// recording, as a count.
+    RecordNetworkData,
 }
 
 /// Makes [`OperationKind`] and its words out of one list. Append, never reorder.
@@ -418,6 +423,7 @@ kinds! {
         "cancel staged keys" CancelStagedKeys = Self::CancelStagedKeys,
         "probe dual control" ProbeDualControl = Self::ProbeDualControl { .. },
         "activate keys" ActivateKeys = Self::ActivateKeys { .. },
+        "record network data" RecordNetworkData = Self::RecordNetworkData,
     }
     about {
         "read log" ReadLog(LogKind) = Self::ReadLog { log, .. } => *log,
