@@ -270,6 +270,10 @@ impl Hub {
         };
         if let Some(counter) = wake_up::check(&key, hub, payload, last) {
             self.last_wake_up = counter;
+            if self.link.is_some() && self.kit.chf.wan.mode == WanMode::AlwaysOn {
+                // Whoever wakes a hub that is connected does not see its connection: it is shown, or found to be dead.
+                self.show(now);
+            }
             self.connect_after(now, self.kit.chf.wan.attach_delay, trace_id);
         } else if wake_up::check(&key, hub, payload, 0).is_some() {
             // Networks deliver text messages twice and out of order: nothing to report.
@@ -325,6 +329,14 @@ impl Hub {
         for notification in std::mem::take(&mut self.pending) {
             self.tell(now, notification);
         }
+    }
+
+    /// Says on the open connection who it is.
+    fn show(&mut self, now: SimInstant) {
+        let Some(mut link) = self.link.take() else { return };
+        let octets = link.session.open(&mut Face::new(self.parts(now)));
+        self.link = Some(link);
+        self.put_data(octets);
     }
 
     /// The head-end of the operator whose keys are in force.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
+use dmc::WanMode;
 use domain::keys::Purpose;
 use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInstant};
 use proto::{Kind, WanClose, WanData, WanSms};
@@ -77,6 +78,8 @@ struct Link {
     identified: bool,
     challenges: (Seed, u32),
     last_active: SimInstant,
+    /// Nothing was done on it since its associations were released.
+    at_rest: bool,
 }
 
 /// A job whose operation is held for a sleeping device.
@@ -171,6 +174,8 @@ impl HubTask {
     fn patience(&self) -> SimInstant {
         let options = &self.shared.options;
         match &self.link {
+            // A connection that is always there is not given back.
+            Some(link) if link.identified && link.at_rest => SimInstant(i64::MAX),
             Some(link) if link.identified => link.last_active + options.linger,
             Some(link) => link.last_active + options.identify_within,
             None => self
@@ -268,6 +273,9 @@ impl HubTask {
         reserved.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
         let octets =
             self.with_face(|face, keys| face.start(keys, job.slot, association, &job.operation, job.approval.as_ref()));
+        if let Some(link) = &mut self.link {
+            link.at_rest = false;
+        }
         match octets {
             Some(Ok(octets)) => self.send_octets(octets).await?,
             Some(Err(error)) => {
@@ -312,7 +320,7 @@ impl HubTask {
     /// Sees to it that the hub is connected and has said who it is.
     async fn connect(&mut self, deadline: SimInstant) -> Result<(), Fault> {
         let hub = self.site.hub;
-        if self.link.is_none() {
+        if self.link.is_none() && !self.connects_by_itself(deadline).await? {
             let since = self.now();
             let text = self.wake_up().await?;
             let until = (since + self.shared.options.connect_within).min(deadline);
@@ -342,6 +350,24 @@ impl HubTask {
             }
         }
         Ok(())
+    }
+
+    /// Whether a hub that should always be connected has come by itself, in half the time that a hub is given.
+    async fn connects_by_itself(&mut self, deadline: SimInstant) -> Result<bool, Fault> {
+        if !self.is_always_on() {
+            return Ok(false);
+        }
+        let half = SimDuration(self.shared.options.connect_within.0 / 2);
+        match self.opened_by((self.now() + half).min(deadline)).await {
+            Event::Opened => Ok(true),
+            Event::Stopped => Err(Fault::Stopped),
+            _ => Ok(false),
+        }
+    }
+
+    fn is_always_on(&self) -> bool {
+        let chf = self.site.slot(DeviceKind::Chf);
+        chf.is_some_and(|chf| chf.profile.wan.mode == WanMode::AlwaysOn)
     }
 
     /// Waits until there is a connection: [`Event::Opened`], [`Event::TimedOut`] or [`Event::Stopped`].
@@ -469,6 +495,9 @@ impl HubTask {
             Input::Data { session, octets } => {
                 if self.link.as_ref().is_some_and(|link| link.session == session) {
                     self.octets(&octets).await;
+                } else if self.is_always_on() {
+                    // A connection from before this engine was started: the hub believes in it until it is told.
+                    self.send_close(session, "unknown to this head-end").await;
                 }
             }
             Input::Close { session, reason } => {
@@ -506,6 +535,7 @@ impl HubTask {
             identified: false,
             challenges: (self.shared.world.seed.child(label), 0),
             last_active: now,
+            at_rest: false,
         });
         self.events.push_back(Event::Opened);
     }
@@ -640,19 +670,27 @@ impl HubTask {
                 }
             }
         }
-        if self.link.as_ref().is_some_and(|link| link.session == session) {
-            self.close("released").await;
+        if let Some(link) = self.link.as_mut().filter(|link| link.session == session) {
+            link.at_rest = true;
+            if !self.is_always_on() {
+                self.close("released").await;
+            }
         }
     }
 
     /// Closes the connection without more ado.
     async fn close(&mut self, reason: &str) {
         self.save_seen();
-        let Some(link) = self.link.take() else { return };
+        if let Some(link) = self.link.take() {
+            self.send_close(link.session, reason).await;
+        }
+    }
+
+    async fn send_close(&self, session: u64, reason: &str) {
         let close = WanClose {
             hub: self.site.hub.0,
             head_end: self.shared.name.clone(),
-            session: link.session,
+            session,
             reason: reason.to_owned(),
         };
         // A closed WAN link ends the engine, which ends this task.
