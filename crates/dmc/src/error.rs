@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a catalogue was refused. It is either wholly in or not at all.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +49,14 @@ impl std::error::Error for FileError {}
 /// Where something stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
-    pub(crate) file: String,
+    pub(crate) file: Arc<str>,
     pub(crate) line: usize,
 }
 
 impl Place {
     pub(crate) fn error(&self, reason: impl Into<String>) -> FileError {
         FileError {
-            file: self.file.clone(),
+            file: self.file.to_string(),
             line: self.line,
             reason: reason.into(),
             suggestion: None,

@@ -1,6 +1,6 @@
 //! The four kinds of layers as files state them: family, route, model, firmware.
 
-use domain::{Confidence, DeviceKind, Provenance, Srv};
+use domain::{Confidence, DeviceKind, Provenance, SimInstant, Srv};
 
 use crate::error::{FileError, Place};
 use crate::profile::{S1spEffect, Side};
@@ -22,7 +22,9 @@ pub(crate) struct Layer {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Level {
     Family {
-        manufacturer: String,
+        /// Absent in a family that only others stand on.
+        manufacturer: Option<String>,
+        from: Option<String>,
     },
     Firmware {
         model: String,
@@ -30,12 +32,13 @@ pub(crate) enum Level {
         duis: String,
         native: String,
         identifier: Provenance,
+        stable_from: Option<SimInstant>,
     },
     Model {
         route: String,
-        kind: DeviceKind,
-        model: String,
-        hardware: String,
+        /// What it is; absent where it is the same as another.
+        is: Option<ModelIs>,
+        same_as: Option<String>,
     },
     Route {
         family: String,
@@ -43,7 +46,27 @@ pub(crate) enum Level {
         cohort: domain::Cohort,
         provider: domain::CommunicationsProvider,
         smso: String,
+        /// In scope only if the government directs so.
+        directed: bool,
     },
+}
+
+/// What a model is.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ModelIs {
+    pub(crate) kind: DeviceKind,
+    pub(crate) model: String,
+    pub(crate) hardware: String,
+    /// Where it is not the family's.
+    pub(crate) manufacturer: Option<String>,
+}
+
+impl Layer {
+    /// Whether this layer may hold what is made up for the lab.
+    pub(crate) fn invents(&self) -> bool {
+        let type2 = matches!(&self.level, Level::Model { is: Some(is), .. } if is.kind.is_type2());
+        self.id.starts_with(LAB) && (type2 || matches!(self.level, Level::Firmware { .. }))
+    }
 }
 
 /// A rule as a layer states it.
@@ -82,12 +105,20 @@ pub(crate) fn read_file(name: &str, text: &str) -> Result<Vec<Layer>, FileError>
     )?;
     let mut layers = Vec::new();
     let readers: [(&str, &[&str], LevelReader); 4] = [
-        ("family", &["manufacturer"], read_family),
-        ("route", &["family", "group", "cohort", "provider", "smso"], read_route),
-        ("model", &["route", "kind", "model", "hardware"], read_model),
+        ("family", &["manufacturer", "from"], read_family),
+        (
+            "route",
+            &["family", "group", "cohort", "provider", "smso", "directed"],
+            read_route,
+        ),
+        (
+            "model",
+            &["route", "kind", "model", "hardware", "manufacturer", "same_as"],
+            read_model,
+        ),
         (
             "firmware",
-            &["model", "from", "duis", "native", "identifier"],
+            &["model", "from", "duis", "native", "identifier", "stable_from"],
             read_firmware,
         ),
     ];
@@ -133,8 +164,7 @@ fn read_layer(
 
 /// Invented deviations stand only under `LAB-` firmware.
 fn check_invented(layer: &Layer) -> Result<(), FileError> {
-    let lab = matches!(layer.level, Level::Firmware { .. }) && layer.id.starts_with(LAB);
-    if lab {
+    if layer.invents() {
         return Ok(());
     }
     let wrong = |place: &Place, what: &str| {
@@ -164,7 +194,8 @@ fn read_provenance(section: &Section<'_, '_>) -> Result<Provenance, FileError> {
 
 fn read_family(_: &SourceText<'_>, section: &Section<'_, '_>) -> Result<Level, FileError> {
     Ok(Level::Family {
-        manufacturer: section.text("manufacturer", NAME_MAX)?,
+        manufacturer: section.optional_text("manufacturer", NAME_MAX)?,
+        from: section.optional_text("from", NAME_MAX)?,
     })
 }
 
@@ -175,15 +206,37 @@ fn read_route(_: &SourceText<'_>, section: &Section<'_, '_>) -> Result<Level, Fi
         cohort: section.parse("cohort")?,
         provider: section.parse("provider")?,
         smso: section.text("smso", NAME_MAX)?,
+        directed: section.flag("directed")?.unwrap_or(false),
     })
 }
 
 fn read_model(_: &SourceText<'_>, section: &Section<'_, '_>) -> Result<Level, FileError> {
-    Ok(Level::Model {
-        route: section.text("route", NAME_MAX)?,
+    let route = section.text("route", NAME_MAX)?;
+    let same_as = section.optional_text("same_as", NAME_MAX)?;
+    if same_as.is_some() {
+        for key in ["kind", "model", "hardware", "manufacturer"] {
+            if section.scalar(key)?.is_some() {
+                return Err(section
+                    .place_of(key)
+                    .error(format!("a model that is the same as another has that one's {key}")));
+            }
+        }
+        return Ok(Level::Model {
+            route,
+            is: None,
+            same_as,
+        });
+    }
+    let is = ModelIs {
         kind: section.parse("kind")?,
         model: section.text("model", NAME_MAX)?,
         hardware: section.optional_text("hardware", NAME_MAX)?.unwrap_or_default(),
+        manufacturer: section.optional_text("manufacturer", NAME_MAX)?,
+    };
+    Ok(Level::Model {
+        route,
+        is: Some(is),
+        same_as,
     })
 }
 
@@ -202,6 +255,13 @@ fn read_firmware(source: &SourceText<'_>, section: &Section<'_, '_>) -> Result<L
             .unwrap_or_else(|| duis.clone()),
         duis,
         identifier: read_provenance(&identifier)?,
+        stable_from: match section.optional_text("stable_from", NAME_MAX)? {
+            None => None,
+            Some(day) => Some(format!("{day}T00:00:00Z").parse().map_err(|_| {
+                let place = section.place_of("stable_from");
+                place.error(format!("\"stable_from\" takes a day such as 2019-01-31, not {day}"))
+            })?),
+        },
     })
 }
 

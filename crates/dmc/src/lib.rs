@@ -48,9 +48,12 @@
 //! # Ok::<(), dmc::Error>(())
 //! ```
 
+mod assembly;
+mod builtin;
 mod catalogue;
 mod error;
 mod layer;
+mod layers;
 mod names;
 mod profile;
 mod section;
@@ -66,9 +69,3 @@ pub use profile::{
 };
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
-
-/// The files compiled into the program, by the names faults are reported under.
-const BUILTIN: [(&str, &str); 1] = [(
-    "fixtures/dmc/elster/cgi-ie.toml",
-    include_str!("../../../fixtures/dmc/elster/cgi-ie.toml"),
-)];

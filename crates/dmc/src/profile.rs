@@ -1,5 +1,7 @@
 //! One device profile and the rules it is made of.
 
+use std::sync::Arc;
+
 use domain::operation::OperationKind;
 use domain::{
     Cohort, CommunicationsProvider, Confidence, DataItem, DeviceKind, DeviceModel, LogKind, ProfileId, Provenance,
@@ -17,10 +19,14 @@ pub struct DeviceProfile {
     pub model: DeviceModel,
     /// The firmware identifier the device itself uses; may be longer than DUIS allows.
     pub native_firmware: String,
+    /// Since when this firmware has not changed, where that is known: six months before go-live at least.
+    pub stable_from: Option<SimInstant>,
     /// The release that brought the group in.
     pub cohort: Cohort,
     /// Who carries the WAN.
     pub provider: CommunicationsProvider,
+    /// In scope only if the government directs so.
+    pub directed: bool,
     /// The group of the programme, for example `IOC-ELSTER`.
     pub group: String,
     /// The family's key, for example `elster`.
@@ -123,7 +129,7 @@ pub struct Rule {
     /// The settings it makes that no later layer overrides, with their values as text.
     pub settings: Vec<(String, String)>,
     /// File and line, for `explain`.
-    pub place: (String, usize),
+    pub place: (Arc<str>, usize),
 }
 
 /// What the S1SP does differently for a device when it plans or answers a request.

@@ -1,6 +1,7 @@
 //! Strict reading of TOML tables: every key is known, every fault has its line.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -10,13 +11,20 @@ use crate::error::{FileError, Place};
 /// One file being read.
 #[derive(Debug)]
 pub(crate) struct SourceText<'t> {
-    name: &'t str,
+    name: Arc<str>,
     text: &'t str,
+    /// Where lines begin, but for the first.
+    lines: Vec<usize>,
 }
 
 impl<'t> SourceText<'t> {
-    pub(crate) fn new(name: &'t str, text: &'t str) -> Self {
-        Self { name, text }
+    pub(crate) fn new(name: &str, text: &'t str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+        Self {
+            name: name.into(),
+            text,
+            lines: breaks.map(|(at, _)| at + 1).collect(),
+        }
     }
 
     pub(crate) fn parse(&self) -> Result<DeTable<'t>, FileError> {
@@ -27,10 +35,9 @@ impl<'t> SourceText<'t> {
     }
 
     pub(crate) fn place(&self, span: Range<usize>) -> Place {
-        let before = self.text.as_bytes().iter().take(span.start);
         Place {
-            file: self.name.to_owned(),
-            line: 1 + before.filter(|octet| **octet == b'\n').count(),
+            file: Arc::clone(&self.name),
+            line: 1 + self.lines.partition_point(|begins| *begins <= span.start),
         }
     }
 }
@@ -154,6 +161,15 @@ impl<'s, 't> Section<'s, 't> {
         value
             .map(|value| scalar(value.get_ref()).ok_or_else(|| self.unfit(key)))
             .transpose()
+    }
+
+    /// True or false, where it is given.
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, FileError> {
+        match self.scalar(key)? {
+            None => Ok(None),
+            Some(Scalar::Flag(flag)) => Ok(Some(flag)),
+            Some(_) => Err(self.place_of(key).error(format!("{key:?} takes true or false"))),
+        }
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<i64, FileError> {

@@ -58,6 +58,11 @@ fn step(lines: &str) -> String {
     rule(lines).replace("\"device\"", "\"s1sp\"")
 }
 
+/// Another model, with these lines.
+fn model(lines: &str) -> String {
+    format!("[[model]]\nid = \"m2\"\nroute = \"r\"\n{lines}\ntext = \"t\"\nsource = \"s\"\nconfidence = \"recalled\"\n")
+}
+
 fn fault(text: &str) -> String {
     match Catalogue::from_files([("my.toml", text)]) {
         Ok(_) => "loaded".into(),
@@ -228,6 +233,133 @@ fn faults_name_their_place_and_what_was_expected() {
             ),
         ),
         (
+            "family on nothing",
+            file(
+                "",
+                "[[family]]\nid = \"g\"\nfrom = \"ff\"\ntext = \"t\"\nsource = \"s\"\nconfidence = \"sourced\"\n",
+            ),
+        ),
+        (
+            "family on itself",
+            file(
+                "",
+                "[[family]]\nid = \"g\"\nfrom = \"g\"\ntext = \"t\"\nsource = \"s\"\nconfidence = \"sourced\"\n",
+            ),
+        ),
+        (
+            "family without manufacturer",
+            file("", "").replace("manufacturer = \"Example Meters\"\n", ""),
+        ),
+        ("model the same as itself", file("", &model("same_as = \"m2\""))),
+        ("model the same as nothing", file("", &model("same_as = \"mm\""))),
+        (
+            "model the same as another and of its own kind",
+            file("", &model("same_as = \"m\"\nkind = \"CHF\"")),
+        ),
+        (
+            "display with firmware",
+            file(
+                "",
+                &format!(
+                    "{}\n{}",
+                    model("kind = \"IHD\"\nmodel = \"D\""),
+                    base("confidence = \"recalled\"\n").replace("\"m\"", "\"m2\"")
+                ),
+            ),
+        ),
+        (
+            "invented display",
+            file(
+                "",
+                &format!(
+                    "{}\n{}",
+                    model("kind = \"IHD\"\nmodel = \"D\""),
+                    rule("set.meter.han.messages_max = 1").replace("firmware", "model")
+                ),
+            ),
+        ),
+        (
+            "stable from no day",
+            file("", &base("confidence = \"recalled\"\nstable_from = \"spring\"\n")),
+        ),
+        (
+            "codes out of pairs",
+            file(&rule("set.meter.alerts.renamed = [0x8F32]"), ""),
+        ),
+        (
+            "order with a gap",
+            file(&rule("set.meter.tariff.register_order = [1, 3]"), ""),
+        ),
+        (
+            "defect of the meter on a base",
+            file(
+                "",
+                &format!(
+                    "{}{}",
+                    base("confidence = \"recalled\"\n"),
+                    rule("set.meter.timing.busy_permille = 5").replace("invented", "recalled")
+                ),
+            ),
+        ),
+        (
+            "an act replaced by more",
+            file(
+                &step("step = { request = \"7.3\", do = \"replace\", act = \"arm-supply\", by = \"enable-supply\" }"),
+                "",
+            ),
+        ),
+        (
+            "step about two things",
+            file(
+                &step("step = { request = \"7.4\", do = \"partial\", item = \"clock\", log = \"billing\" }"),
+                "",
+            ),
+        ),
+        (
+            "step about nothing",
+            file(&step("step = { request = \"7.4\", do = \"partial\" }"), ""),
+        ),
+        (
+            "unknown act",
+            file(
+                &step("step = { request = \"7.4\", do = \"partial\", act = \"arm-suply\" }"),
+                "",
+            ),
+        ),
+        (
+            "bounds the wrong way round",
+            file(
+                &step("step = { request = \"4.3\", do = \"clip\", item = \"meter-balance\", min = 2, max = 1 }"),
+                "",
+            ),
+        ),
+        (
+            "derived from itself",
+            file(
+                &step(
+                    "step = { request = \"4.1.1\", do = \"derive\", item = \"active-import\", how = \"sum\", from = [\"active-import\"] }",
+                ),
+                "",
+            ),
+        ),
+        (
+            "cached for no time",
+            file(
+                &step("step = { request = \"4.8.1\", do = \"cache\", log = \"active-import\", max_age_s = 0 }"),
+                "",
+            ),
+        ),
+        (
+            "skipped and clipped",
+            file(
+                &steps(
+                    skip,
+                    "step = { request = \"4.1.1\", do = \"clip\", item = \"reactive-import\", min = 0 }",
+                ),
+                "",
+            ),
+        ),
+        (
             "unknown request",
             file(&rule("requests = [\"4.x\"]\nset.face.pdu_max = 64"), ""),
         ),
@@ -265,9 +397,11 @@ fn a_directory_adds_firmware_to_built_in_models() {
     std::fs::write(folder.path().join("notes.txt"), "not a profile").unwrap();
     let catalogue = Catalogue::load(&[folder.path().to_owned()]).unwrap();
     assert!(catalogue.find("as300p@LAB-MINE").is_ok());
+    // The same meter on another route has it too.
+    assert!(catalogue.find("as300p-mds@LAB-MINE").is_ok());
     assert_eq!(
         catalogue.profiles().count(),
-        Catalogue::builtin().unwrap().profiles().count() + 1
+        Catalogue::builtin().unwrap().profiles().count() + 2
     );
 
     std::fs::write(mine.join("worse.toml"), firmware).unwrap();

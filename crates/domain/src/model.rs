@@ -93,17 +93,20 @@ pub struct DeviceModel {
     pub firmware: String,
 }
 
-/// The name of a device profile: `model@firmware`.
+/// The name of a device profile: `model@firmware`, or only `model` for a type 2 device, whose model has no firmware.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProfileId {
     /// The model's key, for example `as300p`.
     pub model: String,
-    /// The firmware's key, for example `LAB-0001`.
+    /// The firmware's key, for example `LAB-0001`; empty for a type 2 device.
     pub firmware: String,
 }
 
 impl fmt::Display for ProfileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.firmware.is_empty() {
+            return f.write_str(&self.model);
+        }
         write!(f, "{}@{}", self.model, self.firmware)
     }
 }
@@ -119,6 +122,10 @@ impl FromStr for ProfileId {
                     firmware: firmware.into(),
                 })
             }
+            None if !text.is_empty() => Ok(Self {
+                model: text.into(),
+                firmware: String::new(),
+            }),
             _ => Err(ParseError::new("a device profile such as as300p@LAB-0001", text)),
         }
     }
@@ -168,6 +175,86 @@ pub struct Dmc {
     pub gpf: Option<ProfileId>,
     /// Gas meter, where there is gas.
     pub gsme: Option<ProfileId>,
+    /// Prepayment interface, where there is one.
+    pub ppmid: Option<ProfileId>,
+    /// In-home display, where there is one.
+    pub ihd: Option<ProfileId>,
+}
+
+impl Dmc {
+    /// The profile of the device of this kind, where there is one.
+    #[must_use]
+    pub fn profile(&self, kind: DeviceKind) -> Option<&ProfileId> {
+        match kind {
+            DeviceKind::Chf => Some(&self.chf),
+            DeviceKind::Esme => Some(&self.esme),
+            DeviceKind::Gpf => self.gpf.as_ref(),
+            DeviceKind::Gsme => self.gsme.as_ref(),
+            DeviceKind::Ppmid => self.ppmid.as_ref(),
+            DeviceKind::Ihd => self.ihd.as_ref(),
+            DeviceKind::Cad => None,
+        }
+    }
+
+    /// All its profiles with their kinds, in the order of its name.
+    pub fn profiles(&self) -> impl Iterator<Item = (DeviceKind, &ProfileId)> {
+        DMC_KINDS
+            .into_iter()
+            .filter_map(|kind| self.profile(kind).map(|profile| (kind, profile)))
+    }
+}
+
+/// The order of profiles in a combination's name.
+const DMC_KINDS: [DeviceKind; 6] = [
+    DeviceKind::Chf,
+    DeviceKind::Esme,
+    DeviceKind::Gpf,
+    DeviceKind::Gsme,
+    DeviceKind::Ppmid,
+    DeviceKind::Ihd,
+];
+
+impl fmt::Display for Dmc {
+    /// Provider, then the profiles of CHF, ESME, GPF, GSME, PPMID and IHD; `-` for one that is not there:
+    /// `vodafone/am110r@BASE/as300p@BASE/am110r-gpf@BASE/bk-g4e@BASE/-/-`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.provider.as_str())?;
+        for kind in DMC_KINDS {
+            match self.profile(kind) {
+                Some(profile) => write!(f, "/{profile}")?,
+                None => f.write_str("/-")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Dmc {
+    type Err = ParseError;
+
+    /// The inverse of [`Display`](fmt::Display); parts that are missing at the end are not there.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = || ParseError::new("a combination such as vodafone/am110r@BASE/as300p@BASE", text);
+        let mut parts = text.split('/');
+        let provider = parts.next().ok_or_else(wrong)?.parse()?;
+        let mut next = || match parts.next() {
+            None | Some("-") => Ok(None),
+            Some(part) => part.parse().map(Some),
+        };
+        let dmc = Self {
+            provider,
+            chf: next()?.ok_or_else(wrong)?,
+            esme: next()?.ok_or_else(wrong)?,
+            gpf: next()?,
+            gsme: next()?,
+            ppmid: next()?,
+            ihd: next()?,
+        };
+        if next()?.is_some() || dmc.gpf.is_some() != dmc.gsme.is_some() {
+            return Err(wrong());
+        }
+        Ok(dmc)
+    }
 }
 
 /// The programme's release that brought a group of devices in.
@@ -201,5 +288,35 @@ impl FromStr for Cohort {
             .into_iter()
             .find(|cohort| cohort.as_str() == text)
             .ok_or_else(|| ParseError::new("one of IOC, MOC, FOC", text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_combination_is_named_by_its_profiles() {
+        for name in [
+            "vodafone/am110r@BASE/as300p@BASE/-/-/-/-",
+            "telefonica/hub@A/liberty@B/hub-gpf@A/gas@C/ppmid@D/pipit",
+        ] {
+            let dmc: Dmc = name.parse().expect("a combination");
+            assert_eq!(dmc.to_string(), name);
+        }
+        assert_eq!(
+            "vodafone/a@1/b@1".parse::<Dmc>().map(|dmc| dmc.profiles().count()),
+            Ok(2)
+        );
+        for wrong in [
+            "",
+            "vodafone",
+            "vodafone/a@1",
+            "o2/a@1/b@1",
+            "vodafone/a@1/b@1/c@1",
+            "vodafone/a@/b@1",
+        ] {
+            assert!(wrong.parse::<Dmc>().is_err(), "{wrong}");
+        }
     }
 }

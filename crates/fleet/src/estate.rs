@@ -215,14 +215,7 @@ impl Site {
     /// The profile of the device in this slot, where there is one.
     #[must_use]
     pub fn profile(&self, slot: DeviceKind) -> Option<&ProfileId> {
-        let dmc = &self.template.dmc;
-        match slot {
-            DeviceKind::Chf => Some(&dmc.chf),
-            DeviceKind::Esme => Some(&dmc.esme),
-            DeviceKind::Gpf => dmc.gpf.as_ref(),
-            DeviceKind::Gsme => dmc.gsme.as_ref(),
-            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
-        }
+        self.template.dmc.profile(slot)
     }
 
     /// The electricity metering point.
@@ -329,6 +322,8 @@ struct RawTemplate {
     esme: Spanned<String>,
     gpf: Option<Spanned<String>>,
     gsme: Option<Spanned<String>>,
+    ppmid: Option<Spanned<String>>,
+    ihd: Option<Spanned<String>>,
     #[serde(default)]
     payment_mode: RawPaymentMode,
     #[serde(default)]
@@ -365,10 +360,12 @@ impl RawTemplate {
         };
         let dmc = Dmc {
             provider: place.parse::<CommunicationsProvider>(&self.provider)?,
-            chf: place.parse(&self.chf)?,
-            esme: place.parse(&self.esme)?,
-            gpf: self.gpf.as_ref().map(|id| place.parse(id)).transpose()?,
-            gsme: self.gsme.as_ref().map(|id| place.parse(id)).transpose()?,
+            chf: place.with_firmware(&self.chf)?,
+            esme: place.with_firmware(&self.esme)?,
+            gpf: self.gpf.as_ref().map(|id| place.with_firmware(id)).transpose()?,
+            gsme: self.gsme.as_ref().map(|id| place.with_firmware(id)).transpose()?,
+            ppmid: self.ppmid.as_ref().map(|id| place.with_firmware(id)).transpose()?,
+            ihd: self.ihd.as_ref().map(|id| place.parse(id)).transpose()?,
         };
         Ok(Template {
             name: self.name.into_inner(),
@@ -397,6 +394,16 @@ impl Place<'_> {
         text.get_ref()
             .parse()
             .map_err(|error: ParseError| self.error(text, error.to_string()))
+    }
+
+    /// A profile of a device whose model has a firmware.
+    fn with_firmware(&self, text: &Spanned<String>) -> Result<ProfileId, EstateError> {
+        let id: ProfileId = self.parse(text)?;
+        if id.firmware.is_empty() {
+            let problem = format!("expected a device profile such as as300p@LAB-0001, found {id}");
+            return Err(self.error(text, problem));
+        }
+        Ok(id)
     }
 
     fn error<T>(&self, at: &Spanned<T>, problem: String) -> EstateError {
