@@ -8,10 +8,11 @@ use crate::{FaceProfile, Family, Notification, dlms, envelope};
 
 /// What a head end's side sees of its operator's custody.
 pub trait Keys {
-    /// The operator's key for this device in the epoch in force.
+    /// The operator's key for this device in the epoch it has there, in force or staged.
     fn key(&self, device: Eui64, purpose: Purpose) -> DeviceKey;
 
-    /// The next invocation counter towards this device; never the same twice, also across restarts.
+    /// The next invocation counter towards this device; never the same twice, also across restarts. Associations of a
+    /// staged epoch share their counters with those of the same keys in force ([`Association::in_force`]).
     fn next_counter(&mut self, device: Eui64, association: Association) -> u32;
 
     /// The device says that `next` is the first counter it takes: later calls of [`Keys::next_counter`] give at least

@@ -17,6 +17,18 @@ pub trait Host {
     /// A key of the active party and epoch; `None` where the device has none for this purpose.
     fn key(&self, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey>;
 
+    /// The party for which a key epoch is staged on the device; `None` where nothing is.
+    fn staged_party(&self, slot: DeviceKind) -> Option<Party> {
+        let _ = slot;
+        None
+    }
+
+    /// A key of the staged epoch; `None` where nothing is staged.
+    fn staged_key(&self, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
+        let _ = (slot, purpose);
+        None
+    }
+
     /// Takes the invocation counter of an authentic message from `title`.
     ///
     /// # Errors

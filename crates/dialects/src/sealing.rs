@@ -5,7 +5,7 @@
 //! seals nothing.
 
 use cosem::security::{Cipher, SecurityControl, TITLE_LEN};
-use domain::keys::Purpose;
+use domain::keys::{Party, Purpose};
 use domain::{Association, DeviceKind, Eui64};
 
 use crate::{Host, Keys};
@@ -24,10 +24,29 @@ pub(crate) enum Unsealed {
 
 /// Encryption and authentication key of a ciphered DLMS association.
 pub(crate) fn purposes(association: Association) -> Option<(Purpose, Purpose)> {
-    match association {
+    match association.in_force() {
         Association::Management => Some((Purpose::ManagementEncryption, Purpose::ManagementAuthentication)),
         Association::Critical => Some((Purpose::CriticalEncryption, Purpose::CriticalAuthentication)),
-        Association::Public | Association::Reader => None,
+        _ => None,
+    }
+}
+
+/// The association under whose keys a device tells something to this party; `None` when the party has none there.
+pub(crate) fn tells_under(host: &dyn Host, slot: DeviceKind, party: Option<Party>) -> Option<Association> {
+    match party {
+        Some(party) if host.active_party(slot) != party => {
+            (host.staged_party(slot) == Some(party)).then_some(Association::StagedManagement)
+        }
+        _ => Some(Association::Management),
+    }
+}
+
+/// Whose keys those of an association are. Once nothing is staged any more, a staged association is nobody's.
+pub(crate) fn party_of(host: &dyn Host, slot: DeviceKind, association: Association) -> Option<Party> {
+    match association {
+        Association::Public => None,
+        _ if association.is_staged() => host.staged_party(slot),
+        _ => Some(host.active_party(slot)),
     }
 }
 
@@ -40,7 +59,7 @@ fn sealing_purposes(association: Association) -> Option<(Purpose, Purpose)> {
 
 /// The expanded keys of a ciphered DLMS association, at the device.
 pub(crate) fn host_cipher(host: &dyn Host, slot: DeviceKind, association: Association) -> Option<Cipher> {
-    device_cipher(host, slot, purposes(association)?)
+    device_cipher(host, slot, association, purposes(association)?)
 }
 
 /// The expanded keys of a ciphered DLMS association, at the head end.
@@ -49,11 +68,20 @@ pub(crate) fn operator_cipher(keys: &dyn Keys, device: Eui64, association: Assoc
     Some(cipher_of(keys, device, (encryption, authentication)))
 }
 
-fn device_cipher(host: &dyn Host, slot: DeviceKind, purposes: (Purpose, Purpose)) -> Option<Cipher> {
-    Some(Cipher::new(
-        host.key(slot, purposes.0)?.expose(),
-        host.key(slot, purposes.1)?.expose(),
-    ))
+fn device_cipher(
+    host: &dyn Host,
+    slot: DeviceKind,
+    association: Association,
+    purposes: (Purpose, Purpose),
+) -> Option<Cipher> {
+    let key = |purpose| {
+        if association.is_staged() {
+            host.staged_key(slot, purpose)
+        } else {
+            host.key(slot, purpose)
+        }
+    };
+    Some(Cipher::new(key(purposes.0)?.expose(), key(purposes.1)?.expose()))
 }
 
 fn cipher_of(keys: &dyn Keys, device: Eui64, purposes: (Purpose, Purpose)) -> Cipher {
@@ -90,7 +118,7 @@ pub(crate) fn open_at_device(
     sealed: &[u8],
 ) -> Result<Vec<u8>, Unsealed> {
     let cipher = sealing_purposes(association)
-        .and_then(|purposes| device_cipher(host, slot, purposes))
+        .and_then(|purposes| device_cipher(host, slot, association, purposes))
         .ok_or(Unsealed::NotAuthentic)?;
     let (title, protected) = sealed.split_first_chunk::<TITLE_LEN>().ok_or(Unsealed::NotAuthentic)?;
     let (counter, plain) = open(&cipher, title, protected).ok_or(Unsealed::NotAuthentic)?;
@@ -107,7 +135,11 @@ pub(crate) fn seal_by_device(
     plain: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
-    let cipher = sealing_purposes(association).and_then(|purposes| device_cipher(host, slot, purposes));
+    let cipher = sealing_purposes(association).and_then(|purposes| {
+        // What tells of an activation was asked under keys that are in force by now.
+        device_cipher(host, slot, association, purposes)
+            .or_else(|| device_cipher(host, slot, association.in_force(), purposes))
+    });
     let (Some(cipher), Some(device)) = (cipher, host.device(slot)) else {
         return false;
     };

@@ -1,3 +1,5 @@
+use domain::keys::Party;
+
 use crate::dlms::Framing;
 use crate::{FaceProfile, Family, Host, Notification, dlms, envelope};
 
@@ -23,15 +25,27 @@ enum Face {
 }
 
 impl MeterSession {
-    /// A session on a fresh connection.
+    /// A session on a fresh connection with a client that is not known: what the devices say unasked is protected with
+    /// the keys in force.
     #[must_use]
     pub fn new(profile: &FaceProfile) -> Self {
-        let dlms = |framing| Face::Dlms(Box::new(dlms::Device::new(framing, profile)));
+        Self::between(profile, None)
+    }
+
+    /// A session on a fresh connection with the head-end of this party, whose keys may be in force or staged: what the
+    /// devices say unasked is protected with them.
+    #[must_use]
+    pub fn with(profile: &FaceProfile, party: Party) -> Self {
+        Self::between(profile, Some(party))
+    }
+
+    fn between(profile: &FaceProfile, party: Option<Party>) -> Self {
+        let dlms = |framing| Face::Dlms(Box::new(dlms::Device::new(framing, profile, party)));
         Self(match profile.family {
             Family::DlmsHdlc => dlms(Framing::Hdlc),
             Family::DlmsHubTunnel => dlms(Framing::HubTunnel),
             Family::DlmsWrapper => dlms(Framing::Wrapper),
-            Family::LabEnvelope => Face::Envelope(Box::new(envelope::Device::new(profile))),
+            Family::LabEnvelope => Face::Envelope(Box::new(envelope::Device::new(profile, party))),
         })
     }
 

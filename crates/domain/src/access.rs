@@ -14,6 +14,59 @@ pub enum Association {
     Public,
     /// Password: reads registers, profiles and logs.
     Reader,
+    /// Keys of an epoch that is staged and not in force, to show that they work: reads, and with a DCO approval under the
+    /// staged keys a probe of dual control or the activation of the epoch.
+    StagedCritical,
+    /// Keys of an epoch that is staged and not in force: reads.
+    StagedManagement,
+}
+
+impl Association {
+    /// All of them, in their order.
+    pub const ALL: [Self; 6] = [
+        Self::Critical,
+        Self::Management,
+        Self::Public,
+        Self::Reader,
+        Self::StagedCritical,
+        Self::StagedManagement,
+    ];
+
+    /// Whether its keys are those of a staged epoch.
+    #[must_use]
+    pub fn is_staged(self) -> bool {
+        matches!(self, Self::StagedCritical | Self::StagedManagement)
+    }
+
+    /// The association that has the same keys, and therefore the same counters, once its epoch is in force.
+    #[must_use]
+    pub fn in_force(self) -> Self {
+        match self {
+            Self::StagedCritical => Self::Critical,
+            Self::StagedManagement => Self::Management,
+            other => other,
+        }
+    }
+
+    /// The association that has the same keys while their epoch is staged; itself where there is none.
+    #[must_use]
+    pub fn staged(self) -> Self {
+        match self {
+            Self::Critical => Self::StagedCritical,
+            Self::Management => Self::StagedManagement,
+            other => other,
+        }
+    }
+
+    /// The one of the same epoch that critical operations and approvals go over.
+    #[must_use]
+    pub fn critical(self) -> Self {
+        if self.is_staged() {
+            Self::StagedCritical
+        } else {
+            Self::Critical
+        }
+    }
 }
 
 /// What authenticated an operation.

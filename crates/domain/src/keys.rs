@@ -93,21 +93,74 @@ impl RelationSecret {
         &self.0
     }
 
-    /// The key of one device, epoch and purpose. Epochs start at 1 and rise with each rotation.
+    /// The key of one device, epoch and purpose, for an epoch the device was born with. Epochs start at 1 and rise with
+    /// each rotation.
     #[must_use]
     pub fn device_key(&self, device: Eui64, epoch: u32, purpose: Purpose) -> DeviceKey {
-        let mac = hmac(
-            &self.0,
-            &[
-                b"s1lab device key",
-                &device.to_bytes(),
-                &epoch.to_be_bytes(),
-                format!("{purpose:?}").as_bytes(),
-            ],
-        );
+        self.epoch_key(device, epoch, None, purpose)
+    }
+
+    /// The key of one device, epoch and purpose. An epoch that came by hand-over has keys of its own, which also need the
+    /// secret that the party got with it: without that nobody can use the epoch, however it was staged.
+    #[must_use]
+    pub fn epoch_key(
+        &self,
+        device: Eui64,
+        epoch: u32,
+        hand_over: Option<&HandOverSecret>,
+        purpose: Purpose,
+    ) -> DeviceKey {
+        let purpose = format!("{purpose:?}");
+        let (device, epoch) = (device.to_bytes(), epoch.to_be_bytes());
+        let mac = match hand_over {
+            None => hmac(&self.0, &[b"s1lab device key", &device, &epoch, purpose.as_bytes()]),
+            Some(secret) => hmac(
+                &self.0,
+                &[b"s1lab handed key", &device, &epoch, purpose.as_bytes(), &secret.0],
+            ),
+        };
         let mut key = [0; 16];
         key.copy_from_slice(&mac[..16]);
         DeviceKey(key)
+    }
+
+    /// What the operator of a device gives to `recipient` with the epoch it stages for it. It comes from the relation of
+    /// the operator and the device, so the device needs to keep nothing; it is another one with every epoch.
+    #[must_use]
+    pub fn hand_over_secret(&self, device: Eui64, epoch: u32, recipient: Party) -> HandOverSecret {
+        HandOverSecret(hmac(
+            &self.0,
+            &[
+                b"s1lab hand-over",
+                &device.to_bytes(),
+                &epoch.to_be_bytes(),
+                recipient.as_str().as_bytes(),
+            ],
+        ))
+    }
+}
+
+/// The secret that goes with a staged key epoch, one for each party that gets a say. Prints as `<redacted>`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HandOverSecret([u8; 32]);
+
+impl HandOverSecret {
+    /// From its octets.
+    #[must_use]
+    pub fn new(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets; only sealed files and custody files have a reason to ask.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HandOverSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
     }
 }
 
@@ -142,6 +195,31 @@ mod tests {
             base,
             RelationSecret::new([8; 32]).device_key(Eui64(1), 1, Purpose::ManagementEncryption)
         );
-        assert_eq!(format!("{base:?} {secret:?}"), "<redacted> <redacted>");
+        let handed = secret.hand_over_secret(Eui64(1), 1, Party::S1sp);
+        assert_eq!(
+            format!("{base:?} {secret:?} {handed:?}"),
+            "<redacted> <redacted> <redacted>"
+        );
+    }
+
+    #[test]
+    fn an_epoch_that_was_handed_over_needs_the_secret_that_came_with_it() {
+        let (smso, s1sp) = (RelationSecret::new([1; 32]), RelationSecret::new([2; 32]));
+        let secret = |device, epoch, party| smso.hand_over_secret(Eui64(device), epoch, party);
+        let key = |secret: Option<&HandOverSecret>| s1sp.epoch_key(Eui64(1), 2, secret, Purpose::WakeUp);
+        let right = secret(1, 2, Party::S1sp);
+        assert_ne!(key(None), key(Some(&right)));
+        for wrong in [
+            secret(1, 2, Party::Dco),
+            secret(1, 3, Party::S1sp),
+            secret(2, 2, Party::S1sp),
+        ] {
+            assert_ne!(key(Some(&wrong)), key(Some(&right)));
+        }
+        assert_ne!(
+            smso.epoch_key(Eui64(1), 2, Some(&right), Purpose::WakeUp),
+            key(Some(&right)),
+            "who staged it cannot use it"
+        );
     }
 }

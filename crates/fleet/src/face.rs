@@ -44,6 +44,14 @@ impl Host for Face<'_> {
         self.installation.key(&self.context, slot, purpose)
     }
 
+    fn staged_party(&self, slot: DeviceKind) -> Option<Party> {
+        self.installation.staged(slot).map(|(party, _)| party)
+    }
+
+    fn staged_key(&self, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
+        self.installation.staged_key(&self.context, slot, purpose)
+    }
+
     fn accept_counter(
         &mut self,
         slot: DeviceKind,
@@ -73,7 +81,8 @@ impl Host for Face<'_> {
         operation: &Operation,
         approval: Option<&Approval>,
     ) -> Execution {
-        self.changed |= operation.changes_state();
+        // An approval is used up even by what changes nothing else.
+        self.changed |= operation.changes_state() || approval.is_some();
         self.installation
             .execute(&self.context, slot, access, operation, approval)
     }

@@ -83,11 +83,11 @@ pub(crate) struct Hub {
     pub(crate) installation: Installation,
     inbox: Inbox<Item>,
     eui: Eui64,
-    last_wake_up: u32,
     last_session: u64,
-    connecting: Option<Box<Connecting>>,
-    link: Option<Box<Link>>,
-    pending: VecDeque<Notification>,
+    /// Whose keys are in force on the hub itself, as last acted upon.
+    operator: Party,
+    /// What there is with the head-end of each party: while keys are staged, two may be connected.
+    sides: [Side; PARTIES.len()],
     direct: Vec<Direct>,
     output: Vec<Output>,
     installed_at: SimInstant,
@@ -95,6 +95,25 @@ pub(crate) struct Hub {
     unsaved: bool,
     /// Messages since the last record in the journal.
     since_saved: u32,
+}
+
+/// Parties that run a head-end, in the order of [`Hub::sides`].
+pub(crate) const PARTIES: [Party; 2] = [Party::Smso, Party::S1sp];
+
+/// What a hub has with the head-end of one party.
+#[derive(Default)]
+struct Side {
+    connecting: Option<Box<Connecting>>,
+    link: Option<Box<Link>>,
+    pending: VecDeque<Notification>,
+    wake_ups: WakeUps,
+}
+
+/// The last wake-up message taken under the keys of an epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct WakeUps {
+    pub(crate) epoch: u32,
+    pub(crate) last: u32,
 }
 
 /// A connection being prepared.
@@ -145,17 +164,16 @@ impl Hub {
         eui: Eui64,
         installed_at: SimInstant,
     ) -> Box<Self> {
+        let operator = installation.active_party(DeviceKind::Chf);
         Box::new(Self {
             shared,
             kit,
             installation,
             inbox,
             eui,
-            last_wake_up: 0,
             last_session: 0,
-            connecting: None,
-            link: None,
-            pending: VecDeque::new(),
+            operator,
+            sides: [Side::default(), Side::default()],
             direct: Vec::new(),
             output: Vec::new(),
             installed_at,
@@ -173,7 +191,7 @@ impl Hub {
             if !self.save() {
                 // Nothing is said that is not on disk: to the head-end, the hub has gone.
                 self.output.clear();
-                self.link = None;
+                self.sides.iter_mut().for_each(|side| side.link = None);
             }
             if !self.output.is_empty() {
                 // Boxed: an idle hub should not carry the state of a send.
@@ -208,21 +226,38 @@ impl Hub {
 
     fn next_due(&self) -> SimInstant {
         let mut due = self.installation.next_wake();
-        if let Some(connecting) = &self.connecting {
-            due = due.min(connecting.at);
-        }
-        if let Some(link) = &self.link {
-            due = due.min(link.close_at);
+        for side in &self.sides {
+            if let Some(connecting) = &side.connecting {
+                due = due.min(connecting.at);
+            }
+            if let Some(link) = &side.link {
+                due = due.min(link.close_at);
+            }
         }
         due
     }
 
     /// A hub that is always connected does not wait for anything.
     fn start(&mut self) {
-        if self.kit.chf.wan.mode == WanMode::AlwaysOn {
+        if self.always_on(self.operator) {
             let now = self.shared.clock.now();
-            self.connect_after(now, self.kit.chf.wan.attach_delay, format!("hub:{}", self.eui));
+            let trace_id = self.own_trace();
+            self.connect_after(now, self.operator, self.kit.chf.wan.attach_delay, trace_id);
         }
+    }
+
+    /// Whether the hub keeps its connection with this party for ever.
+    fn always_on(&self, party: Party) -> bool {
+        self.kit.chf.wan.mode == WanMode::AlwaysOn && party == self.operator
+    }
+
+    fn own_trace(&self) -> String {
+        format!("hub:{}", self.eui)
+    }
+
+    fn side(&mut self, party: Party) -> &mut Side {
+        let [smso, s1sp] = &mut self.sides;
+        if party == Party::Smso { smso } else { s1sp }
     }
 
     fn handle(&mut self, event: Event) {
@@ -241,9 +276,23 @@ impl Hub {
         }
         if self.inbox.take_overrun() {
             tracing::warn!(hub = %self.eui, "inbox full: connection given up");
-            self.close(now, "hub overrun");
+            PARTIES.iter().for_each(|party| self.close(now, *party, "hub overrun"));
         }
         self.drain_effects(now);
+        self.follow_operator(now);
+    }
+
+    /// When the hub itself was handed over, it stays connected with its new operator, not with the old one.
+    fn follow_operator(&mut self, now: SimInstant) {
+        let operator = self.installation.active_party(DeviceKind::Chf);
+        if operator == std::mem::replace(&mut self.operator, operator) {
+            return;
+        }
+        PARTIES.iter().for_each(|party| self.touch(now, *party));
+        if self.always_on(operator) {
+            let trace_id = self.own_trace();
+            self.connect_after(now, operator, self.kit.chf.wan.attach_delay, trace_id);
+        }
     }
 
     fn due(&mut self, now: SimInstant) {
@@ -251,11 +300,16 @@ impl Hub {
             let (installation, context) = self.parts(now);
             installation.wake(&context);
         }
-        if self.connecting.as_ref().is_some_and(|connecting| connecting.at <= now) {
-            self.open(now);
-        }
-        if self.link.as_ref().is_some_and(|link| link.close_at <= now) {
-            self.close(now, "idle");
+        for party in PARTIES {
+            let side = self.side(party);
+            let connects = side.connecting.as_ref().is_some_and(|connecting| connecting.at <= now);
+            let idles = side.link.as_ref().is_some_and(|link| link.close_at <= now);
+            if connects {
+                self.open(now, party);
+            }
+            if idles {
+                self.close(now, party, "idle");
+            }
         }
     }
 
@@ -263,31 +317,47 @@ impl Hub {
         if !self.installation.powered() {
             return;
         }
-        let (hub, last) = (self.eui, self.last_wake_up);
+        let hub = self.eui;
         let (installation, context) = self.parts(now);
-        let Some(key) = installation.key(&context, DeviceKind::Chf, Purpose::WakeUp) else {
-            return;
-        };
-        if let Some(counter) = wake_up::check(&key, hub, payload, last) {
-            self.last_wake_up = counter;
-            if self.link.is_some() && self.kit.chf.wan.mode == WanMode::AlwaysOn {
-                // Whoever wakes a hub that is connected does not see its connection: it is shown, or found to be dead.
-                self.show(now);
+        let operator = (
+            installation.active_party(DeviceKind::Chf),
+            installation.epoch(DeviceKind::Chf),
+        );
+        let staged = installation.staged(DeviceKind::Chf);
+        let keys = [
+            Some(operator).zip(installation.key(&context, DeviceKind::Chf, Purpose::WakeUp)),
+            staged.zip(installation.staged_key(&context, DeviceKind::Chf, Purpose::WakeUp)),
+        ];
+        for ((party, epoch), key) in keys.into_iter().flatten() {
+            let wake_ups = &mut self.side(party).wake_ups;
+            if wake_ups.epoch != epoch {
+                *wake_ups = WakeUps { epoch, last: 0 };
             }
-            self.connect_after(now, self.kit.chf.wan.attach_delay, trace_id);
-        } else if wake_up::check(&key, hub, payload, 0).is_some() {
-            // Networks deliver text messages twice and out of order: nothing to report.
-            tracing::debug!(%hub, "old wake-up message");
-        } else {
-            installation.security_event(&context, DeviceKind::Chf, SecurityEvent::AuthenticationFailed);
+            if let Some(counter) = wake_up::check(&key, hub, payload, wake_ups.last) {
+                wake_ups.last = counter;
+                if self.always_on(party) && self.side(party).link.is_some() {
+                    // Whoever wakes a hub that is connected does not see its connection: it is shown, or found to be dead.
+                    self.show(now, party);
+                }
+                self.connect_after(now, party, self.kit.chf.wan.attach_delay, trace_id);
+                return;
+            }
+            if wake_up::check(&key, hub, payload, 0).is_some() {
+                // Networks deliver text messages twice and out of order: nothing to report.
+                tracing::debug!(%hub, "old wake-up message");
+                return;
+            }
         }
+        let (installation, context) = self.parts(now);
+        installation.security_event(&context, DeviceKind::Chf, SecurityEvent::AuthenticationFailed);
     }
 
-    fn connect_after(&mut self, now: SimInstant, delay: SimDuration, trace_id: String) {
-        if self.link.is_none() && self.connecting.is_none() {
-            let attempts_left = self.kit.chf.wan.connect_attempts.max(1);
-            let at = now + self.shared.clock.scaled_latency(delay);
-            self.connecting = Some(Box::new(Connecting {
+    fn connect_after(&mut self, now: SimInstant, party: Party, delay: SimDuration, trace_id: String) {
+        let attempts_left = self.kit.chf.wan.connect_attempts.max(1);
+        let at = now + self.shared.clock.scaled_latency(delay);
+        let side = self.side(party);
+        if side.link.is_none() && side.connecting.is_none() {
+            side.connecting = Some(Box::new(Connecting {
                 at,
                 attempts_left,
                 trace_id,
@@ -296,15 +366,15 @@ impl Hub {
     }
 
     /// Opens the connection, says who it is, and tells what waits to be told.
-    fn open(&mut self, now: SimInstant) {
-        let Some(connecting) = self.connecting.take() else {
+    fn open(&mut self, now: SimInstant, party: Party) {
+        let Some(connecting) = self.side(party).connecting.take() else {
             return;
         };
         if !self.installation.powered() {
             return;
         }
         self.last_session += 1;
-        let head_end = self.head_end();
+        let head_end = self.head_end(party);
         let number = self.last_session;
         let open = WanOpen {
             hub: self.eui.0,
@@ -312,9 +382,10 @@ impl Hub {
             session: number,
         };
         self.put(Kind::WanOpen, &connecting.trace_id, open.encode_to_vec());
-        let mut session = MeterSession::new(&self.kit.chf.face);
+        let mut session = MeterSession::with(&self.kit.chf.face, party);
         let identification = session.open(&mut Face::new(self.parts(now)));
-        self.link = Some(Box::new(Link {
+        let side = self.side(party);
+        side.link = Some(Box::new(Link {
             session,
             number,
             head_end,
@@ -324,31 +395,42 @@ impl Hub {
             told: Vec::new(),
             heard: false,
         }));
-        self.put_data(identification);
-        self.touch(now);
-        for notification in std::mem::take(&mut self.pending) {
-            self.tell(now, notification);
+        let pending = std::mem::take(&mut side.pending);
+        self.put_data(party, identification);
+        self.touch(now, party);
+        for notification in pending {
+            self.tell(now, party, notification);
         }
     }
 
     /// Says on the open connection who it is.
-    fn show(&mut self, now: SimInstant) {
-        let Some(mut link) = self.link.take() else { return };
+    fn show(&mut self, now: SimInstant, party: Party) {
+        let Some(mut link) = self.side(party).link.take() else {
+            return;
+        };
         let octets = link.session.open(&mut Face::new(self.parts(now)));
-        self.link = Some(link);
-        self.put_data(octets);
+        self.side(party).link = Some(link);
+        self.put_data(party, octets);
     }
 
-    /// The head-end of the operator whose keys are in force.
-    fn head_end(&self) -> String {
-        match self.installation.active_party(DeviceKind::Chf) {
-            party if party == self.kit.party => self.kit.head_end.clone(),
-            party => party.as_str().to_owned(),
+    fn head_end(&self, party: Party) -> String {
+        if party == self.kit.party {
+            self.kit.head_end.clone()
+        } else {
+            party.as_str().to_owned()
         }
     }
 
+    /// The party on the connection with this number, and that connection, taken out of its side.
+    fn take_link(&mut self, number: u64) -> Option<(Party, Box<Link>)> {
+        PARTIES.into_iter().find_map(|party| {
+            let link = self.side(party).link.take_if(|link| link.number == number)?;
+            Some((party, link))
+        })
+    }
+
     fn data(&mut self, now: SimInstant, number: u64, trace_id: String, payload: &[u8]) {
-        let Some(mut link) = self.link.take_if(|link| link.number == number) else {
+        let Some((party, mut link)) = self.take_link(number) else {
             return;
         };
         if !trace_id.is_empty() {
@@ -360,30 +442,31 @@ impl Hub {
         let output = link.session.input(payload, &mut face);
         let changed = face.changed;
         self.note(changed);
-        self.link = Some(link);
-        self.put_data(output.octets);
-        self.touch(now);
+        self.side(party).link = Some(link);
+        self.put_data(party, output.octets);
+        self.touch(now, party);
         if output.close {
-            self.close(now, "closed by device");
+            self.close(now, party, "closed by device");
         }
     }
 
     fn closed(&mut self, now: SimInstant, number: u64, reason: &str) {
-        let Some(link) = self.link.take_if(|link| link.number == number) else {
+        let Some((party, link)) = self.take_link(number) else {
             return;
         };
         tracing::debug!(hub = %self.eui, reason, "connection closed");
-        let always_on = self.kit.chf.wan.mode == WanMode::AlwaysOn;
+        let always_on = self.always_on(party);
         let failed = !link.heard;
         if failed {
             // Nobody was there: what was told on it is told again.
-            let later = std::mem::take(&mut self.pending);
-            self.pending = link.told.into_iter().chain(later).collect();
+            let side = self.side(party);
+            let later = std::mem::take(&mut side.pending);
+            side.pending = link.told.into_iter().chain(later).collect();
         }
         if always_on || (failed && link.attempts_left > 0) {
             let at = now + self.shared.clock.scaled_latency(self.kit.chf.wan.connect_pause);
             let attempts_left = if always_on { 1 } else { link.attempts_left };
-            self.connecting = Some(Box::new(Connecting {
+            self.side(party).connecting = Some(Box::new(Connecting {
                 at,
                 attempts_left,
                 trace_id: link.trace_id,
@@ -391,8 +474,8 @@ impl Hub {
         }
     }
 
-    fn close(&mut self, now: SimInstant, reason: &str) {
-        if let Some(link) = self.link.take() {
+    fn close(&mut self, now: SimInstant, party: Party, reason: &str) {
+        if let Some(link) = self.side(party).link.take() {
             let close = WanClose {
                 hub: self.eui.0,
                 head_end: link.head_end,
@@ -400,20 +483,19 @@ impl Hub {
                 reason: reason.to_owned(),
             };
             self.put(Kind::WanClose, &link.trace_id, close.encode_to_vec());
-            if self.kit.chf.wan.mode == WanMode::AlwaysOn {
-                self.connect_after(now, self.kit.chf.wan.connect_pause, link.trace_id);
+            if self.always_on(party) {
+                self.connect_after(now, party, self.kit.chf.wan.connect_pause, link.trace_id);
             }
         }
     }
 
-    fn touch(&mut self, now: SimInstant) {
-        let always_on = self.kit.chf.wan.mode == WanMode::AlwaysOn;
-        let close_at = if always_on {
+    fn touch(&mut self, now: SimInstant, party: Party) {
+        let close_at = if self.always_on(party) {
             SimInstant(i64::MAX)
         } else {
             now + self.shared.clock.scaled_latency(self.kit.chf.wan.idle_close)
         };
-        if let Some(link) = &mut self.link {
+        if let Some(link) = &mut self.side(party).link {
             link.close_at = close_at;
         }
     }
@@ -422,45 +504,59 @@ impl Hub {
     fn drain_effects(&mut self, now: SimInstant) {
         while let Some(effect) = self.installation.pop_effect() {
             self.unsaved = true;
-            let notification = match effect {
+            let (party, notification) = match effect {
                 Effect::Alert {
                     slot,
                     code,
                     description,
                     at,
-                } => Notification::Alert {
-                    slot,
-                    code,
-                    description: description.to_owned(),
-                    at,
-                },
-                Effect::LateResult { ticket, outcome } => Notification::LateResult { ticket, outcome },
+                } => (
+                    self.installation.active_party(slot),
+                    Notification::Alert {
+                        slot,
+                        code,
+                        description: description.into(),
+                        at,
+                    },
+                ),
+                Effect::LateResult { party, ticket, outcome } => (party, Notification::LateResult { ticket, outcome }),
             };
-            if self.link.is_some() {
-                self.tell(now, notification);
+            if self.side(party).link.is_some() {
+                self.tell(now, party, notification);
                 continue;
             }
-            if self.pending.len() >= PENDING_MAX {
-                tracing::debug!(hub = %self.eui, "too much to tell: the oldest notification is dropped");
-                self.pending.pop_front();
+            let hub = self.eui;
+            let pending = &mut self.side(party).pending;
+            if pending.len() >= PENDING_MAX {
+                tracing::debug!(%hub, "too much to tell: the oldest notification is dropped");
+                pending.pop_front();
             }
-            self.pending.push_back(notification);
+            pending.push_back(notification);
         }
-        if !self.pending.is_empty() && self.connecting.is_none() && self.installation.powered() {
-            self.connect_after(now, self.kit.chf.wan.attach_delay, format!("hub:{}", self.eui));
+        if !self.installation.powered() {
+            return;
+        }
+        for party in PARTIES {
+            let side = self.side(party);
+            if !side.pending.is_empty() && side.connecting.is_none() {
+                let trace_id = self.own_trace();
+                self.connect_after(now, party, self.kit.chf.wan.attach_delay, trace_id);
+            }
         }
     }
 
-    fn tell(&mut self, now: SimInstant, notification: Notification) {
-        let Some(mut link) = self.link.take() else { return };
+    fn tell(&mut self, now: SimInstant, party: Party, notification: Notification) {
+        let Some(mut link) = self.side(party).link.take() else {
+            return;
+        };
         let octets = link.session.notify(&notification, &mut Face::new(self.parts(now)));
         self.note(false);
         if !link.heard && link.told.len() < PENDING_MAX {
             link.told.push(notification);
         }
-        self.link = Some(link);
-        self.put_data(octets);
-        self.touch(now);
+        self.side(party).link = Some(link);
+        self.put_data(party, octets);
+        self.touch(now, party);
     }
 
     /// Connects a client straight to the face; `false` when there are too many.
@@ -515,7 +611,7 @@ impl Hub {
         let saved = Saved {
             hub: self.eui,
             installed_at: self.installed_at,
-            last_wake_up: self.last_wake_up,
+            wake_ups: self.sides.each_ref().map(|side| side.wake_ups),
             last_session: self.last_session,
             installation: self.installation.durable(),
         };
@@ -536,7 +632,10 @@ impl Hub {
     pub(crate) fn resume(&mut self, saved: &Saved, installation: Installation) {
         self.installation = installation;
         self.installed_at = saved.installed_at;
-        self.last_wake_up = saved.last_wake_up;
+        for (side, wake_ups) in self.sides.iter_mut().zip(saved.wake_ups) {
+            side.wake_ups = wake_ups;
+        }
+        self.operator = self.installation.active_party(DeviceKind::Chf);
         self.last_session = saved.last_session.saturating_add(u64::from(COUNTERS_SKIPPED));
         for _ in 0..COUNTERS_SKIPPED {
             self.installation.challenge();
@@ -544,7 +643,7 @@ impl Hub {
                 .into_iter()
                 .filter(|slot| self.kit.gas.is_some() || !slot.is_gas())
             {
-                for association in [Association::Critical, Association::Management] {
+                for association in CIPHERED {
                     self.installation.next_counter(slot, association);
                 }
             }
@@ -562,36 +661,36 @@ impl Hub {
 
     /// What a hub without mains does: nothing, and nobody hears why.
     pub(crate) fn power_lost(&mut self) {
-        self.connecting = None;
-        self.link = None;
+        for side in &mut self.sides {
+            side.connecting = None;
+            side.link = None;
+        }
         self.direct.clear();
     }
 
     /// The head-end it is connected to.
     pub(crate) fn connected_to(&self) -> Option<&str> {
-        self.link.as_ref().map(|link| link.head_end.as_str())
+        let mut links = self.sides.iter().filter_map(|side| side.link.as_ref());
+        links.next().map(|link| link.head_end.as_str())
     }
 
     /// Notifications that wait for a connection.
     pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+        self.sides.iter().map(|side| side.pending.len()).sum()
     }
 
-    fn put_data(&mut self, octets: Vec<u8>) {
-        let Some(link) = &self.link else { return };
+    fn put_data(&mut self, party: Party, octets: Vec<u8>) {
+        let hub = self.eui.0;
+        let Some(link) = &self.side(party).link else { return };
+        let (head_end, session, trace_id) = (link.head_end.clone(), link.number, link.trace_id.clone());
         for piece in octets.chunks(PIECE) {
             let data = WanData {
-                hub: self.eui.0,
-                head_end: link.head_end.clone(),
-                session: link.number,
+                hub,
+                head_end: head_end.clone(),
+                session,
                 payload: Bytes::copy_from_slice(piece),
             };
-            let body = data.encode_to_vec();
-            self.output.push(Output {
-                kind: Kind::WanData,
-                trace_id: link.trace_id.clone(),
-                body,
-            });
+            self.put(Kind::WanData, &trace_id, data.encode_to_vec());
         }
     }
 
@@ -615,6 +714,14 @@ impl Hub {
         }
     }
 }
+
+/// Associations whose counters rise with what a device says.
+const CIPHERED: [Association; 4] = [
+    Association::Critical,
+    Association::Management,
+    Association::StagedCritical,
+    Association::StagedManagement,
+];
 
 /// What every call of an installation is given.
 pub(crate) fn context<'a>(shared: &'a Shared, kit: &'a Kit, now: SimInstant) -> Context<'a> {

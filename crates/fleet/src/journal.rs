@@ -9,13 +9,15 @@ use std::sync::{Mutex, PoisonError};
 use domain::{Eui64, SimInstant};
 use world::{Store, StoreError};
 
+use crate::hub::WakeUps;
+
 /// Messages of a hub after which its counters are written although nothing else changed.
 pub(crate) const COUNTERS_EVERY: u32 = 128;
 
 /// Counters a restored device skips.
 pub(crate) const COUNTERS_SKIPPED: u32 = 2 * COUNTERS_EVERY;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The journal of one fleet.
 pub(crate) struct Journal(Mutex<Box<dyn Store>>);
@@ -25,7 +27,8 @@ pub(crate) struct Journal(Mutex<Box<dyn Store>>);
 pub(crate) struct Saved {
     pub(crate) hub: Eui64,
     pub(crate) installed_at: SimInstant,
-    pub(crate) last_wake_up: u32,
+    /// By party, in the order of [`PARTIES`](crate::hub::PARTIES).
+    pub(crate) wake_ups: [WakeUps; 2],
     pub(crate) last_session: u64,
     /// In the octets of `meter`.
     pub(crate) installation: Vec<u8>,
@@ -49,7 +52,10 @@ impl Saved {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.hub.to_bytes());
         out.extend_from_slice(&self.installed_at.0.to_be_bytes());
-        out.extend_from_slice(&self.last_wake_up.to_be_bytes());
+        for wake_ups in self.wake_ups {
+            out.extend_from_slice(&wake_ups.epoch.to_be_bytes());
+            out.extend_from_slice(&wake_ups.last.to_be_bytes());
+        }
         out.extend_from_slice(&self.last_session.to_be_bytes());
         out.extend_from_slice(&self.installation);
         out
@@ -60,16 +66,24 @@ impl Saved {
         let (version, rest) = octets.split_first()?;
         let (hub, rest) = rest.split_first_chunk::<8>()?;
         let (installed_at, rest) = rest.split_first_chunk::<8>()?;
-        let (last_wake_up, rest) = rest.split_first_chunk::<4>()?;
+        let (smso, rest) = wake_ups(rest)?;
+        let (s1sp, rest) = wake_ups(rest)?;
         let (last_session, installation) = rest.split_first_chunk::<8>()?;
         (*version == VERSION).then(|| Self {
             hub: Eui64::from_bytes(*hub),
             installed_at: SimInstant(i64::from_be_bytes(*installed_at)),
-            last_wake_up: u32::from_be_bytes(*last_wake_up),
+            wake_ups: [smso, s1sp],
             last_session: u64::from_be_bytes(*last_session),
             installation: installation.to_vec(),
         })
     }
+}
+
+fn wake_ups(octets: &[u8]) -> Option<(WakeUps, &[u8])> {
+    let (epoch, rest) = octets.split_first_chunk::<4>()?;
+    let (last, rest) = rest.split_first_chunk::<4>()?;
+    let (epoch, last) = (u32::from_be_bytes(*epoch), u32::from_be_bytes(*last));
+    Some((WakeUps { epoch, last }, rest))
 }
 
 #[cfg(test)]
@@ -81,13 +95,13 @@ mod tests {
         let saved = Saved {
             hub: Eui64(7),
             installed_at: SimInstant(-5),
-            last_wake_up: 3,
+            wake_ups: [WakeUps { epoch: 1, last: 3 }, WakeUps { epoch: 2, last: 0 }],
             last_session: 9,
             installation: vec![1, 2],
         };
         let octets = saved.to_bytes();
         assert_eq!(Saved::from_bytes(&octets), Some(saved));
-        assert!((0..29).all(|length| Saved::from_bytes(&octets[..length]).is_none()));
+        assert!((0..41).all(|length| Saved::from_bytes(&octets[..length]).is_none()));
         assert_eq!(Saved::from_bytes(&[&[9], &octets[1..]].concat()), None);
     }
 }

@@ -29,6 +29,8 @@ impl CounterUse {
             Self::Frames(Association::Reader) => 2,
             Self::Frames(Association::Management) => 3,
             Self::Frames(Association::Critical) => 4,
+            Self::Frames(Association::StagedManagement) => 5,
+            Self::Frames(Association::StagedCritical) => 6,
         }
     }
 
@@ -39,18 +41,40 @@ impl CounterUse {
             2 => Self::Frames(Association::Reader),
             3 => Self::Frames(Association::Management),
             4 => Self::Frames(Association::Critical),
+            5 => Self::Frames(Association::StagedManagement),
+            6 => Self::Frames(Association::StagedCritical),
             _ => return None,
         })
+    }
+}
+
+/// One counter: each epoch has its own, since each has its own keys.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Counter {
+    /// The device.
+    pub device: Eui64,
+    /// The key epoch.
+    pub epoch: u32,
+    /// What it counts.
+    pub usage: CounterUse,
+}
+
+impl Counter {
+    /// Of ciphered frames. A staged association counts with the one that has the same keys in force.
+    #[must_use]
+    pub fn frames(device: Eui64, epoch: u32, association: Association) -> Self {
+        let usage = CounterUse::Frames(association.in_force());
+        Self { device, epoch, usage }
     }
 }
 
 /// The counters of one head-end over its journal.
 pub struct Counters {
     store: Box<dyn Store>,
-    ranges: BTreeMap<(Eui64, CounterUse), Range>,
+    ranges: BTreeMap<Counter, Range>,
     /// Last counters taken from devices, and which of them the journal does not have yet.
-    seen: BTreeMap<(Eui64, CounterUse), u32>,
-    unsaved: BTreeSet<(Eui64, CounterUse)>,
+    seen: BTreeMap<Counter, u32>,
+    unsaved: BTreeSet<Counter>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +96,8 @@ struct Reserved {
     /// Last counter taken from the device; zero when the record is about ours.
     #[prost(uint32, tag = "4")]
     seen: u32,
+    #[prost(uint32, tag = "5")]
+    epoch: u32,
 }
 
 impl Counters {
@@ -91,7 +117,11 @@ impl Counters {
                 strange += 1;
                 return;
             };
-            let name = (Eui64(reserved.device), usage);
+            let name = Counter {
+                device: Eui64(reserved.device),
+                epoch: reserved.epoch,
+                usage,
+            };
             if reserved.seen > 0 {
                 seen.insert(name, reserved.seen);
             } else {
@@ -122,20 +152,21 @@ impl Counters {
     ///
     /// # Errors
     /// When the journal refuses, or the counter would pass its largest value; nothing may then be sent.
-    pub fn reserve(&mut self, device: Eui64, usage: CounterUse, count: u32) -> Result<(), StoreError> {
-        let range = self.ranges.entry((device, usage)).or_insert(Range { next: 1, end: 1 });
+    pub fn reserve(&mut self, counter: Counter, count: u32) -> Result<(), StoreError> {
+        let range = self.ranges.entry(counter).or_insert(Range { next: 1, end: 1 });
         if range.end - range.next >= count {
             return Ok(());
         }
         let end = range.end.checked_add(RANGE.max(count)).ok_or_else(|| StoreError {
             journal: "head-end counters".into(),
-            problem: format!("the counter of {device} is used up: rotate its keys"),
+            problem: format!("the counter of {} is used up: rotate its keys", counter.device),
         })?;
         let record = Reserved {
-            device: device.0,
-            usage: usage.code(),
+            device: counter.device.0,
+            usage: counter.usage.code(),
             end,
             seen: 0,
+            epoch: counter.epoch,
         };
         self.store.append(&record.encode_to_vec())?;
         self.store.commit()?;
@@ -147,9 +178,9 @@ impl Counters {
     ///
     /// # Errors
     /// As [`Counters::reserve`].
-    pub fn next(&mut self, device: Eui64, usage: CounterUse) -> Result<u32, StoreError> {
-        self.reserve(device, usage, 1)?;
-        let range = self.ranges.entry((device, usage)).or_insert(Range { next: 1, end: 1 });
+    pub fn next(&mut self, counter: Counter) -> Result<u32, StoreError> {
+        self.reserve(counter, 1)?;
+        let range = self.ranges.entry(counter).or_insert(Range { next: 1, end: 1 });
         let value = range.next;
         range.next += 1;
         Ok(value)
@@ -157,35 +188,34 @@ impl Counters {
 
     /// The value [`Counters::next`] would give.
     #[must_use]
-    pub fn peek(&self, device: Eui64, usage: CounterUse) -> u32 {
-        self.ranges.get(&(device, usage)).map_or(1, |range| range.next)
+    pub fn peek(&self, counter: Counter) -> u32 {
+        self.ranges.get(&counter).map_or(1, |range| range.next)
     }
 
     /// Moves a counter up to `at_least`, because the device says that it will take nothing below. Never moves it down.
     ///
     /// # Errors
     /// As [`Counters::reserve`].
-    pub fn raise(&mut self, device: Eui64, usage: CounterUse, at_least: u32) -> Result<(), StoreError> {
-        let range = self.ranges.entry((device, usage)).or_insert(Range { next: 1, end: 1 });
+    pub fn raise(&mut self, counter: Counter, at_least: u32) -> Result<(), StoreError> {
+        let range = self.ranges.entry(counter).or_insert(Range { next: 1, end: 1 });
         if range.next >= at_least {
             return Ok(());
         }
         range.next = at_least;
         range.end = range.end.max(at_least);
-        self.reserve(device, usage, 1)
+        self.reserve(counter, 1)
     }
 
     /// Takes a device's own counter from an authentic message; `false` when it is not above the last one.
     ///
     /// It is in the journal after the next [`Counters::save_seen`]: a crash within a session forgets that session's.
-    pub fn note(&mut self, device: Eui64, association: Association, counter: u32) -> bool {
-        let name = (device, CounterUse::Frames(association));
-        let last = self.seen.entry(name).or_insert(0);
-        if counter <= *last {
+    pub fn note(&mut self, counter: Counter, value: u32) -> bool {
+        let last = self.seen.entry(counter).or_insert(0);
+        if value <= *last {
             return false;
         }
-        *last = counter;
-        self.unsaved.insert(name);
+        *last = value;
+        self.unsaved.insert(counter);
         true
     }
 
@@ -200,10 +230,11 @@ impl Counters {
         for name in &self.unsaved {
             let seen = self.seen.get(name).copied().unwrap_or(0);
             let record = Reserved {
-                device: name.0.0,
-                usage: name.1.code(),
+                device: name.device.0,
+                usage: name.usage.code(),
                 end: 0,
                 seen,
+                epoch: name.epoch,
             };
             self.store.append(&record.encode_to_vec())?;
         }
@@ -224,54 +255,80 @@ mod tests {
     use super::*;
     use world::MemoryStore;
 
+    fn frames(device: u64, association: Association) -> Counter {
+        Counter::frames(Eui64(device), 1, association)
+    }
+
     #[test]
     fn counters_rise_over_restarts_and_are_apart() {
         let store = MemoryStore::default();
-        let frames = CounterUse::Frames(Association::Management);
+        let management = frames(1, Association::Management);
+        let wake_up = Counter {
+            usage: CounterUse::WakeUp,
+            ..management
+        };
         let mut counters = Counters::open(Box::new(store.clone())).unwrap();
-        let first: Vec<u32> = (0..300).map(|_| counters.next(Eui64(1), frames).unwrap()).collect();
+        let first: Vec<u32> = (0..300).map(|_| counters.next(management).unwrap()).collect();
         assert!(first.windows(2).all(|w| w[1] == w[0] + 1));
-        assert_eq!(counters.next(Eui64(1), CounterUse::WakeUp).unwrap(), 1);
-        assert_eq!(counters.next(Eui64(2), frames).unwrap(), 1);
+        assert_eq!(counters.next(wake_up).unwrap(), 1);
+        assert_eq!(counters.next(frames(2, Association::Management)).unwrap(), 1);
         drop(counters);
         let mut again = Counters::open(Box::new(store.clone())).unwrap();
-        let next = again.next(Eui64(1), frames).unwrap();
+        let next = again.next(management).unwrap();
         assert!(next > 300, "{next}");
-        again.raise(Eui64(1), frames, 5000).unwrap();
-        again.raise(Eui64(1), frames, 10).unwrap();
-        assert_eq!(again.next(Eui64(1), frames).unwrap(), 5000);
+        again.raise(management, 5000).unwrap();
+        again.raise(management, 10).unwrap();
+        assert_eq!(again.next(management).unwrap(), 5000);
         drop(again);
-        assert!(Counters::open(Box::new(store)).unwrap().next(Eui64(1), frames).unwrap() > 5000);
+        assert!(Counters::open(Box::new(store)).unwrap().next(management).unwrap() > 5000);
     }
 
     #[test]
     fn a_device_counter_is_taken_once_also_after_a_restart() {
         let store = MemoryStore::default();
         let mut counters = Counters::open(Box::new(store.clone())).unwrap();
-        assert!(counters.note(Eui64(1), Association::Management, 7));
-        assert!(!counters.note(Eui64(1), Association::Management, 7));
-        assert!(counters.note(Eui64(1), Association::Critical, 7));
+        assert!(counters.note(frames(1, Association::Management), 7));
+        assert!(!counters.note(frames(1, Association::Management), 7));
+        assert!(counters.note(frames(1, Association::Critical), 7));
         counters.save_seen().unwrap();
         drop(counters);
         let mut again = Counters::open(Box::new(store)).unwrap();
-        assert!(!again.note(Eui64(1), Association::Management, 6));
-        assert!(again.note(Eui64(1), Association::Management, 8));
-        assert_eq!(
-            again
-                .next(Eui64(1), CounterUse::Frames(Association::Management))
-                .unwrap(),
-            1
-        );
+        assert!(!again.note(frames(1, Association::Management), 6));
+        assert!(again.note(frames(1, Association::Management), 8));
+        assert_eq!(again.next(frames(1, Association::Management)).unwrap(), 1);
     }
 
     #[test]
     fn a_foreign_record_and_a_used_up_counter_are_refused() {
         let mut store = MemoryStore::default();
-        let frames = CounterUse::Frames(Association::Critical);
+        let critical = frames(1, Association::Critical);
         let mut counters = Counters::open(Box::new(store.clone())).unwrap();
-        assert!(counters.raise(Eui64(1), frames, u32::MAX - 10).is_err());
+        assert!(counters.raise(critical, u32::MAX - 10).is_err());
         store.append(&[0xff, 0xff]).unwrap();
         store.commit().unwrap();
         assert!(Counters::open(Box::new(store)).is_err());
+    }
+
+    #[test]
+    fn an_epoch_begins_with_its_own_counters_and_keeps_them_when_it_comes_into_force() {
+        let store = MemoryStore::default();
+        let mut counters = Counters::open(Box::new(store.clone())).unwrap();
+        let of = |epoch, association| Counter::frames(Eui64(1), epoch, association);
+        let old = of(1, Association::Management);
+        assert!(counters.note(old, 900));
+        let staged = of(2, Association::StagedManagement);
+        assert_eq!(counters.next(staged).unwrap(), 1);
+        assert!(counters.note(staged, 1), "the device counts anew too");
+        assert_eq!(
+            counters.next(of(2, Association::Management)).unwrap(),
+            2,
+            "the same keys"
+        );
+        assert!(!counters.note(of(2, Association::Management), 1));
+        counters.save_seen().unwrap();
+        drop(counters);
+        let mut again = Counters::open(Box::new(store)).unwrap();
+        assert!(!again.note(staged, 1));
+        assert!(!again.note(old, 900));
     }
 }

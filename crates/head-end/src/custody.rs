@@ -5,6 +5,8 @@ use std::fmt;
 use domain::Eui64;
 use domain::keys::{DeviceKey, Party, Purpose, RelationSecret};
 
+use crate::directory::KeyEpoch;
+
 /// What one operator holds. It can derive its own device keys and nobody else's. Prints without secrets.
 #[derive(Clone)]
 pub struct Custody {
@@ -19,8 +21,9 @@ pub struct Custody {
 impl Custody {
     /// The key of a device in an epoch.
     #[must_use]
-    pub fn key(&self, device: Eui64, epoch: u32, purpose: Purpose) -> DeviceKey {
-        self.relation.device_key(device, epoch, purpose)
+    pub fn key(&self, device: Eui64, epoch: &KeyEpoch, purpose: Purpose) -> DeviceKey {
+        self.relation
+            .epoch_key(device, epoch.number, epoch.hand_over.as_ref(), purpose)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dmc::DeviceProfile;
+use domain::keys::HandOverSecret;
 use domain::{DeviceKind, Eui64};
 
 /// One device of an installation, as its operator knows it.
@@ -13,10 +14,65 @@ pub struct Device {
     pub id: Eui64,
     /// What it is; an installation has at most one of each.
     pub slot: DeviceKind,
-    /// Key epoch in force between this operator and the device; 1 for the first.
-    pub epoch: u32,
+    /// The keys it shares with this operator.
+    pub keys: KeyEpoch,
     /// How its model behaves at its firmware.
     pub profile: Arc<DeviceProfile>,
+}
+
+impl Device {
+    /// A device that this operator has operated since it was fitted.
+    #[must_use]
+    pub fn new(id: Eui64, slot: DeviceKind, profile: Arc<DeviceProfile>) -> Self {
+        Self {
+            id,
+            slot,
+            keys: KeyEpoch::first(),
+            profile,
+        }
+    }
+}
+
+/// The key epoch that an operator shares with a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyEpoch {
+    /// From 1.
+    pub number: u32,
+    /// What came with it, where it was handed over.
+    pub hand_over: Option<HandOverSecret>,
+    /// Whether it is in force.
+    pub standing: Standing,
+}
+
+impl KeyEpoch {
+    /// The epoch a device is fitted with.
+    #[must_use]
+    pub fn first() -> Self {
+        Self {
+            number: 1,
+            hand_over: None,
+            standing: Standing::InForce,
+        }
+    }
+
+    /// An epoch staged for this operator, with the secret it was given for it.
+    #[must_use]
+    pub fn staged(number: u32, hand_over: HandOverSecret) -> Self {
+        Self {
+            number,
+            hand_over: Some(hand_over),
+            standing: Standing::Staged,
+        }
+    }
+}
+
+/// What an operator may do with an epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Operate the device.
+    InForce,
+    /// Read, prove itself and put the epoch in force.
+    Staged,
 }
 
 /// An installation as its operator knows it.
@@ -75,6 +131,23 @@ impl Directory {
                 index.hubs.remove(&device.id);
             }
         }
+    }
+
+    /// Changes what is known of one device; `false` when it is not known. A job under way keeps what it began with.
+    pub fn change(&self, device: Eui64, change: impl FnOnce(&mut Device)) -> bool {
+        let mut index = self.lock();
+        let Some(hub) = index.hubs.get(&device).copied() else {
+            return false;
+        };
+        let Some(site) = index.sites.get_mut(&hub) else {
+            return false;
+        };
+        let site = Arc::make_mut(site);
+        match site.devices.iter_mut().find(|known| known.id == device) {
+            Some(known) => change(known),
+            None => return false,
+        }
+        true
     }
 
     /// The installation behind a hub.

@@ -11,8 +11,8 @@ use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInst
 use proto::{Kind, WanClose, WanData, WanSms};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::counters::CounterUse;
-use crate::directory::Site;
+use crate::counters::{Counter, CounterUse};
+use crate::directory::{KeyEpoch, Site, Standing};
 use crate::job::{DeviceAlert, Failure, FailureKind, Job};
 use crate::session_keys::{FRAMES_AHEAD, SessionKeys};
 use crate::shared::Shared;
@@ -191,9 +191,13 @@ impl HubTask {
     async fn attend(&mut self, pending: Pending) -> bool {
         self.trace_id.clone_from(&pending.job.trace_id);
         match self.shared.directory.site(self.site.hub) {
-            // Keys or devices may have changed since this task began; a session goes on with what it began with.
-            Some(site) if self.link.is_none() => self.site = site,
-            Some(_) => {}
+            // Keys or devices may have changed since this task began.
+            Some(site) => {
+                if self.link.is_some() && !same_behind(&site, &self.site) {
+                    self.release().await;
+                }
+                self.site = site;
+            }
             None => {
                 let reason = format!("hub {} is no longer operated by {}", self.site.hub, self.shared.name);
                 pending.finish(Err(Failure::before(FailureKind::Unknown, reason)));
@@ -256,20 +260,24 @@ impl HubTask {
 
     /// One try: connect, associate, operate.
     async fn attempt(&mut self, job: &Job) -> Result<Reached, Fault> {
-        if self.site.slot(job.slot).is_none_or(|device| device.id != job.device) {
+        let Some(device) = self.site.slot(job.slot).filter(|device| device.id == job.device) else {
             let reason = format!("no {} {} behind hub {}", job.slot, job.device, self.site.hub);
             return Err(Fault::Final(Failure::before(FailureKind::Unknown, reason)));
-        }
+        };
+        let keys = device.keys;
         self.connect(job.deadline).await?;
         self.events.clear();
-        let association = match self.shared.options.critical.contains(&job.operation) {
+        let critical = job.approval.is_some() || self.shared.options.critical.contains(&job.operation);
+        let association = match critical {
             true => Association::Critical,
             false => Association::Management,
         };
-        let reserved = self
-            .shared
-            .counters()
-            .reserve(job.device, CounterUse::Frames(association), FRAMES_AHEAD);
+        let association = match keys.standing {
+            Standing::InForce => association,
+            Standing::Staged => association.staged(),
+        };
+        let counter = Counter::frames(job.device, keys.number, association);
+        let reserved = self.shared.counters().reserve(counter, FRAMES_AHEAD);
         reserved.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
         let octets =
             self.with_face(|face, keys| face.start(keys, job.slot, association, &job.operation, job.approval.as_ref()));
@@ -383,11 +391,18 @@ impl HubTask {
     /// Sends the wake-up text message; gives the id it was sent under.
     async fn wake_up(&mut self) -> Result<u64, Fault> {
         let hub = self.site.hub;
-        let counter = self.shared.counters().next(hub, CounterUse::WakeUp);
+        let keys = self
+            .site
+            .slot(DeviceKind::Chf)
+            .map_or_else(KeyEpoch::first, |chf| chf.keys);
+        let counter = self.shared.counters().next(Counter {
+            device: hub,
+            epoch: keys.number,
+            usage: CounterUse::WakeUp,
+        });
         let counter =
             counter.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
-        let epoch = self.site.slot(DeviceKind::Chf).map_or(1, |chf| chf.epoch);
-        let key = self.shared.custody.key(hub, epoch, Purpose::WakeUp);
+        let key = self.shared.custody.key(hub, &keys, Purpose::WakeUp);
         let payload = Bytes::from(wake_up::encode(&key, hub, counter));
         self.sms_taken = false;
         let sms = WanSms {
@@ -712,6 +727,13 @@ impl HubTask {
             _ => Fault::Again(Failure::after(FailureKind::BadAnswer, reason)),
         }
     }
+}
+
+/// Whether a session with the one installation is as good as with the other: same devices behind the same face.
+fn same_behind(one: &Site, other: &Site) -> bool {
+    let devices = |site: &Site| -> Vec<_> { site.devices.iter().map(|device| (device.slot, device.id)).collect() };
+    let face = |site: &Site| site.slot(DeviceKind::Chf).map(|chf| Arc::as_ptr(&chf.profile));
+    devices(one) == devices(other) && face(one) == face(other)
 }
 
 fn wan_closed() -> Fault {

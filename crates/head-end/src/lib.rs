@@ -47,9 +47,9 @@ mod session_keys;
 mod shared;
 mod smso;
 
-pub use counters::{CounterUse, Counters, RANGE};
+pub use counters::{Counter, CounterUse, Counters, RANGE};
 pub use custody::Custody;
-pub use directory::{Device, Directory, Site};
+pub use directory::{Device, Directory, KeyEpoch, Site, Standing};
 pub use engine::{Engine, Handle, Options};
 pub use job::{DeviceAlert, Failure, FailureKind, Hop, Job};
 pub use smso::{Smso, SmsoOptions};

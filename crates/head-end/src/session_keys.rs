@@ -4,8 +4,8 @@ use domain::keys::{DeviceKey, Purpose};
 use domain::{Association, Eui64, Seed};
 use world::StoreError;
 
-use crate::counters::CounterUse;
-use crate::directory::Site;
+use crate::counters::Counter;
+use crate::directory::{KeyEpoch, Site};
 use crate::shared::Shared;
 
 /// The furthest a device's unauthenticated word may move one of our counters.
@@ -23,14 +23,26 @@ pub(crate) struct SessionKeys<'a> {
     pub(crate) broken: Option<StoreError>,
 }
 
+impl SessionKeys<'_> {
+    fn epoch(&self, device: Eui64) -> KeyEpoch {
+        self.site
+            .device(device)
+            .map_or_else(KeyEpoch::first, |known| known.keys)
+    }
+
+    fn frames(&self, device: Eui64, association: Association) -> Counter {
+        Counter::frames(device, self.epoch(device).number, association)
+    }
+}
+
 impl dialects::Keys for SessionKeys<'_> {
     fn key(&self, device: Eui64, purpose: Purpose) -> DeviceKey {
-        let epoch = self.site.device(device).map_or(1, |known| known.epoch);
-        self.shared.custody.key(device, epoch, purpose)
+        self.shared.custody.key(device, &self.epoch(device), purpose)
     }
 
     fn next_counter(&mut self, device: Eui64, association: Association) -> u32 {
-        match self.shared.counters().next(device, CounterUse::Frames(association)) {
+        let counter = self.frames(device, association);
+        match self.shared.counters().next(counter) {
             Ok(counter) => counter,
             Err(error) => {
                 self.broken = Some(error);
@@ -40,17 +52,18 @@ impl dialects::Keys for SessionKeys<'_> {
     }
 
     fn resume_counter_at(&mut self, device: Eui64, association: Association, next: u32) {
-        let usage = CounterUse::Frames(association);
+        let counter = self.frames(device, association);
         let mut counters = self.shared.counters();
-        if next.saturating_sub(counters.peek(device, usage)) > RESUME_LIMIT {
+        if next.saturating_sub(counters.peek(counter)) > RESUME_LIMIT {
             tracing::warn!(%device, next, "device asks for a counter far ahead, ignored");
-        } else if let Err(error) = counters.raise(device, usage, next) {
+        } else if let Err(error) = counters.raise(counter, next) {
             self.broken = Some(error);
         }
     }
 
     fn note_device_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool {
-        self.shared.counters().note(device, association, counter)
+        let name = self.frames(device, association);
+        self.shared.counters().note(name, counter)
     }
 
     fn system_title(&self) -> [u8; 8] {

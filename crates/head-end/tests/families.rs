@@ -140,11 +140,9 @@ fn with_house<F: Future<Output = ()>>(settings: &str, work: impl FnOnce(House) -
             devices: site
                 .devices()
                 .into_iter()
-                .map(|device| Device {
-                    id: device.device,
-                    slot: device.kind,
-                    epoch: 1,
-                    profile: Arc::clone(catalogue.profile(&device.profile).unwrap()),
+                .map(|device| {
+                    let profile = catalogue.profile(&device.profile).unwrap();
+                    Device::new(device.device, device.kind, Arc::clone(profile))
                 })
                 .collect(),
         });

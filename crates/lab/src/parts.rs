@@ -166,12 +166,7 @@ impl Parts {
         {
             let devices = site.devices().into_iter().filter_map(|device| {
                 let profile = Arc::clone(self.catalogue.profile(&device.profile)?);
-                Some(head_end::Device {
-                    id: device.device,
-                    slot: device.kind,
-                    epoch: 1,
-                    profile,
-                })
+                Some(head_end::Device::new(device.device, device.kind, profile))
             });
             directory.insert(head_end::Site {
                 hub: site.hub(),

@@ -1,7 +1,10 @@
 //! What every device has: an identity, a security core and logs; and how it records and raises what happens.
 
 use domain::keys::Party;
-use domain::{Access, Approval, DeviceKind, Eui64, Operation, Refusal, SecurityEvent, SimInstant};
+use domain::{
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Operation, Outcome, Quantity, Refusal,
+    SecurityEvent, SimInstant, Unit, Value,
+};
 
 use crate::alerts::{self, AlertCode};
 use crate::effects::{Effect, Outbox};
@@ -98,12 +101,13 @@ impl Device {
         &mut self,
         context: &Context<'_>,
         around: &mut Around<'_>,
+        association: Association,
         operation: &Operation,
         approval: Option<&Approval>,
     ) -> Result<(), Refusal> {
         match self
             .security
-            .check_approval(context, self.id, operation, approval, around.time)
+            .check_approval(context, self.id, association, operation, approval, around.time)
         {
             Ok(Some(counter)) => {
                 self.security.approval_counter = counter;
@@ -115,6 +119,33 @@ impl Device {
                 Err(Refusal::Approval(fault))
             }
         }
+    }
+}
+
+impl Device {
+    /// Carries out what every device can do, whatever it is; rights and approval are checked. `None` for the rest.
+    pub(crate) fn operate(&mut self, around: &mut Around<'_>, operation: &Operation) -> Option<Outcome> {
+        if let Operation::Read(item) = operation {
+            return self.item(*item).map(|value| Ok(Answer::Value(value)));
+        }
+        let party = self.security.active.party;
+        let outcome = self.security.operate(operation)?;
+        if self.security.active.party != party {
+            self.note(around, alerts::CREDENTIALS_UPDATED);
+        }
+        Some(outcome)
+    }
+
+    /// What every device can tell of its keys.
+    fn item(&self, item: DataItem) -> Option<Value> {
+        let security = &self.security;
+        let count = match item {
+            DataItem::KeyEpoch => security.active.number,
+            DataItem::StagedKeyEpoch => security.staged.as_ref().map_or(0, |staged| staged.number),
+            DataItem::ApprovalCounter => security.approval_counter,
+            _ => return None,
+        };
+        Some(Value::Quantity(Quantity::new(count.into(), Unit::Count)))
     }
 }
 
@@ -132,6 +163,10 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         | Operation::ChangeDebt(_)
         | Operation::ActivateEmergencyCredit => meter,
         Operation::Write(setting) => crate::settings::has(kind, setting.kind()),
+        Operation::StageKeys { .. }
+        | Operation::CancelStagedKeys
+        | Operation::ProbeDualControl { .. }
+        | Operation::ActivateKeys { .. } => true,
         _ => false,
     }
 }

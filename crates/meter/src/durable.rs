@@ -14,13 +14,13 @@ use crate::config::InstallationConfig;
 use crate::device::Device;
 use crate::effects::{Effect, Outbox};
 use crate::gas::{Gas, Report};
-use crate::han::Command;
+use crate::han::{Command, HanResult};
 use crate::installation::Installation;
 use crate::meter::Meter;
 use crate::metering::Gaps;
 use crate::prepayment::Account;
 use crate::profile::Context;
-use crate::security::Client;
+use crate::security::{Client, Epoch};
 use crate::settings::Changed;
 use crate::wire::{Reader, Writer};
 
@@ -36,7 +36,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -108,17 +108,14 @@ fn read_clock(r: &mut Reader<'_>, clock: &mut DeviceClock) -> Read<()> {
 
 fn write_device(w: &mut Writer, device: &Device) {
     let security = &device.security;
-    w.pick(&PARTIES, &security.party);
-    w.u32(security.epoch);
-    w.u32(security.approval_counter);
-    security.own.iter().for_each(|counter| w.u32(*counter));
-    w.instant(security.alerted_at);
-    w.count(security.clients.len());
-    for client in &security.clients {
-        w.octets(&client.title);
-        w.u32(client.last);
-        w.pick(&ASSOCIATIONS, &client.association);
+    write_epoch(w, &security.active);
+    w.flag(security.staged.is_some());
+    if let Some(staged) = &security.staged {
+        write_epoch(w, staged);
     }
+    w.u32(security.highest);
+    w.u32(security.approval_counter);
+    w.instant(security.alerted_at);
     let empty = crate::logs::Entries::default();
     let logs = device.logs.0.as_deref().unwrap_or(&empty);
     for log in [&logs.event, &logs.security] {
@@ -132,20 +129,15 @@ fn write_device(w: &mut Writer, device: &Device) {
 
 fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
     let security = &mut device.security;
-    security.party = *r.pick(&PARTIES)?;
-    security.epoch = r.u32()?;
+    security.active = read_epoch(r)?;
+    security.staged = if r.flag()? {
+        Some(Box::new(read_epoch(r)?))
+    } else {
+        None
+    };
+    security.highest = r.u32()?;
     security.approval_counter = r.u32()?;
-    for counter in &mut security.own {
-        *counter = r.u32()?;
-    }
     security.alerted_at = r.time()?;
-    security.clients = r.list(|r| {
-        Ok(Client {
-            title: r.octets()?,
-            last: r.u32()?,
-            association: *r.pick(&ASSOCIATIONS)?,
-        })
-    })?;
     let mut log = || r.list(|r| Ok((r.time()?, r.u16()?)));
     let (event, security) = (log()?, log()?);
     device.logs.0 = (!event.is_empty() || !security.is_empty()).then(|| {
@@ -155,6 +147,34 @@ fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
         })
     });
     Ok(())
+}
+
+fn write_epoch(w: &mut Writer, epoch: &Epoch) {
+    w.pick(&PARTIES, &epoch.party);
+    w.u32(epoch.number);
+    w.flag(epoch.handed);
+    epoch.own.iter().for_each(|counter| w.u32(*counter));
+    w.count(epoch.clients.len());
+    for client in &epoch.clients {
+        w.octets(&client.title);
+        w.u32(client.last);
+        w.pick(&Association::ALL, &client.association);
+    }
+}
+
+fn read_epoch(r: &mut Reader<'_>) -> Read<Epoch> {
+    let mut epoch = Epoch::new(*r.pick(&PARTIES)?, r.u32()?, r.flag()?);
+    for counter in &mut epoch.own {
+        *counter = r.u32()?;
+    }
+    epoch.clients = r.list(|r| {
+        Ok(Client {
+            title: r.octets()?,
+            last: r.u32()?,
+            association: *r.pick(&Association::ALL)?,
+        })
+    })?;
+    Ok(epoch)
 }
 
 fn write_meter(w: &mut Writer, meter: &Meter) {
@@ -284,10 +304,11 @@ fn write_gas(w: &mut Writer, gas: &Gas) {
     w.count(held.commands.len());
     held.commands.iter().for_each(|command| write_command(w, command));
     w.count(held.results.len());
-    for (at, ticket, outcome) in &held.results {
-        w.instant(*at);
-        w.u32(*ticket);
-        write_outcome(w, outcome);
+    for result in &held.results {
+        w.instant(result.at);
+        w.pick(&PARTIES, &result.party);
+        w.u32(result.ticket);
+        write_outcome(w, &result.outcome);
     }
 }
 
@@ -304,7 +325,14 @@ fn read_gas(r: &mut Reader<'_>, gas: &mut Gas) -> Read<()> {
     gas.alerts = read_outbox(r)?;
     gas.queue.tickets = r.u32()?;
     let commands = r.list(read_command)?;
-    let results = r.list(|r| Ok((r.instant()?, r.u32()?, read_outcome(r)?)))?;
+    let results = r.list(|r| {
+        Ok(HanResult {
+            at: r.instant()?,
+            party: *r.pick(&PARTIES)?,
+            ticket: r.u32()?,
+            outcome: read_outcome(r)?,
+        })
+    })?;
     gas.queue.held = (!commands.is_empty() || !results.is_empty()).then(|| {
         Box::new(crate::han::Held {
             commands: commands.into(),
@@ -355,8 +383,9 @@ fn write_outbox(w: &mut Writer, outbox: &Outbox) {
                 w.u32(u32::from(*code));
                 w.instant(*at);
             }
-            Effect::LateResult { ticket, outcome } => {
+            Effect::LateResult { party, ticket, outcome } => {
                 w.flag(false);
+                w.pick(&PARTIES, party);
                 w.u32(*ticket);
                 write_outcome(w, outcome);
             }
@@ -368,6 +397,7 @@ fn read_outbox(r: &mut Reader<'_>) -> Read<Outbox> {
     let effects = r.list(|r| {
         if !r.flag()? {
             return Ok(Effect::LateResult {
+                party: *r.pick(&PARTIES)?,
                 ticket: r.u32()?,
                 outcome: read_outcome(r)?,
             });
@@ -392,7 +422,7 @@ fn read_outbox(r: &mut Reader<'_>) -> Read<Outbox> {
 
 fn write_command(w: &mut Writer, command: &Command) {
     w.u32(command.ticket);
-    w.pick(&ASSOCIATIONS, &command.access.association);
+    w.pick(&Association::ALL, &command.access.association);
     w.pick(&ACCESS_PARTIES, &command.access.party);
     w.u32(command.epoch);
     w.instant(command.taken_at);
@@ -407,7 +437,7 @@ fn read_command(r: &mut Reader<'_>) -> Read<Command> {
     Ok(Command {
         ticket: r.u32()?,
         access: Access {
-            association: *r.pick(&ASSOCIATIONS)?,
+            association: *r.pick(&Association::ALL)?,
             party: *r.pick(&ACCESS_PARTIES)?,
         },
         epoch: r.u32()?,
@@ -437,11 +467,5 @@ fn read_outcome(r: &mut Reader<'_>) -> Read<Outcome> {
 // The places in these lists are the numbers on disk: append, never reorder.
 const PARTIES: [Party; 3] = [Party::Smso, Party::S1sp, Party::Dco];
 const ACCESS_PARTIES: [Option<Party>; 4] = [None, Some(Party::Smso), Some(Party::S1sp), Some(Party::Dco)];
-const ASSOCIATIONS: [Association; 4] = [
-    Association::Critical,
-    Association::Management,
-    Association::Public,
-    Association::Reader,
-];
 const SUPPLIES: [SupplyState; 3] = [SupplyState::Disabled, SupplyState::Armed, SupplyState::Enabled];
 const MODES: [PaymentMode; 2] = [PaymentMode::Credit, PaymentMode::Prepayment];

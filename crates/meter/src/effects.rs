@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use domain::keys::Party;
 use domain::{DeviceKind, Outcome, SimInstant};
 
 /// Effects held at most while nobody takes them; beyond that the oldest alert is lost. A late result never is: their
@@ -24,6 +25,8 @@ pub enum Effect {
     },
     /// What became of a command that was queued for a sleeping device.
     LateResult {
+        /// Whose command it was: nobody else can make anything of it.
+        party: Party,
         /// The ticket given when it was queued.
         ticket: u32,
         /// Its outcome.

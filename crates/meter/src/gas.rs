@@ -2,14 +2,14 @@
 
 use domain::seed::mix;
 use domain::{
-    Access, Answer, Approval, DataItem, DeviceKind, LogKind, Operation, Outcome, Refusal, SimDuration, SimInstant,
-    SupplyState, Value,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, LogKind, Operation, Outcome, Refusal, SimDuration,
+    SimInstant, SupplyState, Value,
 };
 
 use crate::alerts;
 use crate::device::{Around, Device};
 use crate::effects::{Effect, Outbox};
-use crate::han::{Command, HanQueue};
+use crate::han::{Command, HanQueue, HanResult};
 use crate::meter::Meter;
 use crate::prepayment::Account;
 use crate::profile::{Context, Profile};
@@ -71,8 +71,12 @@ impl Gas {
         {
             self.mirror = pending.1;
         }
-        while hub_on && let Some((ticket, outcome)) = self.queue.result(context.now) {
-            out.push(Effect::LateResult { ticket, outcome });
+        while hub_on
+            && let Some(HanResult {
+                party, ticket, outcome, ..
+            }) = self.queue.result(context.now)
+        {
+            out.push(Effect::LateResult { party, ticket, outcome });
         }
     }
 
@@ -98,11 +102,12 @@ impl Gas {
         operation: &Operation,
         approval: Option<&Approval>,
     ) -> Result<u32, Refusal> {
-        self.gsme.device.check_rights(context, around, access, operation)?;
+        let device = &mut self.gsme.device;
+        device.check_rights(context, around, access, operation)?;
         let command = Command {
             ticket: 0,
             access,
-            epoch: self.gsme.device.security.epoch,
+            epoch: device.security.epoch_of(access.association),
             taken_at: context.now,
             operation: operation.clone(),
             approval: approval.cloned(),
@@ -128,8 +133,12 @@ impl Gas {
             let delay = period(profile)
                 .as_millis()
                 .saturating_mul(u64::from(profile.result_delay_wakes));
-            self.queue
-                .keep_result(at + SimDuration::from_millis(delay), command.ticket, outcome);
+            self.queue.keep_result(HanResult {
+                at: at + SimDuration::from_millis(delay),
+                party: command.party(),
+                ticket: command.ticket,
+                outcome,
+            });
         }
         while let Some(alert) = self.alerts.pop() {
             out.push(alert);
@@ -156,13 +165,22 @@ impl Gas {
             out: &mut self.alerts,
         };
         let device = &mut self.gsme.device;
-        if command.epoch != device.security.epoch {
+        // What was taken under staged keys that came into force meanwhile is what their party asks now.
+        let mut access = command.access;
+        if access.association.is_staged() && command.epoch == device.security.epoch_of(Association::Management) {
+            access.association = access.association.in_force();
+        }
+        if command.epoch != device.security.epoch_of(access.association) {
             // Taken under keys that are no longer in force.
             device.note(&mut around, alerts::NO_AUTHORITY);
             return Err(Refusal::NotPermitted);
         }
-        device.check_rights(context, &mut around, command.access, &command.operation)?;
-        device.check_approval(context, &mut around, &command.operation, command.approval.as_ref())?;
+        let approval = command.approval.as_ref();
+        device.check_rights(context, &mut around, access, &command.operation)?;
+        device.check_approval(context, &mut around, access.association, &command.operation, approval)?;
+        if let Some(outcome) = device.operate(&mut around, &command.operation) {
+            return outcome;
+        }
         match &command.operation {
             Operation::Read(DataItem::Clock) => {
                 Ok(Answer::Value(Value::Clock(time, self.gsme.clock.status(at, profile))))

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use domain::keys::Party;
 use domain::{Access, Approval, Operation, Outcome, Refusal, SimDuration, SimInstant};
 
 /// Commands on their way to the gas meter, and results on their way back.
@@ -16,8 +17,18 @@ pub(crate) struct HanQueue {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Held {
     pub(crate) commands: VecDeque<Command>,
-    /// When it leaves, ticket and outcome.
-    pub(crate) results: VecDeque<(SimInstant, u32, Outcome)>,
+    pub(crate) results: VecDeque<HanResult>,
+}
+
+/// What became of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HanResult {
+    /// When it leaves.
+    pub(crate) at: SimInstant,
+    /// Who is to hear it.
+    pub(crate) party: Party,
+    pub(crate) ticket: u32,
+    pub(crate) outcome: Outcome,
 }
 
 /// One command as it was handed to the hub.
@@ -31,6 +42,13 @@ pub(crate) struct Command {
     pub(crate) taken_at: SimInstant,
     pub(crate) operation: Operation,
     pub(crate) approval: Option<Approval>,
+}
+
+impl Command {
+    /// Whose it is. The public association carries nothing to a sleeping device.
+    pub(crate) fn party(&self) -> Party {
+        self.access.party.unwrap_or(Party::Smso)
+    }
 }
 
 impl HanQueue {
@@ -68,24 +86,26 @@ impl HanQueue {
             .front()
             .filter(|command| at.since(command.taken_at) > lifetime)
         {
-            held.results.push_back((at, command.ticket, Err(Refusal::Unreachable)));
+            held.results.push_back(HanResult {
+                at,
+                party: command.party(),
+                ticket: command.ticket,
+                outcome: Err(Refusal::Unreachable),
+            });
             held.commands.pop_front();
         }
     }
 
-    /// Keeps a result until `at`.
-    pub(crate) fn keep_result(&mut self, at: SimInstant, ticket: u32, outcome: Outcome) {
-        self.held
-            .get_or_insert_default()
-            .results
-            .push_back((at, ticket, outcome));
+    /// Keeps a result until its time.
+    pub(crate) fn keep_result(&mut self, result: HanResult) {
+        self.held.get_or_insert_default().results.push_back(result);
     }
 
     /// A result whose time has come.
-    pub(crate) fn result(&mut self, now: SimInstant) -> Option<(u32, Outcome)> {
+    pub(crate) fn result(&mut self, now: SimInstant) -> Option<HanResult> {
         let held = self.held.as_mut()?;
-        let due = held.results.iter().position(|(at, ..)| *at <= now)?;
-        let result = held.results.remove(due).map(|(_, ticket, outcome)| (ticket, outcome));
+        let due = held.results.iter().position(|result| result.at <= now)?;
+        let result = held.results.remove(due);
         if held.results.is_empty() && held.commands.is_empty() {
             self.held = None;
         }
@@ -94,6 +114,6 @@ impl HanQueue {
 
     /// When the next result leaves.
     pub(crate) fn next_result(&self) -> Option<SimInstant> {
-        self.held.as_ref()?.results.iter().map(|(at, ..)| *at).min()
+        self.held.as_ref()?.results.iter().map(|result| result.at).min()
     }
 }

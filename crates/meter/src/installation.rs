@@ -180,13 +180,13 @@ impl Installation {
     /// The party whose keys are in force; of a device that is not here, the hub's.
     #[must_use]
     pub fn active_party(&self, slot: DeviceKind) -> Party {
-        self.part(slot).unwrap_or(&self.chf).security.party
+        self.part(slot).unwrap_or(&self.chf).security.active.party
     }
 
     /// The key epoch in force; of a device that is not here, the hub's.
     #[must_use]
     pub fn epoch(&self, slot: DeviceKind) -> u32 {
-        self.part(slot).unwrap_or(&self.chf).security.epoch
+        self.part(slot).unwrap_or(&self.chf).security.active.number
     }
 
     /// A key of the active party and epoch. The approval key exists only where the DCO has a say.
@@ -194,6 +194,20 @@ impl Installation {
     pub fn key(&self, context: &Context<'_>, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
         let device = self.part(slot)?;
         device.security.key(context, device.id, purpose)
+    }
+
+    /// The party for which a key epoch is staged, and that epoch; `None` where nothing is.
+    #[must_use]
+    pub fn staged(&self, slot: DeviceKind) -> Option<(Party, u32)> {
+        let staged = self.part(slot)?.security.staged.as_deref()?;
+        Some((staged.party, staged.number))
+    }
+
+    /// A key of the staged epoch.
+    #[must_use]
+    pub fn staged_key(&self, context: &Context<'_>, slot: DeviceKind, purpose: Purpose) -> Option<DeviceKey> {
+        let device = self.part(slot)?;
+        device.security.staged_key(context, device.id, purpose)
     }
 
     /// Accepts a client's invocation counter if this client has not used it or a higher one in this key epoch.
@@ -223,7 +237,7 @@ impl Installation {
     pub fn counters_from(&mut self, from: u32) {
         for slot in DeviceKind::ALL {
             if let Some(device) = self.part_mut(slot) {
-                for counter in &mut device.security.own {
+                for counter in &mut device.security.active.own {
                     *counter = from.max(*counter);
                 }
             }
@@ -252,24 +266,6 @@ impl Installation {
         if let Some((device, mut around)) = self.around(context, slot) {
             device.security_event(&mut around, event);
         }
-    }
-
-    /// Gives a device to another party with a new key epoch, as a migration does after proof of possession.
-    ///
-    /// # Errors
-    /// [`Refusal::OutOfRange`] when the epoch does not rise or the party is the DCO, which operates no device;
-    /// [`Refusal::NotSupported`] when there is no such device.
-    pub fn hand_over(
-        &mut self,
-        context: &Context<'_>,
-        slot: DeviceKind,
-        party: Party,
-        epoch: u32,
-    ) -> Result<(), Refusal> {
-        let (device, mut around) = self.around(context, slot).ok_or(Refusal::NotSupported)?;
-        device.security.hand_over(party, epoch)?;
-        device.note(&mut around, alerts::CREDENTIALS_UPDATED);
-        Ok(())
     }
 
     /// The consumer restores an armed supply at the meter.
@@ -444,7 +440,10 @@ impl Installation {
     ) -> Outcome {
         let (device, mut around) = self.around(context, slot).ok_or(Refusal::NotSupported)?;
         device.check_rights(context, &mut around, access, operation)?;
-        device.check_approval(context, &mut around, operation, approval)?;
+        device.check_approval(context, &mut around, access.association, operation, approval)?;
+        if let Some(outcome) = device.operate(&mut around, operation) {
+            return outcome;
+        }
         let now = context.now;
         let profile = profile(context, slot);
         match operation {

@@ -2,13 +2,13 @@
 
 use crate::device::Device;
 use crate::gas::{Gas, Report};
-use crate::han::{Command, Held};
+use crate::han::{Command, HanResult, Held};
 use crate::installation::Installation;
 use crate::logs::Entries;
 use crate::meter::Meter;
 use crate::metering::Gaps;
 use crate::prepayment::Account;
-use crate::security::Client;
+use crate::security::{Client, Epoch};
 
 impl Installation {
     /// Octets this installation takes: inline and on the heap, without what an allocator adds and without what it
@@ -27,7 +27,9 @@ fn gas_heap(gas: &Gas) -> usize {
         .as_ref()
         .map_or(0, |pending| size_of_val(&**pending) + report(&pending.1));
     let held = gas.queue.held.as_ref().map_or(0, |held| {
-        size_of::<Held>() + held.commands.capacity() * size_of::<Command>() + held.results.capacity() * RESULT
+        size_of::<Held>()
+            + held.commands.capacity() * size_of::<Command>()
+            + held.results.capacity() * size_of::<HanResult>()
     });
     meter_heap(&gas.gsme) + device_heap(&gas.gpf) + report(&gas.mirror) + pending + held + gas.alerts.heap()
 }
@@ -44,8 +46,10 @@ fn device_heap(device: &Device) -> usize {
     let logs = device.logs.0.as_ref().map_or(0, |entries| {
         size_of::<Entries>() + (entries.event.capacity() + entries.security.capacity()) * 16
     });
-    logs + device.security.clients.capacity() * size_of::<Client>()
+    let security = &device.security;
+    let staged = security.staged.as_deref();
+    let staged = staged.map_or(0, |staged| {
+        size_of::<Epoch>() + staged.clients.capacity() * size_of::<Client>()
+    });
+    logs + staged + security.active.clients.capacity() * size_of::<Client>()
 }
-
-/// Instant, ticket and outcome of one result.
-const RESULT: usize = 64;

@@ -15,6 +15,7 @@ use super::logs::{self, Column, LogCursor, Reader};
 use super::objects::*;
 use super::time::from_wire;
 use super::values::{self, refusal_code};
+use crate::sealing::party_of;
 use crate::sealing::{host_cipher, purposes};
 use crate::submission::split_submission;
 use crate::{FaceProfile, Host, compact};
@@ -25,6 +26,9 @@ pub(crate) const CLIENT_READER: u16 = 17;
 pub(crate) const CLIENT_MANAGEMENT: u16 = 1;
 pub(crate) const CLIENT_CRITICAL: u16 = 2;
 pub(crate) const CLIENT_PUSH: u16 = 3;
+/// Ours: management and critical under the keys of a staged epoch.
+pub(crate) const CLIENT_STAGED_MANAGEMENT: u16 = 33;
+pub(crate) const CLIENT_STAGED_CRITICAL: u16 = 34;
 
 /// Objects that open every object list.
 const FIXED: [(u16, Obis); 5] = [
@@ -63,6 +67,8 @@ pub(crate) fn association(client: u16) -> Option<Association> {
         CLIENT_READER => Association::Reader,
         CLIENT_MANAGEMENT => Association::Management,
         CLIENT_CRITICAL => Association::Critical,
+        CLIENT_STAGED_MANAGEMENT => Association::StagedManagement,
+        CLIENT_STAGED_CRITICAL => Association::StagedCritical,
         _ => return None,
     })
 }
@@ -74,13 +80,15 @@ pub(crate) fn client(association: Association) -> u16 {
         Association::Reader => CLIENT_READER,
         Association::Management => CLIENT_MANAGEMENT,
         Association::Critical => CLIENT_CRITICAL,
+        Association::StagedManagement => CLIENT_STAGED_MANAGEMENT,
+        Association::StagedCritical => CLIENT_STAGED_CRITICAL,
     }
 }
 
 impl LogicalDevice<'_> {
     fn access(&self, caller: Caller) -> Option<Access> {
         let association = association(caller.client)?;
-        let party = (association != Association::Public).then(|| self.host.active_party(self.slot));
+        let party = party_of(self.host, self.slot, association);
         Some(Access { association, party })
     }
 
@@ -379,7 +387,7 @@ impl Server for LogicalDevice<'_> {
         Some(match association(caller.client)? {
             Association::Public => Mechanism::None,
             Association::Reader => Mechanism::Low,
-            Association::Management | Association::Critical => Mechanism::Gmac,
+            _ => Mechanism::Gmac,
         })
     }
 
@@ -514,7 +522,7 @@ impl Server for LogicalDevice<'_> {
             (CLASS_DISCONNECT, DISCONNECT, 2) => Operation::EnableSupply,
             (CLASS_CLOCK, CLOCK, index) => return self.clock_method(access, index, parameter).map(|()| false),
             (CLASS_LAB_APPROVAL, LAB_APPROVAL, 1) => {
-                if access.association != Association::Critical {
+                if access.association != access.association.critical() {
                     return Err(AccessResult::ReadWriteDenied);
                 }
                 let approval = Approval::from_bytes(octets(parameter)?).ok_or(AccessResult::TypeUnmatched)?;

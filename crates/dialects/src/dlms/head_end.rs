@@ -56,7 +56,7 @@ impl Operator {
         let device = *self.devices.get(&slot).ok_or(FaceError::NoDevice(slot))?;
         self.profile.saps.of(slot).ok_or(FaceError::NoDevice(slot))?;
         let association = match approval {
-            Some(_) if slot != DeviceKind::Gsme => Association::Critical,
+            Some(_) if slot != DeviceKind::Gsme => association.critical(),
             _ => association,
         };
         let job = Job::new(slot, association, operation, approval, &self.profile);

@@ -149,7 +149,7 @@ impl Job {
     }
 
     fn refused(&mut self, step: Step, code: AccessResult) -> Next {
-        let ciphered = matches!(self.association, Association::Critical | Association::Management);
+        let ciphered = !matches!(self.association, Association::Public | Association::Reader);
         if code == AccessResult::ReadWriteDenied && ciphered && step != Step::Fault && self.operation.changes_state() {
             // The code alone does not say whether it was the approval.
             self.steps.clear();

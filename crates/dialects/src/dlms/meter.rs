@@ -1,14 +1,15 @@
 use cosem::response::{DataNotification, Exception, Form, put_glo};
 use cosem::server::{After, Association as Link, Caller};
 use cosem::write;
+use domain::keys::Party;
 use domain::operation::octets;
-use domain::{Association, DeviceKind, Eui64, SecurityEvent};
+use domain::{DeviceKind, Eui64, SecurityEvent};
 
 use super::carrier::{Asked, DeviceEnd, Directory, Framing, Lost};
 use super::device::{CLIENT_PUSH, LogicalDevice, Remembered};
 use super::logs::LogCursor;
 use super::time::to_wire;
-use crate::sealing::host_cipher;
+use crate::sealing::{host_cipher, tells_under};
 use crate::{FaceProfile, Host, Notification, SessionOutput, compact};
 
 /// Associations kept at once on one connection; the one used longest ago makes room.
@@ -29,6 +30,8 @@ const PART_MAX: usize = 900;
 #[derive(Debug)]
 pub(crate) struct Device {
     profile: FaceProfile,
+    /// Whose head-end is at the other end; whoever has the device's keys in force where that is not known.
+    party: Option<Party>,
     carrier: DeviceEnd,
     /// Kept between messages so that a request costs no allocation.
     apdu: Vec<u8>,
@@ -38,9 +41,10 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn new(framing: Framing, profile: &FaceProfile) -> Self {
+    pub(crate) fn new(framing: Framing, profile: &FaceProfile, party: Option<Party>) -> Self {
         Self {
             profile: profile.clone(),
+            party,
             carrier: DeviceEnd::new(framing, profile, usize::from(profile.pdu_max.max(64)) + ENVELOPE_MAX),
             apdu: Vec::new(),
             links: Vec::new(),
@@ -167,11 +171,12 @@ impl Device {
         let mut apdu = Vec::new();
         if protect {
             // Without keys nobody could believe it: such a device says nothing.
-            let (Some(keys), Some(device)) = (host_cipher(host, slot, Association::Management), host.device(slot))
-            else {
+            let keys = tells_under(host, slot, self.party)
+                .and_then(|association| Some((association, host_cipher(host, slot, association)?)));
+            let (Some((association, keys)), Some(device)) = (keys, host.device(slot)) else {
                 return;
             };
-            let counter = host.next_counter(slot, Association::Management);
+            let counter = host.next_counter(slot, association);
             put_glo(&keys, Form::General, &device.to_bytes(), counter, &plain, &mut apdu);
         } else {
             apdu = plain;

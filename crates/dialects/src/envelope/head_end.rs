@@ -70,7 +70,7 @@ impl Operator {
             return Err(FaceError::NoDevice(slot));
         }
         let association = if approval.is_some() {
-            Association::Critical
+            association.critical()
         } else {
             association
         };

@@ -1,3 +1,4 @@
+use domain::keys::Party;
 use domain::operation::octets;
 use domain::{Access, Answer, Association, DeviceKind, Execution, Operation, Refusal, SecurityEvent, Value};
 
@@ -6,13 +7,15 @@ use super::{
     ORDER_MAX, ORDER_PART, ORDER_SUBMISSION, ORDER_ZCL, PART_MAX, REFUSED_COUNTER, REFUSED_MALFORMED,
     REFUSED_NO_DEVICE, REFUSED_NOT_AUTHENTIC, REFUSED_TOO_LARGE, association_of, speaker, zcl,
 };
-use crate::sealing::{SEAL_LEN, Unsealed, open_at_device, seal_by_device};
+use crate::sealing::{SEAL_LEN, Unsealed, open_at_device, party_of, seal_by_device, tells_under};
 use crate::submission::split_submission;
 use crate::{FaceProfile, Host, Notification, SessionOutput};
 
 /// The hub's side of one connection.
 #[derive(Debug)]
 pub(crate) struct Device {
+    /// Whose head-end is at the other end; whoever has the device's keys in force where that is not known.
+    party: Option<Party>,
     framer: Framer,
     part: usize,
     /// Job and beginning of an order that comes in parts.
@@ -30,9 +33,10 @@ struct Order {
 }
 
 impl Device {
-    pub(crate) fn new(profile: &FaceProfile) -> Self {
+    pub(crate) fn new(profile: &FaceProfile, party: Option<Party>) -> Self {
         let pdu_max = usize::from(profile.pdu_max.max(64));
         Self {
+            party,
             framer: Framer::new(pdu_max + SEAL_LEN + COPIED),
             part: pdu_max.clamp(64, PART_MAX),
             begun: None,
@@ -87,14 +91,10 @@ impl Device {
             }
             Notification::LateResult { ticket, outcome } => {
                 let outcome = octets::of_outcome(outcome);
-                let header = self.header(
-                    Kind::LateResult,
-                    DeviceKind::Chf,
-                    *ticket,
-                    Association::Management,
-                    host,
-                );
-                self.parts(&header, &outcome, host, &mut out);
+                if let Some(association) = tells_under(host, DeviceKind::Chf, self.party) {
+                    let header = self.header(Kind::LateResult, DeviceKind::Chf, *ticket, association, host);
+                    self.parts(&header, &outcome, host, &mut out);
+                }
             }
         }
         out
@@ -112,7 +112,10 @@ impl Device {
 
     fn say(&mut self, kind: Kind, slot: DeviceKind, content: &[u8], host: &mut dyn Host, out: &mut Vec<u8>) {
         self.said = self.said.wrapping_add(1);
-        let header = self.header(kind, slot, self.said, Association::Management, host);
+        let Some(association) = tells_under(host, speaker(slot), self.party) else {
+            return;
+        };
+        let header = self.header(kind, slot, self.said, association, host);
         send(&header, content, host, out);
     }
 
@@ -155,7 +158,7 @@ impl Device {
 
     fn order(&self, order: &Order, host: &mut dyn Host, out: &mut Vec<u8>) {
         let slot = order.header.device;
-        let party = (order.association != Association::Public).then(|| host.active_party(slot));
+        let party = party_of(host, slot, order.association);
         let access = Access {
             association: order.association,
             party,

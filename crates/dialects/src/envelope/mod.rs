@@ -14,7 +14,7 @@
 //! | 8 | the hub's EUI-64 |
 //! | 1 | device: 1 CHF, 2 ESME, 3 GPF, 4 GSME, 5 IHD, 6 PPMID, 7 CAD |
 //! | 4 | job: an order's number, chosen by the head end; in kind 6 the ticket of a held order; in kinds 5 and 7 the hub's own count |
-//! | 1 | seal: 0 none, 1 management keys, 2 critical keys, 3 reader password |
+//! | 1 | seal: 0 none, 1 management keys, 2 critical keys, 3 reader password, 4 and 5 management and critical keys of a staged epoch |
 //! | 2 | length of the body |
 //! | n | body, sealed but for kinds 1, 8 and 9 and for orders and answers with seal 0 |
 //! | 2 | CRC-16 of X.25 over everything before, low octet first |
@@ -58,18 +58,15 @@ fn seal_of(association: Association) -> u8 {
         Association::Management => 1,
         Association::Critical => 2,
         Association::Reader => 3,
+        Association::StagedManagement => 4,
+        Association::StagedCritical => 5,
     }
 }
 
 fn association_of(seal: u8) -> Option<Association> {
-    [
-        Association::Public,
-        Association::Management,
-        Association::Critical,
-        Association::Reader,
-    ]
-    .into_iter()
-    .find(|association| seal_of(*association) == seal)
+    Association::ALL
+        .into_iter()
+        .find(|association| seal_of(*association) == seal)
 }
 
 /// Whose keys seal what is said of a device: one without keys of its own speaks through the hub.

@@ -57,12 +57,7 @@ pub(crate) fn directory() -> Directory {
     };
     let devices = DEVICES
         .iter()
-        .map(|(slot, id)| Device {
-            id: *id,
-            slot: *slot,
-            epoch: 1,
-            profile: profile(*slot),
-        })
+        .map(|(slot, id)| Device::new(*id, *slot, profile(*slot)))
         .collect();
     let directory = Directory::default();
     directory.insert(Site { hub: HUB, devices });

@@ -74,31 +74,6 @@ fn before_enrolment_the_smso_needs_no_approval_and_the_s1sp_has_no_say() {
 }
 
 #[test]
-fn a_hand_over_turns_the_old_party_away() {
-    let mut before = config();
-    before.enrolled = false;
-    let mut home = Home::new("2019-05-02T08:00:00Z", before);
-    home.installation
-        .accept_counter(DeviceKind::Esme, Association::Management, [1; 8], 900)
-        .expect("first");
-    let old =
-        home.act(|installation, context| installation.key(context, DeviceKind::Esme, Purpose::ManagementEncryption));
-    home.act(|installation, context| installation.hand_over(context, DeviceKind::Esme, Party::S1sp, 2))
-        .expect("rises");
-    let new =
-        home.act(|installation, context| installation.key(context, DeviceKind::Esme, Purpose::ManagementEncryption));
-    assert_ne!(old, new);
-    assert_eq!(home.installation.invocation_counter(DeviceKind::Esme), 0);
-    assert_eq!(home.installation.active_party(DeviceKind::Chf), Party::Smso);
-    let smso = access(Association::Critical, Some(Party::Smso));
-    assert_eq!(
-        home.finished(DeviceKind::Esme, smso, &Operation::DisableSupply, None),
-        Err(Refusal::NotPermitted)
-    );
-    assert_eq!(home.approved(&Operation::DisableSupply), Ok(Answer::Done));
-}
-
-#[test]
 fn an_enrolled_device_takes_a_critical_operation_only_with_its_own_fresh_approval() {
     let refused = |fault| Err(Refusal::Approval(fault));
     let operation = Operation::DisableSupply;

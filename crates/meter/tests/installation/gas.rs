@@ -69,7 +69,7 @@ fn the_gas_meter_itself_judges_the_approval_when_it_wakes() {
     let mut results = Vec::new();
     for effect in home.effects() {
         match effect {
-            Effect::LateResult { ticket, outcome } => results.push((ticket, outcome)),
+            Effect::LateResult { ticket, outcome, .. } => results.push((ticket, outcome)),
             Effect::Alert { slot, code, .. } => assert_eq!((slot, code), (GSME, 0x8F53)),
         }
     }
@@ -82,21 +82,6 @@ fn the_gas_meter_itself_judges_the_approval_when_it_wakes() {
         refused(ApprovalFault::Replayed),
     ];
     assert_eq!(results, tickets.into_iter().zip(expected).collect::<Vec<_>>());
-}
-
-#[test]
-fn what_was_queued_under_old_keys_is_refused() {
-    let mut home = Home::new("2019-05-02T08:00:00Z", config());
-    let ticket = queue(&mut home, &Operation::Read(DataItem::SupplyState), None);
-    home.act(|installation, context| installation.hand_over(context, GSME, Party::S1sp, 2))
-        .expect("rises");
-    assert_eq!(home.late_result(ticket).1, Err(Refusal::NotPermitted));
-    let smso = Access {
-        association: Association::Management,
-        party: Some(Party::Smso),
-    };
-    let outcome = home.finished(GSME, smso, &Operation::Read(DataItem::SupplyState), None);
-    assert_eq!(outcome, Err(Refusal::NotPermitted));
 }
 
 #[test]

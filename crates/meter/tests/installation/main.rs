@@ -4,6 +4,7 @@ mod approvals;
 mod clock;
 mod durable;
 mod gas;
+mod hand_over;
 mod logs;
 mod money;
 mod prepayment;
@@ -166,12 +167,28 @@ impl Home {
     }
 
     fn approval_for(&mut self, slot: DeviceKind, operation: &Operation, lifetime: SimDuration) -> Approval {
+        let epoch = self.installation.epoch(slot);
+        // A home that was handed over began with the SMSO's first epoch.
+        let handed = epoch > self.config.epoch;
+        self.approval_in(slot, epoch, handed, operation, lifetime)
+    }
+
+    /// An approval under the DCO's key of an epoch, in force or not.
+    fn approval_in(
+        &mut self,
+        slot: DeviceKind,
+        epoch: u32,
+        handed: bool,
+        operation: &Operation,
+        lifetime: SimDuration,
+    ) -> Approval {
         self.approvals += 1;
         let device = self.installation.device(slot).expect("the device exists");
-        let key = self
-            .relations
+        let relations = &self.relations;
+        let secret = handed.then(|| relations.smso.hand_over_secret(device, epoch, Party::Dco));
+        let key = relations
             .dco
-            .device_key(device, self.installation.epoch(slot), Purpose::Approval);
+            .epoch_key(device, epoch, secret.as_ref(), Purpose::Approval);
         let request = RequestId {
             originator: SUPPLIER,
             target: device,
@@ -222,7 +239,7 @@ impl Home {
             .into_iter()
             .map(|effect| match effect {
                 Effect::Alert { slot, code, at, .. } => (slot, code, at),
-                Effect::LateResult { ticket, outcome } => panic!("late result {ticket}: {outcome:?}"),
+                Effect::LateResult { ticket, outcome, .. } => panic!("late result {ticket}: {outcome:?}"),
             })
             .collect()
     }
@@ -232,7 +249,9 @@ impl Home {
         for _ in 0..500 {
             for effect in self.effects() {
                 match effect {
-                    Effect::LateResult { ticket: found, outcome } if found == ticket => return (self.now, outcome),
+                    Effect::LateResult {
+                        ticket: found, outcome, ..
+                    } if found == ticket => return (self.now, outcome),
                     _ => {}
                 }
             }
