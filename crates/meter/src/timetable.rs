@@ -178,9 +178,7 @@ fn each_switch(calendar: &NonDisablementCalendar, day: LocalDay, mut switch: imp
 }
 
 fn holds(rule: &NonDisablementRule, day: LocalDay, special: Option<u8>) -> bool {
-    let from = rule.from.0.div_euclid(DAY_MS);
-    let to = rule.to.0.div_euclid(DAY_MS);
-    if !(from..=to).contains(&day.0) {
+    if !is_between(&rule.from, &rule.to, day) {
         return false;
     }
     match special {
@@ -188,6 +186,27 @@ fn holds(rule: &NonDisablementRule, day: LocalDay, special: Option<u8>) -> bool 
         None if rule.days_of_week.is_empty() => rule.special_days.is_empty(),
         None => rule.days_of_week.contains(&weekday(day)),
     }
+}
+
+/// Whether a day is not before the one date and not after the other. Where the years are open, a span whose end comes
+/// before its beginning goes over the turn of the year.
+fn is_between(from: &AnyDate, to: &AnyDate, day: LocalDay) -> bool {
+    let civil = day.date();
+    let here = (civil.year, civil.month, civil.day);
+    let place = |date: &AnyDate, open_month: u8, open_day: u8| {
+        let number = match date.day {
+            Some(AnyDay::Day(number)) => number,
+            Some(AnyDay::Last | AnyDay::SecondLast) => 31,
+            None => open_day,
+        };
+        let year = date.year.map_or(civil.year, i64::from);
+        (year, i64::from(date.month.unwrap_or(open_month)), i64::from(number))
+    };
+    let (from_place, to_place) = (place(from, 1, 1), place(to, 12, 31));
+    if from.year.is_none() && to.year.is_none() && to_place < from_place {
+        return here >= from_place || here <= to_place;
+    }
+    (from_place..=to_place).contains(&here)
 }
 
 #[cfg(test)]
@@ -280,13 +299,22 @@ mod tests {
     }
 
     #[test]
+    fn a_span_without_years_comes_back_every_year() {
+        let on = |month, day| date(None, Some(month), Some(AnyDay::Day(day)), None);
+        let winter = |on_day| is_between(&on(10, 1), &on(3, 31), on_day);
+        assert!(winter(day(2019, 12, 24)) && winter(day(2020, 3, 31)) && !winter(day(2020, 4, 1)));
+        let summer = |on_day| is_between(&on(4, 29), &on(7, 25), on_day);
+        assert!(summer(day(2031, 4, 29)) && !summer(day(2031, 7, 26)));
+    }
+
+    #[test]
     fn weekend_protection_holds_from_friday_to_monday() {
         let at = |text: &str| text.parse::<SimInstant>().expect("an instant");
         let rule = |start, minute, day_of_week| NonDisablementRule {
             start,
             minute,
-            from: at("2019-01-01T00:00:00Z"),
-            to: at("2019-12-31T00:00:00Z"),
+            from: date(Some(2019), Some(1), Some(AnyDay::Day(1)), None),
+            to: date(Some(2019), Some(12), Some(AnyDay::Day(31)), None),
             days_of_week: vec![day_of_week],
             special_days: Vec::new(),
         };

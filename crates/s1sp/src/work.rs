@@ -123,8 +123,11 @@ impl Context {
         let deadline = due + within;
         let mut outcomes = Vec::with_capacity(plan.steps.len());
         let mut stopped = false;
-        let asked = |step: &&Step| step.answered.is_none() && step.refused.is_none();
-        for step in plan.steps.iter().filter(asked) {
+        for step in plan.steps.iter().filter(|step| step.refused.is_none()) {
+            if let Some(answer) = &step.answered {
+                stopped |= !step.is_as_expected(answer);
+                continue;
+            }
             if let Some((answer, at)) = self.remembered(step) {
                 outcomes.push(StepOutcome {
                     position: step.position,
@@ -143,6 +146,8 @@ impl Context {
                 // After a failure of the chain the next step would only wait for the same.
                 StepResult::Failed(..) => true,
                 StepResult::Device(Err(_)) => !step.optional && !plan.continues && step.operation.changes_state(),
+                // The request is for another state of the device than the one it is in.
+                StepResult::Device(Ok(answer)) => !step.is_as_expected(answer),
                 _ => false,
             };
             let at = matches!(result, StepResult::Device(_)).then(|| self.world.clock.now());

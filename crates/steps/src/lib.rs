@@ -15,6 +15,7 @@
 pub mod codes;
 mod data;
 pub mod errors;
+mod message_code;
 mod payload;
 mod permits;
 mod plan;

@@ -4,11 +4,12 @@
 //! read after an act it is the state asked for (inferred from the SEC glossary on Equivalent Steps).
 
 use dmc::{S1spEffect, Subject};
-use domain::operation::{Answer, Outcome, Quantity, SupplyState, Value};
+use domain::operation::{Answer, Outcome, Quantity, Setting, SupplyState, Value};
 use domain::{Confidence, LogRow, Operation, SimInstant};
 use duis::{Element, Request, ResponseCode};
 
 use crate::errors::Failure;
+use crate::message_code::message_code;
 use crate::payload::{self, Values};
 use crate::plan::{Plan, Step, Target, answers_for};
 use crate::table::table;
@@ -102,7 +103,7 @@ pub fn respond(
     let confidence = classes
         .chain(failure.map(|class| class.entry().confidence))
         .fold(plan.confidence, Ord::min);
-    let code = row.and_then(|row| row.message_codes(target.kind).first());
+    let code = row.and_then(|row| message_code(row, request, target.kind));
     Smets1Payload {
         payload,
         debug: debug_info(&run.reports),
@@ -160,7 +161,10 @@ impl Run {
         match result {
             Some(StepResult::Device(Ok(answer))) => {
                 self.spoke |= step.answered.is_none();
-                if !self
+                if !step.is_as_expected(answer) {
+                    let text = format!("{}: the request is for another state of the device", step.operation);
+                    self.report(step, Failure::WrongState, text);
+                } else if !self
                     .values
                     .take(&asked_for(step, target), &changed(answer, step, target))
                 {
@@ -195,8 +199,32 @@ impl Run {
         });
     }
 
+    /// Compares the mode of payment read after a change with the one asked for.
+    fn check_mode(&mut self, plan: &Plan) {
+        let Some(mode) = self.values.payment_mode() else { return };
+        for step in &plan.steps {
+            let Operation::Write(setting) = &step.operation else {
+                continue;
+            };
+            let Setting::PaymentMode(wanted) = **setting else {
+                continue;
+            };
+            let failed = self.reports.iter().any(|report| report.position == step.position);
+            if wanted.mode != mode && !failed {
+                self.success = false;
+                self.reports.push(Report {
+                    position: step.position,
+                    class: Failure::StateDiffers,
+                    text: format!("after {} the mode is {mode:?}", step.operation),
+                });
+            }
+        }
+        self.reports.sort_by_key(|report| report.position);
+    }
+
     /// Compares the state read after an act with the one asked for.
     fn check_effect(&mut self, plan: &Plan) {
+        self.check_mode(plan);
         let Some(state) = self.values.supply() else { return };
         for step in &plan.steps {
             let wanted = match step.operation {

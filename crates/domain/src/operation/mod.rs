@@ -205,6 +205,49 @@ pub enum Counter {
     TariffBlocks,
 }
 
+impl Counter {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::LoadLimit,
+        Self::MaximumDemandExport,
+        Self::MaximumDemandImport,
+        Self::MaximumDemandImportInPeriod,
+        Self::RmsVoltage,
+        Self::TariffBlocks,
+    ];
+
+    /// The name on the wire and in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoadLimit => "LoadLimit",
+            Self::MaximumDemandExport => "MaximumDemandExport",
+            Self::MaximumDemandImport => "MaximumDemandImport",
+            Self::MaximumDemandImportInPeriod => "MaximumDemandImportInPeriod",
+            Self::RmsVoltage => "RmsVoltage",
+            Self::TariffBlocks => "TariffBlocks",
+        }
+    }
+
+    /// The one that an operation on several is judged by: what is charged by the tariff blocks weighs more than any
+    /// record.
+    fn leading(counters: &[Self]) -> Self {
+        if counters.contains(&Self::TariffBlocks) {
+            return Self::TariffBlocks;
+        }
+        counters.first().copied().unwrap_or(Self::TariffBlocks)
+    }
+}
+
+impl FromStr for Counter {
+    type Err = ParseError;
+
+    fn from_str(name: &str) -> Result<Self, ParseError> {
+        let found = Self::ALL.into_iter().find(|counter| counter.name() == name);
+        found.ok_or_else(|| ParseError::new("the name of a counter such as TariffBlocks", name))
+    }
+}
+
 /// What is said of a device that is to join a HAN.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -407,7 +450,6 @@ kinds! {
         "display message" DisplayMessage = Self::DisplayMessage(_),
         "restrict access" RestrictAccess = Self::RestrictAccess { .. },
         "disable privacy PIN" DisablePrivacyPin = Self::DisablePrivacyPin,
-        "reset counters" ResetCounters = Self::ResetCounters(_),
         "show customer identification" ShowCustomerIdentification = Self::ShowCustomerIdentification(_),
         "join" Join = Self::Join(_),
         "unjoin" Unjoin = Self::Unjoin(_),
@@ -430,6 +472,7 @@ kinds! {
         "clear log" ClearLog(LogKind) = Self::ClearLog(log) => *log,
         "read" Read(DataItem) = Self::Read(item) => *item,
         "write" Write(SettingKind) = Self::Write(setting) => setting.kind(),
+        "reset counters" ResetCounters(Counter) = Self::ResetCounters(counters) => Counter::leading(counters),
     }
 }
 
@@ -442,6 +485,7 @@ impl OperationKind {
             .chain(LogKind::ALL.iter().copied().map(Self::ReadLog))
             .chain(LogKind::ALL.iter().copied().map(Self::ClearLog))
             .chain(SettingKind::ALL.into_iter().map(Self::Write))
+            .chain(Counter::ALL.into_iter().map(Self::ResetCounters))
     }
 
     /// The name in files: `arm-supply`, `read-active-import`, `read-log-billing`, `write-tariff`.
@@ -658,6 +702,13 @@ mod tests {
             Some(OperationKind::ReadLog(LogKind::Billing))
         );
         assert_eq!(OperationKind::from_key("arm supply"), None);
+        let reset = |counters: &[Counter]| Operation::ResetCounters(counters.to_vec()).kind().key();
+        assert_eq!(reset(&[Counter::RmsVoltage]), "reset-counters-rms-voltage");
+        assert_eq!(
+            reset(&[Counter::RmsVoltage, Counter::TariffBlocks]),
+            "reset-counters-tariff-blocks",
+            "what is critical leads"
+        );
     }
 
     #[test]

@@ -151,10 +151,10 @@ pub struct NonDisablementRule {
     pub start: bool,
     /// Minute of the day.
     pub minute: u16,
-    /// First day, as midnight UTC of its date.
-    pub from: SimInstant,
-    /// Last day, as midnight UTC of its date.
-    pub to: SimInstant,
+    /// First day; without a year, every year's.
+    pub from: AnyDate,
+    /// Last day; without a year, every year's.
+    pub to: AnyDate,
     /// Days of the week it holds on; empty for all.
     pub days_of_week: Vec<u8>,
     /// Numbers of special days it holds on.

@@ -1,6 +1,6 @@
 //! What the pack expects of a request before it sends it: from the service request table, the planner and the profiles.
 
-use domain::operation::OperationKind;
+use domain::operation::{OperationKind, PaymentMode, Value};
 use domain::{DeviceKind, Eui64, SupplyState};
 use duis::{Element, Request};
 use lab::Parts;
@@ -29,8 +29,32 @@ impl Expected {
     }
 }
 
+/// What the pack knows of a meter from what it has done to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct State {
+    pub(crate) supply: SupplyState,
+    pub(crate) mode: PaymentMode,
+}
+
+impl State {
+    /// The state after an order that worked or not.
+    pub(crate) fn after(self, order: &Order, worked: bool) -> Self {
+        let mode = match order.body.children.first() {
+            Some(mode) if worked && order.body.name == "UpdatePaymentMode" => match mode.name {
+                "Prepayment" => PaymentMode::Prepayment,
+                _ => PaymentMode::Credit,
+            },
+            _ => self.mode,
+        };
+        Self {
+            supply: supply_after(order, worked, self.supply),
+            mode,
+        }
+    }
+}
+
 /// The expectation of `order`, from what is written down about the device.
-pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order, supply: SupplyState) -> Expected {
+pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order, state: State) -> Expected {
     let Some(row) = steps::table().row(order.srv) else {
         return Expected::Refused(Failure::Schema);
     };
@@ -66,8 +90,13 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
         if profile.meter.unsupported.contains(&step.operation.kind()) {
             return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
         }
+        if let Some(Value::PaymentMode(mode)) = step.expects
+            && mode != state.mode
+        {
+            return Expected::DeviceRefuses(format!("the request is for {mode:?}, the meter is in {:?}", state.mode));
+        }
     }
-    supply_effect(profile, device.kind, row.acts.first().copied(), supply).unwrap_or(Expected::Works)
+    supply_effect(profile, device.kind, row.acts.first().copied(), state.supply).unwrap_or(Expected::Works)
 }
 
 /// Where a profile's rules turn an act on the supply into something else.
@@ -90,7 +119,7 @@ fn supply_effect(
 }
 
 /// The state of the supply after an act that worked. Arming an enabled supply leaves it as it is.
-pub(crate) fn supply_after(order: &Order, worked: bool, before: SupplyState) -> SupplyState {
+fn supply_after(order: &Order, worked: bool, before: SupplyState) -> SupplyState {
     let acts = [
         ("EnableSupply", SupplyState::Enabled),
         ("DisableSupply", SupplyState::Disabled),

@@ -11,7 +11,7 @@ use proto::{Envelope, Kind, SmsoCommand, SmsoOutcome};
 use users::{Client, ClientError, Exchange, Order};
 use world::LinkEnd;
 
-use super::expect::{Expected, expected, supply_after, text_of};
+use super::expect::{Expected, State, expected, text_of};
 use super::script::{At, script};
 use super::{Progress, REQUEST_LIMIT, merged_check};
 use crate::verdict::{Cell, Check, Verdict};
@@ -32,7 +32,7 @@ impl Findings {
 
 /// What is remembered of a device between its cells.
 struct Memory {
-    supply: SupplyState,
+    state: State,
     /// Register at local midnights, as 4.6.1 gave it.
     midnights: Vec<(SimInstant, i64)>,
     /// Half-hours, as 4.8.1 gave them.
@@ -52,11 +52,15 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
         };
         let at = At {
             device: act.device,
+            kind: device.kind,
             dcc: lab.parts().config.dcc.eui,
             now: lab.world().clock.now(),
         };
         let memory = memories.entry(act.device).or_insert_with(|| Memory {
-            supply: SupplyState::Enabled,
+            state: State {
+                supply: SupplyState::Enabled,
+                mode: site.template().payment_mode,
+            },
             midnights: Vec::new(),
             half_hours: Vec::new(),
             readings: Vec::new(),
@@ -78,7 +82,7 @@ async fn cell(lab: &Lab, device: &SiteDevice, order: &Order, memory: &mut Memory
         cell.observed = format!("no user of the lab may send {}", order.srv);
         return cell;
     };
-    let expected = expected(lab.parts(), device, order, memory.supply);
+    let expected = expected(lab.parts(), device, order, memory.state);
     cell.expected = expected.words();
     let result = client.request(order, REQUEST_LIMIT).await;
     cell.took_ms = lab.world().clock.now().since(started).as_millis();
@@ -133,7 +137,7 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
         Expected::DeviceRefuses(_) => code == "I0" && success == Some(false),
         Expected::Refused(failure) => code == failure.response_code().as_str(),
     };
-    memory.supply = supply_after(order, success == Some(true), memory.supply);
+    memory.state = memory.state.after(order, success == Some(true));
     let fault = payload.and_then(|payload| remember(payload, order, memory));
     if let Some(fault) = &fault {
         cell.observed = format!("{}, but {fault}", cell.observed);
@@ -176,7 +180,7 @@ fn remember(payload: &Element, order: &Order, memory: &mut Memory) -> Option<Str
         }
         "ReadSupplyStatusRsp" => {
             let shown = payload.child_text("SupplyState");
-            let believed = format!("{:?}", memory.supply);
+            let believed = format!("{:?}", memory.state.supply);
             if shown != Some(believed.as_str()) {
                 return Some(format!(
                     "the supply shows {shown:?} after {}, expected {believed}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmc::Derivation;
-use domain::operation::{Answer, Quantity, SupplyState, Unit, Value};
+use domain::operation::{Answer, PaymentMode, Quantity, SupplyState, Unit, Value};
 use domain::{DataItem, LogKind, LogRow, Operation};
 
 use crate::plan::Derived;
@@ -51,6 +51,14 @@ impl Values {
         };
         self.items
             .insert(derived.item, Value::Quantity(Quantity::new(value, first.unit)));
+    }
+
+    /// The mode of payment, if it was read.
+    pub(crate) fn payment_mode(&self) -> Option<PaymentMode> {
+        match self.items.get(&DataItem::PaymentMode) {
+            Some(Value::PaymentMode(mode)) => Some(*mode),
+            _ => None,
+        }
     }
 
     /// The supply state, if it was read.

@@ -4,6 +4,8 @@
 
 mod arguments;
 mod commands;
+mod forms;
+mod prepayment;
 mod reads;
 
 use domain::operation::Operation;
@@ -91,7 +93,7 @@ pub fn permits(request: &Request, device: Eui64, kind: DeviceKind, operation: &O
         kind,
     };
     // Each group of requests has a file of its own.
-    let groups = [reads::permits, commands::permits];
+    let groups = [reads::permits, commands::permits, prepayment::permits];
     groups
         .into_iter()
         .find_map(|group| group(&case, operation))

@@ -1,7 +1,7 @@
 //! A plan while the rules of a device's profile are being applied to it.
 
 use dmc::{S1spEffect, S1spRule, StepPlace, Subject};
-use domain::operation::{Answer, OperationKind};
+use domain::operation::{Answer, OperationKind, Value};
 use domain::{Confidence, Operation, SimDuration, SupplyState};
 use duis::Request;
 
@@ -14,6 +14,7 @@ use crate::table::critical_operations;
 pub(super) struct DraftStep {
     operation: Operation,
     optional: bool,
+    expects: Option<Value>,
     answered: Option<Answer>,
     refused: Option<String>,
     cached_for: Option<SimDuration>,
@@ -25,6 +26,7 @@ impl DraftStep {
         Self {
             operation,
             optional: false,
+            expects: None,
             answered: None,
             refused: None,
             cached_for: None,
@@ -34,6 +36,14 @@ impl DraftStep {
 
     pub(super) fn optional(self) -> Self {
         Self { optional: true, ..self }
+    }
+
+    /// The plan ends here unless the device answers this.
+    pub(super) fn expecting(self, value: Value) -> Self {
+        Self {
+            expects: Some(value),
+            ..self
+        }
     }
 
     fn is_about(&self, subject: Subject) -> bool {
@@ -185,6 +195,7 @@ impl Draft {
             critical: critical.contains(&step.operation),
             operation: step.operation,
             optional: step.optional,
+            expects: step.expects,
             answered: step.answered,
             refused: step.refused,
             cached_for: step.cached_for,

@@ -3,12 +3,14 @@
 mod arguments;
 mod commands;
 mod draft;
+mod forms;
+mod prepayment;
 mod reads;
 
 use std::fmt;
 
 use dmc::{Derivation, DeviceProfile, Holder, S1spEffect};
-use domain::operation::Answer;
+use domain::operation::{Answer, Value};
 use domain::{Confidence, DataItem, DeviceKind, Eui64, LogKind, Operation, SimDuration, SimInstant, Srv, SupplyState};
 use duis::Request;
 
@@ -57,6 +59,8 @@ pub struct Step {
     pub critical: bool,
     /// Whether the request can succeed without it.
     pub optional: bool,
+    /// What the device has to answer for the plan to go on.
+    pub expects: Option<Value>,
     /// The answer a rule gives in the device's place: then nothing is sent.
     pub answered: Option<Answer>,
     /// Why a rule refuses this step: then nothing is sent, and the step has failed.
@@ -97,6 +101,16 @@ pub struct Derived {
     pub from: Vec<DataItem>,
 }
 
+impl Step {
+    /// Whether an answer is the one the plan needs to go on.
+    #[must_use]
+    pub fn is_as_expected(&self, answer: &Answer) -> bool {
+        self.expects
+            .as_ref()
+            .is_none_or(|expected| matches!(answer, Answer::Value(value) if value == expected))
+    }
+}
+
 impl fmt::Display for Plan {
     /// One line per step, for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +124,9 @@ impl fmt::Display for Plan {
             }
             if step.optional {
                 f.write_str(", optional")?;
+            }
+            if let Some(value) = &step.expects {
+                write!(f, ", expecting {value:?}")?;
             }
             if let Some(answer) = &step.answered {
                 write!(f, ", answered by the S1SP: {answer:?}")?;
@@ -226,7 +243,7 @@ fn via(kind: DeviceKind, operation: &Operation) -> Via {
 
 /// The steps before any rule: each group of requests has a file of its own.
 fn equivalent_steps(request: &Request, target: &Target<'_>) -> Result<Vec<draft::DraftStep>, Refused> {
-    for group in [reads::steps, commands::steps] {
+    for group in [reads::steps, commands::steps, prepayment::steps] {
         if let Some(steps) = group(request, target)? {
             return Ok(steps);
         }

@@ -3,6 +3,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod reads;
+pub(crate) mod writes;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -48,7 +49,7 @@ pub(crate) fn body(srv: &str) -> Element {
         .row(srv.parse().expect("a service"))
         .expect("a known service");
     let mut body = Element::sr(row.body);
-    for group in [reads::fill, commands::fill] {
+    for group in [reads::fill, commands::fill, writes::fill] {
         body = group(srv, body);
     }
     body

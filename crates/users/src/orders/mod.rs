@@ -2,8 +2,12 @@
 
 mod commands;
 mod dcc;
+mod forms;
+mod prepayment;
 mod reads;
 
 pub use commands::*;
 pub use dcc::*;
+pub use forms::Fuel;
+pub use prepayment::*;
 pub use reads::*;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod dcc;
+mod prepayment;
 mod reads;
 
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant, Srv};
@@ -22,6 +23,7 @@ pub(crate) struct Act {
 /// What an order may depend on.
 pub(crate) struct At {
     pub(crate) device: Eui64,
+    pub(crate) kind: DeviceKind,
     pub(crate) dcc: Eui64,
     pub(crate) now: SimInstant,
 }
@@ -41,10 +43,16 @@ type Turn = (Srv, MakeOrder);
 
 /// The orders a device gets, in their order: a file per group. Supply last: it leaves traces.
 fn sequence() -> impl Iterator<Item = Turn> {
-    [dcc::FIRST, reads::SEQUENCE, commands::SEQUENCE, dcc::LAST]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        dcc::FIRST,
+        reads::SEQUENCE,
+        prepayment::SEQUENCE,
+        commands::SEQUENCE,
+        dcc::LAST,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The script of one installation: hub, electricity meter, then the gas side.

@@ -1,0 +1,47 @@
+//! Bodies of the requests that set or act on a meter, with the forms of both fuels where there are two.
+
+use std::collections::BTreeMap;
+
+use duis::Element;
+use duis::template::{Fuel, Wishes};
+
+/// The services of this group.
+pub(crate) const SERVICES: &[&str] = &["1.5", "1.6", "2.1", "2.3", "2.5"];
+
+/// Alternatives of the schema that are taken in these bodies.
+const WISHED: &[&str] = &["PrepaymentMode", "AdjustMeterBalance", "Prepayment"];
+
+pub(crate) fn fill(srv: &str, body: Element) -> Element {
+    if !SERVICES.contains(&srv) {
+        return body;
+    }
+    let of = |fuel| {
+        let wishes = Wishes {
+            at: "2019-04-01T00:00:00Z".parse().expect("an instant"),
+            fuel,
+            elements: WISHED.iter().map(|name| ((*name).to_owned(), None)).collect(),
+        };
+        numbered(duis::template::body(body.name, &wishes).expect("a template"))
+    };
+    let mut both = of(Fuel::Electricity);
+    for child in of(Fuel::Gas).children {
+        if both.child(child.name).is_none() {
+            both.children.push(child);
+        }
+    }
+    both
+}
+
+/// Gives siblings of one name the indices from 1: a template gives them all the same.
+pub(crate) fn numbered(mut element: Element) -> Element {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for child in &mut element.children {
+        *child = numbered(std::mem::replace(child, Element::sr("")));
+        let count = counts.entry(child.name).or_default();
+        *count += 1;
+        for (_, value) in child.attributes.iter_mut().filter(|(name, _)| *name == "index") {
+            *value = count.to_string();
+        }
+    }
+    element
+}
