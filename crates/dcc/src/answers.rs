@@ -95,6 +95,17 @@ pub(crate) fn s1sp_alert(
     signed(key, &xml.map_err(|error| MakeError::of(&error))?)
 }
 
+/// A DCC alert for one user.
+pub(crate) fn dcc_alert(
+    key: &SigningKey,
+    header: &ResponseHeader,
+    code: duis::DccAlertCode,
+    payload: &Element,
+) -> Result<Bytes, MakeError> {
+    let xml = duis::write::dcc_alert(header, code, None, payload);
+    signed(key, &xml.map_err(|error| MakeError::of(&error))?)
+}
+
 fn signed(key: &SigningKey, xml: &[u8]) -> Result<Bytes, MakeError> {
     let signed = duis::signature::sign(xml, key);
     Ok(Bytes::from(signed.map_err(|error| MakeError::of(&error))?))

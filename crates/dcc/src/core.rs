@@ -4,14 +4,16 @@
 
 mod alerts;
 mod commands;
+mod credentials;
 mod deliveries;
+mod notices;
 mod passage;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use domain::{Eui64, RequestId, SimInstant, Srv};
+use domain::{CredentialsChange, Eui64, RequestId, SimInstant, Srv};
 use prost::Message;
 use prost::bytes::Bytes;
 use proto::{Envelope, Kind};
@@ -19,7 +21,7 @@ use steps::Failure;
 use world::StoreError;
 
 use crate::audit::{Event, Record};
-use crate::journal::{self, DeviceMessage, Entry};
+use crate::journal::{self, CredentialsMessage, DeviceMessage, Entry};
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::timers::{Timer, Timers};
@@ -71,6 +73,8 @@ struct Open {
     countersigned: Bytes,
     acknowledged_left: Option<SimInstant>,
     attempts: u32,
+    /// What it changes of the device's record when it works.
+    change: Option<CredentialsChange>,
 }
 
 impl fmt::Debug for Core {
@@ -120,6 +124,7 @@ impl Core {
             if let (Some(id), Ok(srv)) = (id, srv) {
                 self.countersigned.insert(id.target, acknowledged.originator_counter);
                 let countersigned = acknowledged.countersigned;
+                let change = Self::asked_change(&countersigned, srv, SimInstant(entry.at_ms));
                 self.open.insert(
                     id,
                     Open {
@@ -127,6 +132,7 @@ impl Core {
                         countersigned,
                         acknowledged_left: None,
                         attempts: 0,
+                        change,
                     },
                 );
             }
@@ -148,6 +154,9 @@ impl Core {
         }
         for device in entry.devices_removed {
             self.options.inventory.remove(Eui64(device));
+        }
+        if let Some((device, record)) = entry.credentials.map(CredentialsMessage::read) {
+            self.options.credentials.set(device, record);
         }
         if let Some(alert) = entry.alert {
             self.remember_alert(Eui64(alert.device), alert.counter);

@@ -5,7 +5,8 @@
 //!    of a signing role; 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is
 //!    the signer; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
 //!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
-//!    14. applicability to the device (E11); 15. what this lab does not have: sequences and future dates.
+//!    14. applicability to the device (E11); 15. the device's record of certificates: the party notified for critical
+//!    requests, and the counters against replay; 16. what this lab does not have: sequences and future dates.
 //!
 //! A counter is used up by the first authentic request that reaches check 9 with it, whatever becomes of it.
 
@@ -18,6 +19,7 @@ use steps::table::{Mode, State};
 use steps::{Failure, Row, ServicePath};
 
 use crate::access::Access;
+use crate::credentials::{self, Records};
 use crate::directory::User;
 use crate::inventory::Device;
 use crate::options::Trust;
@@ -29,6 +31,7 @@ pub(crate) struct FrontDoor<'a> {
     pub(crate) eui: Eui64,
     pub(crate) certificates: &'a (dyn Certificates + Send + Sync),
     pub(crate) trust: &'a Trust,
+    pub(crate) credentials: &'a Records,
     pub(crate) directory: &'a Directory,
     pub(crate) inventory: &'a Inventory,
     pub(crate) counters: &'a BTreeMap<(Eui64, Eui64), u64>,
@@ -158,6 +161,7 @@ impl<'a> FrontDoor<'a> {
         }
         row.applies_to(device.kind)
             .map_err(|failure| Denied(failure, format!("{} to a {}", row.srv, device.kind)))?;
+        credentials::check(self.credentials, self.inventory, user, row, request, device)?;
         in_time(request)?;
         Ok(Some(device))
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use domain::{DeviceModel, Eui64, RequestId, SimInstant};
+use domain::{Credentials, DeviceModel, Eui64, RequestId, SimInstant};
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -45,6 +45,31 @@ pub(crate) struct Entry {
     /// Devices that left the inventory.
     #[prost(fixed64, repeated, tag = "11")]
     pub(crate) devices_removed: Vec<u64>,
+    /// The record of a device's certificates as it is from now on.
+    #[prost(message, optional, tag = "20")]
+    pub(crate) credentials: Option<CredentialsMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CredentialsMessage {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) device: u64,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) record: Option<proto::Credentials>,
+}
+
+impl CredentialsMessage {
+    pub(crate) fn of(device: Eui64, record: &Credentials) -> Self {
+        Self {
+            device: device.0,
+            record: Some(world::credentials::to_proto(record)),
+        }
+    }
+
+    pub(crate) fn read(self) -> (Eui64, Credentials) {
+        let record = self.record.map(world::credentials::from_proto);
+        (Eui64(self.device), record.unwrap_or_default())
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -24,6 +24,7 @@ mod access;
 mod answers;
 pub mod audit;
 mod core;
+pub mod credentials;
 pub mod directory;
 mod front_door;
 pub mod inventory;
@@ -35,6 +36,7 @@ mod service;
 mod signer;
 mod timers;
 
+pub use credentials::Records;
 pub use directory::{Directory, DirectoryError, User};
 pub use inventory::{Device, Inventory, Lookup, Property, SmiStatus, StatusError};
 pub use options::{Limits, Options, Trust, Validity};

@@ -8,6 +8,7 @@ use domain::{Eui64, SimDuration};
 use duis::signature::{Certificates, SigningKey};
 use world::Store;
 
+use crate::credentials::Records;
 use crate::{Directory, Inventory};
 
 /// What [`crate::Dcc::new`] takes.
@@ -24,6 +25,8 @@ pub struct Options {
     pub directory: Directory,
     /// The inventory at the start; changes in the journal are applied over it.
     pub inventory: Inventory,
+    /// The devices' records of notified certificates at the start; changes in the journal are applied over them.
+    pub credentials: Records,
     /// The journal. Requests, outcomes, deliveries and audit records are in it.
     pub store: Box<dyn Store>,
     /// Limits and times.

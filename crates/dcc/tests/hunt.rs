@@ -166,6 +166,7 @@ async fn nothing_leaves_that_the_journal_does_not_have() {
         trust: dcc::Trust::default(),
         directory,
         inventory,
+        credentials: dcc::Records::default(),
         store: Box::new(Failing {
             store: bench.store.clone(),
             commits: 0,

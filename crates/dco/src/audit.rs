@@ -36,6 +36,10 @@ pub struct Record {
     /// First eight octets of a hash over device and operation with arguments: what the same request may not get twice.
     #[prost(fixed64, tag = "9")]
     pub operation_mark: u64,
+    /// A change of certificates was noted: who may send critical requests of a supplier from then on, zero when the change
+    /// was about others.
+    #[prost(fixed64, optional, tag = "10")]
+    pub noted: Option<u64>,
 }
 
 impl Record {
@@ -43,6 +47,12 @@ impl Record {
     #[must_use]
     pub fn at(&self) -> SimInstant {
         SimInstant(self.at_ms)
+    }
+
+    /// Whether a change of certificates was noted.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        self.noted.is_some()
     }
 
     /// Whether an approval was given.

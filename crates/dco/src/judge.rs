@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::keys::{Purpose, RelationSecret};
 use domain::operation::CriticalOperations;
-use domain::{Approval, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant};
+use domain::{Approval, DeviceKind, Eui64, Operation, RemoteParty, RequestId, SimDuration, SimInstant};
+use duis::Request;
 use duis::signature::{self, Certificates};
 use proto::{ApprovalRequest, Countersigned, Message};
 use world::{Store, StoreError, semantic};
@@ -108,6 +109,9 @@ pub enum Denied {
     /// The user's request does not permit this operation with these arguments on this device.
     #[error("{0}")]
     NotPermitted(String),
+    /// Somebody else is notified for critical requests to this device.
+    #[error("{0}")]
+    NotNotified(String),
     /// The user's XML is not a request.
     #[error("the user's request: {0}")]
     Request(String),
@@ -130,6 +134,8 @@ pub struct Judge {
     counters: BTreeMap<Eui64, u32>,
     per_user: BTreeMap<Eui64, Hour>,
     per_device: BTreeMap<Eui64, Hour>,
+    /// Whose critical requests count as the supplier's, by device, as far as a change was noted; and by which request.
+    suppliers: BTreeMap<Eui64, (Eui64, RequestId)>,
 }
 
 /// Approvals in one hour of the calendar.
@@ -158,12 +164,17 @@ impl Judge {
             counters: BTreeMap::new(),
             per_user: BTreeMap::new(),
             per_device: BTreeMap::new(),
+            suppliers: BTreeMap::new(),
             store,
         };
-        for record in audit::read(judge.store.as_ref())?
-            .iter()
-            .filter(|record| record.approved())
-        {
+        for record in &audit::read(judge.store.as_ref())? {
+            let noted = record.noted.filter(|supplier| *supplier > 0);
+            if let (Some(supplier), Ok(request)) = (noted, record.request_id.parse()) {
+                judge.suppliers.insert(Eui64(record.device), (Eui64(supplier), request));
+            }
+            if !record.approved() {
+                continue;
+            }
             let Ok(request) = record.request_id.parse::<RequestId>() else {
                 continue;
             };
@@ -225,6 +236,53 @@ impl Judge {
         }
     }
 
+    /// Notes a change of certificates, after the same checks of both signatures. The note is in the journal when this
+    /// returns; the same request may come again.
+    ///
+    /// # Errors
+    /// [`Denied`] says why not.
+    pub fn note(&mut self, asked: &ApprovalRequest, now: SimInstant) -> Result<(), Denied> {
+        let mut case = Case::default();
+        let device = Eui64(asked.device);
+        let noted = self.believe(asked, now, &mut case).and_then(|(request, kind)| {
+            let row = steps::table().row(request.srv);
+            if row.is_none_or(|row| row.applies_to(kind).is_err()) {
+                return Err(Denied::NotPermitted(format!(
+                    "{} does not apply to a {kind}",
+                    request.srv
+                )));
+            }
+            let change = steps::credentials::change(&request, now).map_err(|bad| Denied::Request(bad.to_string()))?;
+            change.ok_or_else(|| Denied::NotPermitted(format!("{} changes no certificates", request.srv)))
+        });
+        let mut record = Record {
+            at_ms: now.0,
+            request_id: case.request.map(|request| request.to_string()).unwrap_or_default(),
+            device: device.0,
+            operation: "note a change of certificates".to_owned(),
+            ..Record::default()
+        };
+        match noted {
+            Ok(change) => {
+                let supplier = change
+                    .critical
+                    .filter(|_| change.party == RemoteParty::Supplier)
+                    .map(|notified| notified.party);
+                record.noted = Some(supplier.unwrap_or_default().0);
+                self.write(&record)?;
+                if let (Some(supplier), Some(request)) = (supplier, case.request) {
+                    self.suppliers.insert(device, (supplier, request));
+                }
+                Ok(())
+            }
+            Err(denied) => {
+                record.refused = denied.to_string();
+                self.write(&record)?;
+                Err(denied)
+            }
+        }
+    }
+
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {
         self.store.append(&record.encode_to_vec())?;
         self.store.commit()
@@ -247,6 +305,26 @@ impl Judge {
         if asked.step == 0 {
             return Err(missing("position of the step"));
         }
+        let (request, kind) = self.believe(asked, now, case)?;
+        let device = Eui64(asked.device);
+        steps::permits(&request, device, kind, &operation).map_err(|error| Denied::NotPermitted(error.to_string()))?;
+        match self.used.check(request.id, asked.step, mark(device, &operation)) {
+            Ok(()) => {}
+            Err(Again::Approved | Again::TooOld) => return Err(Denied::AlreadyApproved { step: asked.step }),
+            Err(Again::TooMany) => return Err(Denied::Threshold("too many steps of one request".into())),
+        }
+        self.below_thresholds(request.id, device, now)?;
+        Ok((request.id, operation))
+    }
+
+    /// The user's request and the kind of its device, once both signatures, the time and the device are as they must be.
+    fn believe(
+        &self,
+        asked: &ApprovalRequest,
+        now: SimInstant,
+        case: &mut Case,
+    ) -> Result<(Request, DeviceKind), Denied> {
+        let missing = |what: &str| Denied::Malformed(format!("{what} is missing"));
         let message = asked.request.as_ref().ok_or_else(|| missing("countersigned request"))?;
         self.countersigned_by_dcc(message)?;
         let countersigned = Countersigned::decode(message.countersigned.clone())
@@ -277,14 +355,47 @@ impl Judge {
             .device_kind
             .parse()
             .map_err(|error| Denied::Malformed(format!("{error}")))?;
-        steps::permits(&request, device, kind, &operation).map_err(|error| Denied::NotPermitted(error.to_string()))?;
-        match self.used.check(request.id, asked.step, mark(device, &operation)) {
-            Ok(()) => {}
-            Err(Again::Approved | Again::TooOld) => return Err(Denied::AlreadyApproved { step: asked.step }),
-            Err(Again::TooMany) => return Err(Denied::Threshold("too many steps of one request".into())),
+        self.notified(
+            &request,
+            device,
+            countersigned.target.and_then(|facts| facts.credentials),
+        )?;
+        Ok((request, kind))
+    }
+
+    /// A critical request of a supplier must be that of the notified one: the one noted here, or else the one that the DCC
+    /// countersigned. A change of supplier is the new one's.
+    fn notified(
+        &self,
+        request: &Request,
+        device: Eui64,
+        countersigned: Option<proto::Credentials>,
+    ) -> Result<(), Denied> {
+        let Some(row) = steps::table().row(request.srv).filter(|row| row.critical) else {
+            return Ok(());
+        };
+        let of_supplier = row.roles.iter().any(|role| role.is_supplier());
+        let of_operator =
+            steps::credentials::party(request).is_ok_and(|party| party == Some(RemoteParty::NetworkOperator));
+        if !of_supplier || of_operator {
+            return Ok(());
         }
-        self.below_thresholds(request.id, device, now)?;
-        Ok((request.id, operation))
+        let record = countersigned.map(world::credentials::from_proto).unwrap_or_default();
+        let noted = self.suppliers.get(&device);
+        if noted.is_some_and(|(_, by)| *by == request.id) {
+            // It was noted before, and comes again after a restart of the S1SP.
+            return Ok(());
+        }
+        let noted = noted.map(|(supplier, _)| *supplier);
+        match noted.or(record.critical_party(RemoteParty::Supplier)) {
+            Some(notified) if notified != request.id.originator => {
+                let originator = request.id.originator;
+                Err(Denied::NotNotified(format!(
+                    "{notified} is notified for {device}, not {originator}"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn countersigned_by_dcc(&self, message: &proto::CountersignedServiceRequest) -> Result<(), Denied> {

@@ -49,6 +49,13 @@ impl Dco {
         }
         let result = match ApprovalRequest::decode(envelope.body.clone()) {
             Err(error) => approval_reply::Result::Refused(format!("malformed: {error}")),
+            Ok(asked) if asked.credentials => match self.judge.note(&asked, self.world.clock.now()) {
+                Ok(()) => approval_reply::Result::Noted(true),
+                Err(denied) => {
+                    tracing::info!(request_id = %envelope.trace_id, leg = "dco", %denied, "not noted");
+                    approval_reply::Result::Refused(denied.to_string())
+                }
+            },
             Ok(asked) => match self.judge.decide(&asked, self.world.clock.now()) {
                 Ok(approval) => approval_reply::Result::Approval(approval.to_bytes().to_vec().into()),
                 Err(denied) => {

@@ -79,6 +79,7 @@ fn asked(request: CountersignedServiceRequest, device: Eui64, operation: &Operat
         device: device.0,
         operation,
         step,
+        credentials: false,
     }
 }
 

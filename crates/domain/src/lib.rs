@@ -14,6 +14,7 @@
 
 pub mod access;
 pub mod approval;
+pub mod credentials;
 mod identity;
 pub mod keys;
 pub mod model;
@@ -25,6 +26,7 @@ pub mod time;
 
 pub use access::{Access, Association, Execution, SecurityEvent};
 pub use approval::Approval;
+pub use credentials::{CertificateId, Credentials, CredentialsChange, Notified, PartyCredentials, RemoteParty};
 pub use identity::{Eui64, Mpan, Mprn, Mpxn, ParseError, RequestId};
 pub use model::{Cohort, CommunicationsProvider, DeviceKind, DeviceModel, Dmc, ProfileId};
 pub use operation::{

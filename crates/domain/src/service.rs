@@ -97,6 +97,18 @@ impl UserRole {
         Self::OtherUser,
     ];
 
+    /// Whether it is one of a supplier.
+    #[must_use]
+    pub fn is_supplier(self) -> bool {
+        matches!(self, Self::ImportSupplier | Self::ExportSupplier | Self::GasSupplier)
+    }
+
+    /// Whether it is one of a network operator.
+    #[must_use]
+    pub fn is_network_operator(self) -> bool {
+        matches!(self, Self::ElectricityDistributor | Self::GasTransporter)
+    }
+
     /// The abbreviation the request matrix uses.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -204,6 +204,7 @@ impl Chain {
             trust: parts.config.access.trust(),
             directory: dcc::Directory::clone(&parts.directory),
             inventory: parts.inventory(self.world.number),
+            credentials: crate::registration::records(parts, self.world.number)?,
             store: self.journal("dcc")?,
             limits,
         };

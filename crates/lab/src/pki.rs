@@ -22,6 +22,10 @@ use crate::tunnel::Credentials;
 pub const XML_SIGNING: u8 = 0x87;
 /// Role number of the DCC's own XML signatures: 0x89.
 pub const DSP_XML_SIGNING: u8 = 0x89;
+/// Role number of suppliers' organisation certificates.
+pub const SUPPLIER: u8 = 2;
+/// Role number of network operators' organisation certificates.
+pub const NETWORK_OPERATOR: u8 = 3;
 /// EUI-64 of the lab's S1SP as a signer of XML.
 pub const S1SP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0051);
 /// Name of the core in its tunnel certificate.
@@ -78,8 +82,20 @@ pub struct User {
     pub certificate_pem: String,
     /// Certificate and key, for users the lab plays itself.
     pub identity: Option<Identity>,
+    /// The organisation's certificates that devices' records name, for users that are suppliers or network operators.
+    pub organisation: Option<Organisation>,
     /// Where its responses are posted.
     pub listener: Option<String>,
+}
+
+/// The certificates of an organisation that a device's record may name, PEM. Nothing in the lab is signed with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Organisation {
+    /// For signatures: the critical one.
+    pub signing: String,
+    /// For key agreement: the non-critical one.
+    pub agreement: String,
 }
 
 /// Everything the lab's authorities have issued.
@@ -253,12 +269,20 @@ impl Pki {
                     roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
                     listener: user.listener.clone(),
                     certificate: user.certificate_pem.clone(),
+                    organisation: user.organisation.clone(),
                 })
                 .collect(),
         };
         let text = toml::to_string(&file).unwrap_or_default();
         format!("# DCC users of the lab: EUI-64, roles, certificate. No private keys.\n{text}")
     }
+}
+
+/// A certificate as requests carry it: base64 of its DER, out of its PEM.
+#[must_use]
+pub fn base64_of(pem: &str) -> String {
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+    lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect()
 }
 
 /// The fleet's credentials from a folder that [`Pki::write`] or [`Pki::write_fleet`] filled.
@@ -305,6 +329,7 @@ pub fn load_users(path: &Path) -> Result<Vec<User>, Error> {
             roles,
             certificate_pem: entry.certificate,
             identity: None,
+            organisation: entry.organisation,
             listener: entry.listener,
         });
     }
@@ -314,12 +339,27 @@ pub fn load_users(path: &Path) -> Result<Vec<User>, Error> {
 impl User {
     fn issue(seed: &Seed, issuer: &Authority, config: &UserConfig) -> Result<Self, Error> {
         let identity = issuer.signer(seed, XML_SIGNING, config.eui)?;
+        let number = if config.roles.iter().any(|role| role.is_supplier()) {
+            Some(SUPPLIER)
+        } else {
+            let operates = config.roles.iter().any(|role| role.is_network_operator());
+            operates.then_some(NETWORK_OPERATOR)
+        };
+        let organisation = number
+            .map(|number| {
+                Ok::<_, Error>(Organisation {
+                    signing: issuer.party(seed, number, config.eui, KeyUsagePurpose::DigitalSignature)?,
+                    agreement: issuer.party(seed, number, config.eui, KeyUsagePurpose::KeyAgreement)?,
+                })
+            })
+            .transpose()?;
         Ok(Self {
             name: config.name.clone(),
             eui: config.eui,
             roles: config.roles.clone(),
             certificate_pem: identity.certificate_pem.clone(),
             identity: Some(identity),
+            organisation,
             listener: config.listener.clone(),
         })
     }
@@ -343,6 +383,8 @@ struct UserEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     listener: Option<String>,
     certificate: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organisation: Option<Organisation>,
 }
 
 struct Authority {
@@ -375,18 +417,39 @@ impl Authority {
 
     /// A certificate for XML signatures: `OU` = role in hex, then the EUI-64 as unique identifier, which must come last.
     fn signer(&self, seed: &Seed, role: u8, eui: Eui64) -> Result<Identity, Error> {
+        self.subject(
+            seed,
+            &format!("{role:02X} {eui}"),
+            (role, eui),
+            KeyUsagePurpose::DigitalSignature,
+        )
+    }
+
+    /// A certificate of an organisation. Its key is not kept: the lab signs nothing with it.
+    fn party(&self, seed: &Seed, role: u8, eui: Eui64, usage: KeyUsagePurpose) -> Result<String, Error> {
+        let label = format!("{role:02X} {eui} {usage:?}");
+        Ok(self.subject(seed, &label, (role, eui), usage)?.certificate_pem)
+    }
+
+    fn subject(
+        &self,
+        seed: &Seed,
+        label: &str,
+        (role, eui): (u8, Eui64),
+        usage: KeyUsagePurpose,
+    ) -> Result<Identity, Error> {
         let failed = |source| Error::Certificate {
             subject: eui.to_string(),
             source,
         };
-        let mut params = params(seed, &format!("{role:02X} {eui}"));
+        let mut params = params(seed, label);
         params
             .distinguished_name
             .push(DnType::OrganizationalUnitName, format!("{role:02X}"));
         params
             .distinguished_name
             .push(DnType::CustomDnType(UNIQUE_IDENTIFIER.to_vec()), PLACEHOLDER);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![usage];
         let key = KeyPair::generate().map_err(failed)?;
         let patching = Patching { key: &self.key, eui };
         let certificate = params

@@ -1,15 +1,17 @@
 //! The users' directory of a lab: from files, or shared out over the estate so that the same files give the same data.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use dcc::{Directory, DirectoryError, Registration, Registrations};
-use domain::{Eui64, Mpxn, UserRole};
+use dcc::{Directory, DirectoryError, Records, Registration, Registrations};
+use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials, UserRole};
+use duis::signature::Certificate;
 use fleet::Estate;
 
 use crate::config::{Config, ConfigError};
 use crate::files::read_text;
-use crate::parts::BuildError;
-use crate::pki::Pki;
+use crate::parts::{BuildError, Parts};
+use crate::pki::{Pki, User, XML_SIGNING};
 
 /// Users of the PKI, and the Registration Data of the configured file or else of the estate.
 ///
@@ -22,7 +24,7 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
             eui: user.eui,
             name: user.name.clone(),
             roles: user.roles.clone(),
-            certificates: Vec::new(),
+            certificates: named(&user.certificate_pem),
             call_back: user.listener.clone(),
             suspended: configured.is_some_and(|other| other.suspended),
         }
@@ -44,6 +46,78 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
         hint: None,
     };
     Directory::new(users, registrations.iter().copied()).map_err(|error| named(&error).into())
+}
+
+/// The serial number of a certificate that is not one for XML signatures: such a one signs only because it is named here.
+fn named(pem: &str) -> Vec<String> {
+    let certificate = Certificate::from_pem(pem).ok();
+    let other = certificate.filter(|certificate| certificate.role() != Some(XML_SIGNING));
+    other
+        .map(|certificate| certificate.serial().to_owned())
+        .into_iter()
+        .collect()
+}
+
+/// The records of notified certificates at the start: those of the users registered then, of every enrolled device that
+/// has a metering point.
+///
+/// # Errors
+/// When a certificate cannot be read.
+pub(crate) fn records(parts: &Parts, world: u32) -> Result<Records, BuildError> {
+    let at = parts.config.clock.start;
+    let mut credentials = BTreeMap::new();
+    for user in &parts.pki.users {
+        credentials.insert(user.eui, of_user(user)?);
+    }
+    let devices = parts
+        .sites(world)
+        .filter(|site| site.template().enrolled)
+        .flat_map(|site| site.devices());
+    let records = devices.filter_map(|device| {
+        let mpxn = device.mpxn?;
+        let of = |roles: [UserRole; 2]| {
+            let holder = roles
+                .into_iter()
+                .find_map(|role| parts.directory.registered(mpxn, role, at));
+            holder
+                .and_then(|holder| credentials.get(&holder).cloned())
+                .unwrap_or_default()
+        };
+        let record = Credentials {
+            supplier: of([UserRole::ImportSupplier, UserRole::GasSupplier]),
+            network_operator: of([UserRole::ElectricityDistributor, UserRole::GasTransporter]),
+            cos_counter: 0,
+        };
+        Some((device.device, record))
+    });
+    Ok(records.collect())
+}
+
+/// What a record names of a user: the organisation's certificates, or where there are none the one it signs with.
+fn of_user(user: &User) -> Result<PartyCredentials, BuildError> {
+    let notified = |pem: &str| {
+        let certificate = Certificate::from_pem(pem).map_err(|error| BuildError::Certificate {
+            whose: user.eui.to_string(),
+            problem: error.to_string(),
+        })?;
+        Ok::<_, BuildError>(Notified {
+            id: CertificateId {
+                serial: certificate.serial().to_owned(),
+                issuer: certificate.issuer_common_name().unwrap_or_default().to_owned(),
+            },
+            party: certificate.eui(),
+            fingerprint: certificate.fingerprint(),
+        })
+    };
+    let (critical, other) = match &user.organisation {
+        Some(organisation) => (&organisation.signing, &organisation.agreement),
+        None => (&user.certificate_pem, &user.certificate_pem),
+    };
+    Ok(PartyCredentials {
+        critical: Some(notified(critical)?),
+        non_critical: Some(notified(other)?),
+        execution_counter: 0,
+    })
 }
 
 fn from_file(path: &Path) -> Result<Registrations, BuildError> {

@@ -496,6 +496,16 @@ pub(crate) async fn audit_of(
         if record.request_id != text {
             continue;
         }
+        if record.is_note() {
+            let detail = format!("{} of {}", record.operation, Eui64(record.device));
+            entries.push(AuditEntry {
+                at_ms: record.at_ms,
+                role: "dco".into(),
+                event: "noted".into(),
+                detail,
+            });
+            continue;
+        }
         let (event, why) = if record.approved() {
             ("approved", format!("counter {}", record.counter))
         } else {

@@ -1,6 +1,6 @@
 //! What the S1SP believes: the DCC's countersignature and, below it, the user's signature, each verified for itself.
 
-use domain::{DeviceKind, Eui64};
+use domain::{Credentials, DeviceKind, Eui64};
 use duis::Request;
 use duis::signature::{self, Certificates};
 use proto::{Countersigned, CountersignedServiceRequest, Message};
@@ -14,6 +14,8 @@ pub(crate) struct Verified {
     pub(crate) remote_party: Eui64,
     pub(crate) remote_party_counter: u64,
     pub(crate) originator_counter: u64,
+    /// The record of the device's certificates before this request, where the DCC has one.
+    pub(crate) credentials: Option<Credentials>,
 }
 
 /// Why a request is not taken. The blame is the sender's.
@@ -86,5 +88,6 @@ pub(crate) fn verify(
         remote_party: Eui64(countersigned.supplementary_remote_party_id),
         remote_party_counter: countersigned.supplementary_remote_party_counter,
         originator_counter: countersigned.supplementary_originator_counter,
+        credentials: facts.credentials.map(world::credentials::from_proto),
     })
 }

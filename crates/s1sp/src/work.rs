@@ -87,6 +87,9 @@ impl Context {
             Ok(due) => due,
             Err((failure, text)) => return self.failed(&task.verified, failure, &text),
         };
+        if steps::credentials::concerns(task.verified.request.srv) {
+            return self.about_credentials(&task, &plan).await;
+        }
         let outcomes = self.execute(&task, &plan, due).await;
         let now = self.world.clock.now();
         let payload = steps::respond(&task.verified.request, &target, &plan, &outcomes, now);
@@ -227,17 +230,48 @@ impl Context {
             .map(|device| device.id)
     }
 
-    /// Asks the DCO, once.
-    async fn approval(&self, task: &Task, step: &Step) -> Result<Approval, (Failure, String)> {
+    /// Answers from the record that came with the request. A change is noted by the DCO first: it checks later critical
+    /// requests against what it noted.
+    async fn about_credentials(&self, task: &Task, plan: &Plan) -> Outcome {
+        let verified = &task.verified;
+        let now = self.world.clock.now();
+        let Some(record) = &verified.credentials else {
+            let text = "the DCC has no record of the device's certificates";
+            return self.failed(verified, Failure::S1spRejected, text);
+        };
+        let payload = steps::credentials::respond(&verified.request, plan, record, now);
+        let changes = verified.request.srv != steps::credentials::RETRIEVE_KRP;
+        if changes
+            && payload.success
+            && let Err((failure, reason)) = self.note_credentials(task).await
+        {
+            return self.failed(verified, failure, &reason);
+        }
+        self.respond(verified, payload, &[])
+    }
+
+    /// Has the DCO note a change of certificates. Asking once more about the same request gives the same answer.
+    async fn note_credentials(&self, task: &Task) -> Result<(), (Failure, String)> {
         let ask = ApprovalRequest {
             request: Some(task.message.clone()),
-            device: step.device.0,
-            operation: Some(semantic::operation_to_proto(&step.operation)),
-            step: step.position,
+            device: task.verified.request.id.target.0,
+            credentials: true,
+            ..ApprovalRequest::default()
         };
-        let trace_id = task.verified.request.id.to_string();
+        match self.ask_dco(task, &ask).await? {
+            Some(approval_reply::Result::Noted(true)) => Ok(()),
+            Some(approval_reply::Result::Refused(why)) => Err((Failure::DcoRefused, why)),
+            _ => Err((Failure::DcoRefused, "an answer to another question".into())),
+        }
+    }
+
+    async fn ask_dco(
+        &self,
+        task: &Task,
+        ask: &ApprovalRequest,
+    ) -> Result<Option<approval_reply::Result>, (Failure, String)> {
         let envelope = Envelope {
-            trace_id,
+            trace_id: task.verified.request.id.to_string(),
             ..Envelope::default()
         };
         let within = self.limits.approval_within;
@@ -249,13 +283,27 @@ impl Context {
             CallError::NoReply { .. } => (Failure::DcoTimeout, error.to_string()),
             _ => (Failure::DcoUnreachable, error.to_string()),
         })?;
+        let reply = ApprovalReply::decode(reply.body)
+            .map_err(|error| (Failure::DcoRefused, format!("malformed reply: {error}")))?;
+        Ok(reply.result)
+    }
+
+    /// Asks the DCO, once.
+    async fn approval(&self, task: &Task, step: &Step) -> Result<Approval, (Failure, String)> {
+        let ask = ApprovalRequest {
+            request: Some(task.message.clone()),
+            device: step.device.0,
+            operation: Some(semantic::operation_to_proto(&step.operation)),
+            step: step.position,
+            ..ApprovalRequest::default()
+        };
         let refused = |why: String| (Failure::DcoRefused, why);
-        let reply = ApprovalReply::decode(reply.body).map_err(|error| refused(format!("malformed reply: {error}")))?;
-        match reply.result {
+        match self.ask_dco(task, &ask).await? {
             Some(approval_reply::Result::Approval(octets)) => {
                 Approval::from_bytes(&octets).ok_or_else(|| refused("an approval that is none".into()))
             }
             Some(approval_reply::Result::Refused(why)) => Err(refused(why)),
+            Some(approval_reply::Result::Noted(_)) => Err(refused("an answer to another question".into())),
             None => Err(refused("an empty reply".into())),
         }
     }

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod codes;
+pub mod credentials;
 mod data;
 pub mod errors;
 mod message_code;

@@ -91,6 +91,17 @@ fn every_template_finds_its_row_and_those_of_this_lab_their_plan() {
                 hub: request.id.target,
                 profile,
             };
+            if steps::credentials::concerns(request.srv) {
+                // No device is asked; of a load controller a SMETS1 device knows nothing.
+                let steps = plan(&request, &target).map(|plan| plan.steps.len());
+                let controller = name.contains("LoadController");
+                assert_eq!(
+                    steps.map_err(|refused| refused.failure),
+                    if controller { Err(Failure::NotSmets1) } else { Ok(0) }
+                );
+                planned += 1;
+                continue;
+            }
             let plan = match plan(&request, &target) {
                 Ok(plan) => plan,
                 // The form is for the other fuel, as the use case in the file's name says.

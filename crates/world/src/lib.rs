@@ -19,6 +19,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod credentials;
 pub mod fault;
 pub mod file_set;
 pub mod limits;

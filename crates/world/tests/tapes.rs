@@ -21,6 +21,7 @@ fn messages(value: &str, secret: u8) -> Vec<(Kind, Vec<u8>)> {
         device: 1,
         device_kind: "ESME".into(),
         hub: 2,
+        credentials: None,
     };
     let inner = Countersigned {
         request_xml: xml.clone().into(),

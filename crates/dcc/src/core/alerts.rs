@@ -91,8 +91,13 @@ impl Core {
         named.into_iter().for_each(|user| self.deliver(user, now));
     }
 
-    /// The suppliers registered for what is behind the device, each once, in order of their EUI-64.
+    /// Whom alerts of a device go to, each once, in order of their EUI-64: the suppliers notified for critical requests,
+    /// even when registration has gone on to somebody else (inferred); where no record says who, the registered ones.
     fn recipients(&self, device: Eui64, now: SimInstant) -> BTreeSet<Eui64> {
+        let notified = self.notified_suppliers(device);
+        if !notified.is_empty() {
+            return notified;
+        }
         let Some(device) = self.options.inventory.device(device) else {
             return BTreeSet::new();
         };

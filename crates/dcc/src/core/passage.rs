@@ -135,7 +135,11 @@ impl Core {
                     .then(|| answers::reported_firmware(signed))
                     .flatten()
                     .and_then(|firmware| self.report_firmware(id.target, &firmware, now));
+                let change = self.open.get_mut(&id).and_then(|open| open.change.take());
                 self.end(id, xml, record, device, now);
+                if let Some(change) = change.filter(|_| super::credentials::worked(signed)) {
+                    self.change_credentials(id, srv, &change, now);
+                }
             }
             // What the S1SP says cannot be passed on; the user still gets one outcome.
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Requests of users: admitted, refused, answered by the DCC itself, or acknowledged for the S1SP.
 
 use domain::{RequestId, SimInstant, Srv};
+use duis::Request;
 use prost::Message;
 use prost::bytes::Bytes;
 use proto::{Countersigned, DuisDeliveryAck, DuisReply, DuisRequest, Envelope, Kind, TargetFacts};
@@ -38,6 +39,7 @@ impl Core {
             eui: self.options.eui,
             certificates: &*self.options.certificates,
             trust: &self.options.trust,
+            credentials: &self.options.credentials,
             directory: &self.options.directory,
             inventory: &self.options.inventory,
             counters: &self.counters,
@@ -73,7 +75,7 @@ impl Core {
             };
         };
         let facts = facts(device);
-        self.acknowledge(port, &envelope, (id, srv), facts, posted.xml, now);
+        self.acknowledge(port, &envelope, &admitted.request, facts, posted.xml, now);
     }
 
     fn refuse(&mut self, port: usize, envelope: &Envelope, refused: Refused, now: SimInstant) {
@@ -158,11 +160,12 @@ impl Core {
         &mut self,
         port: usize,
         envelope: &Envelope,
-        (id, srv): (RequestId, Srv),
-        facts: TargetFacts,
+        request: &Request,
+        mut facts: TargetFacts,
         xml: Bytes,
         now: SimInstant,
     ) {
+        let (id, srv) = (request.id, request.srv);
         let made = match answers::reply(&self.options.key, Some(id), Some(srv), "I99", None, now) {
             Ok(made) => made,
             Err(error) => {
@@ -177,6 +180,11 @@ impl Core {
                 return self.refuse(port, envelope, refused, now);
             }
         };
+        let counted = steps::table()
+            .row(srv)
+            .and_then(|row| self.count_credentials(request, row));
+        let (before, credentials) = counted.unzip();
+        facts.credentials = before.as_ref().map(world::credentials::to_proto);
         let last = self.countersigned.entry(id.target).or_default();
         *last += 1;
         let originator_counter = *last;
@@ -203,6 +211,7 @@ impl Core {
                 countersigned: countersigned.clone(),
                 originator_counter,
             }),
+            credentials,
             ..Entry::at(now)
         });
         self.open.insert(
@@ -212,6 +221,7 @@ impl Core {
                 countersigned,
                 acknowledged_left: None,
                 attempts: 0,
+                change: steps::credentials::change(request, now).ok().flatten(),
             },
         );
         self.timers
@@ -255,5 +265,6 @@ fn facts(device: &Device) -> TargetFacts {
         device: device.id.0,
         device_kind: device.kind.as_str().to_owned(),
         hub: device.hub.unwrap_or_default().0,
+        credentials: None,
     }
 }

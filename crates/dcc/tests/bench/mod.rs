@@ -162,6 +162,7 @@ pub(crate) struct Bench {
     pub(crate) store: MemoryStore,
     pub(crate) limits: Limits,
     pub(crate) trust: Trust,
+    pub(crate) credentials: dcc::Records,
 }
 
 /// A running DCC with its peers' ends.
@@ -195,6 +196,7 @@ impl Bench {
             store: MemoryStore::default(),
             limits,
             trust: Trust::default(),
+            credentials: dcc::Records::default(),
         }
     }
 
@@ -210,6 +212,7 @@ impl Bench {
             trust: self.trust.clone(),
             directory: directory(),
             inventory: inventory(),
+            credentials: self.credentials.clone(),
             store: Box::new(self.store.reopened()),
             limits: self.limits,
         };

@@ -110,6 +110,7 @@ impl Parties {
                 device: device.0,
                 device_kind: kind.as_str().into(),
                 hub: hub.0,
+                credentials: None,
             }),
         };
         seal(countersigned.encode_to_vec(), &self.dcc)

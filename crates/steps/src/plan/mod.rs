@@ -243,6 +243,10 @@ fn via(kind: DeviceKind, operation: &Operation) -> Via {
 
 /// The steps before any rule: each group of requests has a file of its own.
 fn equivalent_steps(request: &Request, target: &Target<'_>) -> Result<Vec<draft::DraftStep>, Refused> {
+    if crate::credentials::concerns(request.srv) {
+        // Answered from the DCC-side record: no device is asked.
+        return crate::credentials::party(request).map(|_| Vec::new());
+    }
     for group in [reads::steps, commands::steps, prepayment::steps] {
         if let Some(steps) = group(request, target)? {
             return Ok(steps);

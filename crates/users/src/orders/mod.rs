@@ -1,12 +1,14 @@
 //! The service requests of this lab's users, ready to send: a file per group.
 
 mod commands;
+mod credentials;
 mod dcc;
 mod forms;
 mod prepayment;
 mod reads;
 
 pub use commands::*;
+pub use credentials::*;
 pub use dcc::*;
 pub use forms::Fuel;
 pub use prepayment::*;

@@ -12,8 +12,20 @@ use sha2::{Digest, Sha256};
 use super::TapeRecord;
 use crate::fault::Verdict;
 
-/// Elements whose text is left out, by local name. Serial numbers and issuers stay: they come from the seed.
-const LEFT_OUT: [&[u8]; 3] = [b"DigestValue", b"SignatureValue", b"X509Certificate"];
+/// Elements whose text is left out, by local name: signatures, certificates and their hashes. Serial numbers and issuers
+/// stay: they come from the seed.
+const LEFT_OUT: [&[u8]; 10] = [
+    b"Certificate",
+    b"CertificateHash",
+    b"DigestValue",
+    b"DigitalSigningCertificate",
+    b"ExistingCertificateHash",
+    b"KeyAgreementCertificate",
+    b"KeyAgreementTopUpCertificate",
+    b"NewCertificateHash",
+    b"SignatureValue",
+    b"X509Certificate",
+];
 
 /// Octets of the MAC at the end of an approval.
 const APPROVAL_MAC: usize = 16;
@@ -195,10 +207,24 @@ fn clean_countersigned(
     message: CountersignedServiceRequest,
 ) -> Result<CountersignedServiceRequest, prost::DecodeError> {
     let inner = Countersigned::decode(message.countersigned.clone())?;
-    let inner = Countersigned {
+    let mut inner = Countersigned {
         request_xml: clean_xml(&inner.request_xml),
         ..inner
     };
+    let credentials = inner.target.as_mut().and_then(|target| target.credentials.as_mut());
+    for party in credentials
+        .into_iter()
+        .flat_map(|all| [&mut all.supplier, &mut all.network_operator])
+    {
+        for certificate in party
+            .iter_mut()
+            .flat_map(|party| [&mut party.critical, &mut party.non_critical])
+        {
+            if let Some(certificate) = certificate {
+                certificate.fingerprint = Bytes::new();
+            }
+        }
+    }
     let countersigned = inner.encode_to_vec().into();
     Ok(CountersignedServiceRequest {
         countersigned,

@@ -103,6 +103,9 @@ fn summary(kind: Kind, envelope: &Envelope) -> Result<String, prost::DecodeError
         }
         Kind::ApprovalRequest => {
             let message = ApprovalRequest::decode(body)?;
+            if message.credentials {
+                return Ok(format!("{} note a change of certificates", Eui64(message.device)));
+            }
             format!(
                 "{} step {} {}",
                 Eui64(message.device),
@@ -112,6 +115,7 @@ fn summary(kind: Kind, envelope: &Envelope) -> Result<String, prost::DecodeError
         }
         Kind::ApprovalReply => match ApprovalReply::decode(body)?.result {
             Some(approval_reply::Result::Approval(_)) => "approved".into(),
+            Some(approval_reply::Result::Noted(noted)) => if noted { "noted" } else { "not noted" }.into(),
             Some(approval_reply::Result::Refused(reason)) => format!("refused: {reason}"),
             None => "nothing".into(),
         },
