@@ -4,7 +4,7 @@ use domain::keys::{DeviceKey, Purpose};
 use domain::{Approval, Association, DeviceKind, Eui64, Operation, Outcome};
 
 use crate::dlms::Framing;
-use crate::{FaceProfile, Family, Notification, dlms, envelope};
+use crate::{FaceProfile, Family, Notification, dlms, envelope, registers};
 
 /// What a head end's side sees of its operator's custody.
 pub trait Keys {
@@ -92,6 +92,7 @@ pub struct HeadEndSession(Face);
 enum Face {
     Dlms(Box<dlms::Operator>),
     Envelope(Box<envelope::Operator>),
+    Registers(Box<registers::Operator>),
 }
 
 impl HeadEndSession {
@@ -103,6 +104,7 @@ impl HeadEndSession {
             Family::DlmsHdlc => dlms(Framing::Hdlc, devices),
             Family::DlmsHubTunnel => dlms(Framing::HubTunnel, devices),
             Family::DlmsWrapper => dlms(Framing::Wrapper, devices),
+            Family::EdmiRegisters => Face::Registers(Box::new(registers::Operator::new(profile, devices))),
             Family::LabEnvelope => Face::Envelope(Box::new(envelope::Operator::new(profile, devices))),
         })
     }
@@ -125,6 +127,7 @@ impl HeadEndSession {
         match &mut self.0 {
             Face::Dlms(face) => face.start(keys, slot, association, operation, approval),
             Face::Envelope(face) => face.start(keys, slot, association, operation, approval),
+            Face::Registers(face) => face.start(keys, slot, association, operation, approval),
         }
     }
 
@@ -137,6 +140,7 @@ impl HeadEndSession {
         match &mut self.0 {
             Face::Dlms(face) => face.input(keys, octets),
             Face::Envelope(face) => face.input(keys, octets),
+            Face::Registers(face) => face.input(keys, octets),
         }
     }
 
@@ -145,6 +149,7 @@ impl HeadEndSession {
         match &mut self.0 {
             Face::Dlms(face) => face.release(keys),
             Face::Envelope(face) => face.release(keys),
+            Face::Registers(face) => face.release(keys),
         }
     }
 }

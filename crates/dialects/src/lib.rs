@@ -29,6 +29,7 @@ mod host;
 mod late;
 mod notification;
 mod profile;
+pub mod registers;
 mod sealing;
 mod session;
 mod submission;

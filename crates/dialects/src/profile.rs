@@ -9,16 +9,19 @@ pub enum Family {
     DlmsHubTunnel,
     /// DLMS/COSEM with logical names over the TCP wrapper.
     DlmsWrapper,
+    /// Numbered registers in the manner of EDMI's command line protocol; the table is ours.
+    EdmiRegisters,
     /// Orders and results in an envelope of ours, stored and forwarded by the hub.
     LabEnvelope,
 }
 
 impl Family {
     /// All of them, in the order of their words.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::DlmsHdlc,
         Self::DlmsHubTunnel,
         Self::DlmsWrapper,
+        Self::EdmiRegisters,
         Self::LabEnvelope,
     ];
 
@@ -29,6 +32,7 @@ impl Family {
             Self::DlmsHdlc => "dlms-hdlc",
             Self::DlmsHubTunnel => "dlms-hub-tunnel",
             Self::DlmsWrapper => "dlms-wrapper",
+            Self::EdmiRegisters => "edmi-registers",
             Self::LabEnvelope => "lab-envelope",
         }
     }

@@ -1,7 +1,7 @@
 use domain::keys::Party;
 
 use crate::dlms::Framing;
-use crate::{FaceProfile, Family, Host, Notification, dlms, envelope};
+use crate::{FaceProfile, Family, Host, Notification, dlms, envelope, registers};
 
 /// What a device puts on the link in answer to octets.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +22,7 @@ pub struct MeterSession(Face);
 enum Face {
     Dlms(Box<dlms::Device>),
     Envelope(Box<envelope::Device>),
+    Registers(Box<registers::Device>),
 }
 
 impl MeterSession {
@@ -45,6 +46,7 @@ impl MeterSession {
             Family::DlmsHdlc => dlms(Framing::Hdlc),
             Family::DlmsHubTunnel => dlms(Framing::HubTunnel),
             Family::DlmsWrapper => dlms(Framing::Wrapper),
+            Family::EdmiRegisters => Face::Registers(Box::new(registers::Device::new(profile, party))),
             Family::LabEnvelope => Face::Envelope(Box::new(envelope::Device::new(profile, party))),
         })
     }
@@ -57,6 +59,7 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.open(host),
             Face::Envelope(face) => face.open(host),
+            Face::Registers(face) => face.open(host),
         }
     }
 
@@ -65,6 +68,7 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.input(octets, host),
             Face::Envelope(face) => face.input(octets, host),
+            Face::Registers(face) => face.input(octets, host),
         }
     }
 
@@ -75,6 +79,7 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.notify(notification, host),
             Face::Envelope(face) => face.notify(notification, host),
+            Face::Registers(face) => face.notify(notification, host),
         }
     }
 }

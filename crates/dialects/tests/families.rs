@@ -1,6 +1,8 @@
 //! The same conversation with every family: what differs is in the description, not in what can be done.
 
-use dialects::{FaceError, FaceProfile, Family, Hdlc, HeadEndEvent, MeterSession, Notification, Tunnel, TunnelAddress};
+use dialects::{
+    FaceError, FaceProfile, Family, Hdlc, HeadEndEvent, MeterSession, Notification, TimeForm, Tunnel, TunnelAddress,
+};
 use domain::keys::RelationSecret;
 use domain::operation::{ApprovalFault, ClockStatus, ImageFault, LoadLimit, Octets, Setting, Token, TokenFault};
 use domain::{
@@ -45,6 +47,14 @@ fn faces() -> Vec<(&'static str, FaceProfile)> {
                 ..face(Family::DlmsHubTunnel)
             },
         ),
+        (
+            "registers",
+            FaceProfile {
+                time_form: TimeForm::Utc,
+                ..face(Family::EdmiRegisters)
+            },
+        ),
+        ("registers in local time", face(Family::EdmiRegisters)),
         ("envelope", face(Family::LabEnvelope)),
         (
             "envelope with small parts",

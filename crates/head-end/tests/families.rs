@@ -41,6 +41,10 @@ const FAMILIES: &[(&str, &str)] = &[
         "hub tunnel by access point",
         "set.face.family = \"dlms-hub-tunnel\"\nset.face.tunnel_address = \"access-point\"\nset.face.tunnel_check = false",
     ),
+    (
+        "registers",
+        "set.face.family = \"edmi-registers\"\nset.face.time_form = \"utc\"",
+    ),
     ("envelope", "set.face.family = \"lab-envelope\""),
     (
         "envelope, always on",

@@ -13,3 +13,4 @@ mod values;
 pub(crate) use carrier::Framing;
 pub(crate) use head_end::Operator;
 pub(crate) use meter::Device;
+pub(crate) use objects::half_hourly;

@@ -92,8 +92,11 @@ pub(super) enum Fault {
     Oversized(Header),
 }
 
+/// Header, body, and octets of the whole frame.
+type Read<'a> = (Header, &'a [u8], usize);
+
 /// The first frame in `octets` and how many octets it takes; `None` when more are needed.
-fn read(octets: &[u8], body_max: usize) -> Result<Option<(Header, &[u8], usize)>, Fault> {
+fn read(octets: &[u8], body_max: usize) -> Result<Option<Read<'_>>, Fault> {
     if octets.iter().zip(MAGIC).any(|(found, known)| *found != known) {
         return Err(Fault::NoFrame);
     }

@@ -7,7 +7,7 @@ use crate::section::Scalar;
 
 pub(super) const FACE: &[Setting] = &[
     key!("face.family", Face, &[], "The family of faces: what the octets on the WAN leg are", "\"dlms-wrapper\"",
-    own "\"dlms-hdlc\", \"dlms-hub-tunnel\", \"dlms-wrapper\" or \"lab-envelope\"" |parts, value| {
+    own "\"dlms-hdlc\", \"dlms-hub-tunnel\", \"dlms-wrapper\", \"edmi-registers\" or \"lab-envelope\"" |parts, value| {
         parts.face.family = word(value, &Family::ALL.map(|family| (family.as_str(), family)))?;
         Some(())
     }),
