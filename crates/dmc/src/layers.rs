@@ -256,6 +256,11 @@ impl Layers {
             native.clone_from(own);
             stable_from = *since;
         }
+        let maker = is
+            .manufacturer
+            .clone()
+            .or_else(|| manufacturer(&chain.below))
+            .unwrap_or_default();
         Ok(DeviceProfile {
             id: ProfileId {
                 model: model.id.clone(),
@@ -263,11 +268,7 @@ impl Layers {
             },
             kind: is.kind,
             model: DeviceModel {
-                manufacturer: is
-                    .manufacturer
-                    .clone()
-                    .or_else(|| manufacturer(&chain.below))
-                    .unwrap_or_default(),
+                manufacturer: maker.clone(),
                 model: is.model.clone(),
                 hardware: is.hardware.clone(),
                 firmware: duis,
@@ -283,6 +284,8 @@ impl Layers {
             smso: smso.clone(),
             meter: meter::Profile {
                 firmware: native,
+                manufacturer: maker,
+                model: is.model.clone(),
                 ..assembly.parts.meter
             },
             second_element: assembly.parts.second_element,

@@ -3,7 +3,7 @@
 //! Codes and meanings are those of the GBCS list as a public parser has it (sourced); that a SMETS1 device's events are
 //! reported with them is inferred from the header field of the MMC. Which of them push an alert by default is ours.
 
-use domain::Confidence;
+use domain::{Confidence, LogKind};
 
 /// One code of the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,8 +12,8 @@ pub struct AlertCode {
     pub code: u16,
     /// For people, in our words.
     pub description: &'static str,
-    /// Kept in the security log; otherwise in the event log.
-    pub security: bool,
+    /// The log it is kept in: events, security events or power events.
+    pub log: LogKind,
     /// Sent as an alert unless the profile suppresses it; otherwise only logged.
     pub pushed: bool,
     /// How sure it is that a SMETS1 device reports this with this code.
@@ -24,9 +24,17 @@ const fn event(code: u16, description: &'static str, pushed: bool) -> AlertCode 
     AlertCode {
         code,
         description,
-        security: false,
+        log: LogKind::Event,
         pushed,
         confidence: Confidence::Inferred,
+    }
+}
+
+/// That power events have a log of their own: sourced for the later generation, inferred here.
+const fn power(code: u16, description: &'static str, pushed: bool) -> AlertCode {
+    AlertCode {
+        log: LogKind::PowerEvent,
+        ..event(code, description, pushed)
     }
 }
 
@@ -34,7 +42,7 @@ const fn security(code: u16, description: &'static str) -> AlertCode {
     AlertCode {
         code,
         description,
-        security: true,
+        log: LogKind::Security,
         pushed: true,
         confidence: Confidence::Inferred,
     }
@@ -64,10 +72,10 @@ codes! {
     CLOCK_NOT_ADJUSTED = event(0x8F0C, "the clock was not set: further away than the device allows", true);
     CREDIT_BELOW_DISABLEMENT = event(0x8F0F, "supply is off: credit is at the disablement threshold", true);
     SUPPLY_ARMED = event(0x8F32, "supply is armed", true);
-    OUTAGE_RESTORED = event(0x8F35, "mains are back", true);
-    LONG_OUTAGE_RESTORED = event(0x8F36, "mains are back after a long outage", true);
+    OUTAGE_RESTORED = power(0x8F35, "mains are back", true);
+    LONG_OUTAGE_RESTORED = power(0x8F36, "mains are back after a long outage", true);
     CREDIT_ABOVE_BALANCE = event(0x8F47, "credit refused: the balance would exceed its maximum", true);
-    MAINS_INTERRUPTED = event(0x8F57, "mains failed", false);
+    MAINS_INTERRUPTED = power(0x8F57, "mains failed", false);
     CREDIT_ABOVE_MAXIMUM = event(0x8F5B, "credit refused: more than the largest credit", true);
     LOCAL_COMMAND = event(0x8161, "a command at the meter was carried out", false);
     MALFORMED = security(0x8F1E, "a message was malformed or too large");

@@ -2,7 +2,7 @@
 
 use domain::keys::Party;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Operation, Outcome, Quantity, Refusal,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal,
     SecurityEvent, SimInstant, Unit, Value,
 };
 
@@ -43,17 +43,17 @@ impl Device {
     pub(crate) fn note(&mut self, around: &mut Around<'_>, alert: AlertCode) {
         let profile = around.profile;
         if !profile.unlogged_events.contains(&alert.code) {
-            let limit = if alert.security {
-                profile.security_log_entries
-            } else {
-                profile.event_log_entries
+            let limit = match alert.log {
+                LogKind::PowerEvent => profile.power_log_entries,
+                LogKind::Security => profile.security_log_entries,
+                _ => profile.event_log_entries,
             };
-            self.logs.push(alert.security, limit, around.time, alert.code);
+            self.logs.push(alert.log, limit, around.time, alert.code);
         }
         if !alert.pushed || profile.suppressed_alerts.contains(&alert.code) {
             return;
         }
-        if alert.security {
+        if alert.log == LogKind::Security {
             let last = self.security.alerted_at;
             if last <= around.time && around.time.since(last) < profile.security_alert_gap {
                 return;
@@ -162,6 +162,9 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         | Operation::ResetBalance
         | Operation::ChangeDebt(_)
         | Operation::ActivateEmergencyCredit => meter,
+        Operation::ClearLog(_) => meter,
+        Operation::ResetCounters(_) | Operation::SwitchAuxiliaryLoad { .. } => kind == DeviceKind::Esme,
+        Operation::RecordNetworkData => kind == DeviceKind::Gsme,
         Operation::Write(setting) => crate::settings::has(kind, setting.kind()),
         Operation::StageKeys { .. }
         | Operation::CancelStagedKeys

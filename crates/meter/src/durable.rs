@@ -118,7 +118,7 @@ fn write_device(w: &mut Writer, device: &Device) {
     w.instant(security.alerted_at);
     let empty = crate::logs::Entries::default();
     let logs = device.logs.0.as_deref().unwrap_or(&empty);
-    for log in [&logs.event, &logs.security] {
+    for log in [&logs.event, &logs.security, &logs.power] {
         w.count(log.len());
         for (at, code) in log {
             w.instant(*at);
@@ -139,11 +139,12 @@ fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
     security.approval_counter = r.u32()?;
     security.alerted_at = r.time()?;
     let mut log = || r.list(|r| Ok((r.time()?, r.u16()?)));
-    let (event, security) = (log()?, log()?);
-    device.logs.0 = (!event.is_empty() || !security.is_empty()).then(|| {
+    let (event, security, power) = (log()?, log()?, log()?);
+    device.logs.0 = (!event.is_empty() || !security.is_empty() || !power.is_empty()).then(|| {
         Box::new(crate::logs::Entries {
             event: event.into(),
             security: security.into(),
+            power: power.into(),
         })
     });
     Ok(())
@@ -188,6 +189,10 @@ fn write_meter(w: &mut Writer, meter: &Meter) {
     if let Some(changed) = &meter.changed {
         write_changed(w, meter, changed);
     }
+    w.flag(meter.history.is_some());
+    if let Some(history) = &meter.history {
+        w.sized(&octets::write(&**history));
+    }
     w.instant(meter.metering.since);
     w.flag(meter.metering.gaps.is_some());
     if let Some(gaps) = &meter.metering.gaps {
@@ -212,6 +217,10 @@ fn read_meter(r: &mut Reader<'_>, meter: &mut Meter) -> Read<()> {
     meter.changed = None;
     if r.flag()? {
         read_changed(r, meter)?;
+    }
+    meter.history = None;
+    if r.flag()? {
+        meter.history = Some(Box::new(read_one(r, "history")?));
     }
     meter.metering.since = r.instant()?;
     meter.metering.gaps = if r.flag()? {

@@ -3,7 +3,7 @@
 use domain::keys::{DeviceKey, Party, Purpose};
 use domain::operation::KnownDevice;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, Mpan, Mprn, Mpxn,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, LogRow, Mpan, Mprn, Mpxn,
     Operation, Outcome, Refusal, SecurityEvent, Seed, SimInstant, SupplyState, Value,
 };
 
@@ -321,6 +321,7 @@ impl Installation {
         if let Some(since) = self.dark_since.take() {
             let profile = context.profiles.esme;
             let outage = context.now.since(since);
+            self.esme.history.get_or_insert_default().outage(since, context.now);
             for (clock, profile) in [(&mut self.clock, context.profiles.chf), (&mut self.esme.clock, profile)] {
                 if profile.clock_survives_outage.is_some_and(|reserve| outage > reserve) {
                     clock.stand_still(since, context.now);
@@ -490,9 +491,8 @@ impl Installation {
         from: SimInstant,
         to: SimInstant,
     ) -> Outcome {
-        if matches!(log, LogKind::Event | LogKind::Security) {
-            let device = self.part(slot).ok_or(Refusal::NotSupported)?;
-            return Ok(Answer::Log(device.logs.read(log, from, to)));
+        if let Some(rows) = self.event_log(slot, profile, log, from, to) {
+            return Ok(Answer::Log(rows));
         }
         let rows = match (slot, &self.gas) {
             (DeviceKind::Esme, _) => self.esme.view(now, profile).log(log, from, to),
@@ -500,6 +500,43 @@ impl Installation {
             _ => Err(Refusal::NotSupported),
         };
         rows.map(Answer::Log)
+    }
+
+    /// The rows of a log of events; `None` where this is no such log, or the device has none.
+    fn event_log(
+        &self,
+        slot: DeviceKind,
+        profile: &Profile,
+        log: LogKind,
+        from: SimInstant,
+        to: SimInstant,
+    ) -> Option<Vec<LogRow>> {
+        let device = self.part(slot)?;
+        match log {
+            LogKind::Event if profile.logs.split_event_logs => {
+                let logs = [LogKind::Event, LogKind::PowerEvent];
+                Some(
+                    logs.into_iter()
+                        .flat_map(|log| device.logs.read(log, from, to))
+                        .collect(),
+                )
+            }
+            LogKind::Event | LogKind::Security => Some(device.logs.read(log, from, to)),
+            LogKind::PowerEvent if slot == DeviceKind::Esme => Some(device.logs.read(log, from, to)),
+            LogKind::AuxiliaryLoad if slot == DeviceKind::Esme => Some(self.esme.switchings(from, to)),
+            LogKind::GasMeterEvent | LogKind::GasMeterSecurity if slot == DeviceKind::Gpf => {
+                // What happened since the gas meter last reported is not there yet.
+                let gas = self.gas.as_ref()?;
+                let to = to.min(gas.mirror.at);
+                let log = if log == LogKind::GasMeterEvent {
+                    LogKind::Event
+                } else {
+                    LogKind::Security
+                };
+                Some(gas.gsme.device.logs.read(log, from, to))
+            }
+            _ => None,
+        }
     }
 
     /// The devices that the one in `slot` is joined with.

@@ -40,6 +40,7 @@ mod durable;
 mod effects;
 mod gas;
 mod han;
+mod history;
 mod installation;
 mod load;
 mod logs;

@@ -1,10 +1,10 @@
-//! Event and security logs: bounded, and nothing at all while they are empty.
+//! Event, security and power event logs: bounded, and nothing at all while they are empty.
 
 use std::collections::VecDeque;
 
 use domain::{LogKind, LogRow, SimInstant};
 
-/// The two logs of one device.
+/// The logs of one device.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Logs(pub(crate) Option<Box<Entries>>);
 
@@ -13,19 +13,31 @@ pub(crate) struct Logs(pub(crate) Option<Box<Entries>>);
 pub(crate) struct Entries {
     pub(crate) event: VecDeque<(SimInstant, u16)>,
     pub(crate) security: VecDeque<(SimInstant, u16)>,
+    pub(crate) power: VecDeque<(SimInstant, u16)>,
+}
+
+impl Entries {
+    fn list(&self, log: LogKind) -> Option<&VecDeque<(SimInstant, u16)>> {
+        match log {
+            LogKind::Event => Some(&self.event),
+            LogKind::PowerEvent => Some(&self.power),
+            LogKind::Security => Some(&self.security),
+            _ => None,
+        }
+    }
 }
 
 impl Logs {
     /// Appends, overwriting the oldest beyond `limit`.
-    pub(crate) fn push(&mut self, security: bool, limit: u16, at: SimInstant, code: u16) {
+    pub(crate) fn push(&mut self, log: LogKind, limit: u16, at: SimInstant, code: u16) {
         if limit == 0 {
             return;
         }
         let entries = self.0.get_or_insert_default();
-        let log = if security {
-            &mut entries.security
-        } else {
-            &mut entries.event
+        let log = match log {
+            LogKind::PowerEvent => &mut entries.power,
+            LogKind::Security => &mut entries.security,
+            _ => &mut entries.event,
         };
         while log.len() >= usize::from(limit) {
             log.pop_front();
@@ -37,17 +49,14 @@ impl Logs {
         log.push_back((at, code));
     }
 
-    /// The rows of the event or security log in `from <= at <= to`, in the order they were written.
+    /// The rows of a log of events in `from <= at <= to`, in the order they were written.
     ///
     /// That is not always the order of their times: a clock may be set back between two entries.
     pub(crate) fn read(&self, log: LogKind, from: SimInstant, to: SimInstant) -> Vec<LogRow> {
-        let Some(entries) = &self.0 else { return Vec::new() };
-        let log = if log == LogKind::Security {
-            &entries.security
-        } else {
-            &entries.event
-        };
-        log.iter()
+        let entries = self.0.as_deref().and_then(|entries| entries.list(log));
+        entries
+            .into_iter()
+            .flatten()
             .filter(|(at, _)| (from..=to).contains(at))
             .map(|(at, code)| LogRow {
                 at: *at,
@@ -55,5 +64,17 @@ impl Logs {
                 code: Some(*code),
             })
             .collect()
+    }
+
+    /// Empties a log.
+    pub(crate) fn clear(&mut self, log: LogKind) {
+        if let Some(entries) = &mut self.0 {
+            match log {
+                LogKind::Event => entries.event.clear(),
+                LogKind::PowerEvent => entries.power.clear(),
+                LogKind::Security => entries.security.clear(),
+                _ => {}
+            }
+        }
     }
 }

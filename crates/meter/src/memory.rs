@@ -39,12 +39,13 @@ fn meter_heap(meter: &Meter) -> usize {
         size_of::<Gaps>() + gaps.closed.capacity() * 16 + gaps.folded.capacity() * size_of::<i64>()
     });
     let changed = meter.changed.as_ref().map_or(0, |changed| changed.octets());
-    device_heap(&meter.device) + size_of::<Account>() + gaps + changed
+    let history = meter.history.as_ref().map_or(0, |history| history.octets());
+    device_heap(&meter.device) + size_of::<Account>() + gaps + changed + history
 }
 
 fn device_heap(device: &Device) -> usize {
     let logs = device.logs.0.as_ref().map_or(0, |entries| {
-        size_of::<Entries>() + (entries.event.capacity() + entries.security.capacity()) * 16
+        size_of::<Entries>() + (entries.event.capacity() + entries.security.capacity() + entries.power.capacity()) * 16
     });
     let security = &device.security;
     let staged = security.staged.as_deref();

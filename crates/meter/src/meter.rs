@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use domain::keys::Party;
-use domain::operation::PaymentMode;
-use domain::{Answer, DeviceKind, Eui64, Mpxn, Operation, Outcome, Refusal, SimInstant, SupplyState};
+use domain::operation::{Counter, PaymentMode};
+use domain::{
+    Answer, DeviceKind, Eui64, LogKind, Mpxn, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit,
+    Value,
+};
 
 use crate::alerts::{self, AlertCode};
-use crate::calendar::HALF_HOUR_MS;
+use crate::calendar::{HALF_HOUR_MS, HOUR_MS, LocalDay};
 use crate::clock::{DeviceClock, Synchronised, TOLERANCE_MAX_S};
 use crate::device::{Around, Device};
 use crate::effects::Outbox;
+use crate::history::{self, AccountRow, History};
 use crate::load::{Channel, Load};
 use crate::metering::Metering;
-use crate::prepayment::{Account, AccountSettings, CreditRefused};
+use crate::prepayment::{Account, AccountSettings, CreditRefused, MICRO};
 use crate::profile::Profile;
 use crate::settings::Changed;
 use crate::supply::{Cause, Supply};
@@ -36,6 +40,8 @@ pub(crate) struct Meter {
     pub(crate) point: Option<Mpxn>,
     /// What somebody has changed since.
     pub(crate) changed: Option<Box<Changed>>,
+    /// What cannot be computed.
+    pub(crate) history: Option<Box<History>>,
 }
 
 /// What a new meter is made of.
@@ -69,6 +75,7 @@ impl Meter {
             generation: false,
             point: parts.point,
             changed: None,
+            history: (parts.mode == PaymentMode::Prepayment).then(|| Box::new(History::prepaying_since(parts.now))),
         }
     }
 
@@ -115,6 +122,9 @@ impl Meter {
                 }
             }
             self.review(profile, out);
+            if until.0.rem_euclid(HOUR_MS) == 0 {
+                self.keep_midnight(until, profile);
+            }
         }
     }
 
@@ -168,6 +178,86 @@ impl Meter {
         }
         let second = self.metering.within_half_hour(Channel::Secondary, from, to).1;
         main + second.saturating_mul(i64::from(self.tariff.secondary_price_mp))
+    }
+
+    /// Cost of what is used from `from` to `to`, whole half-hours at a time, in millionths of a penny.
+    pub(crate) fn cost_between(&self, from: SimInstant, to: SimInstant) -> i64 {
+        let mut sum: i64 = 0;
+        let mut at = from;
+        while at < to {
+            let until = next_half_hour(at).min(to);
+            sum = sum.saturating_add(self.cost(at, until));
+            at = until;
+        }
+        sum
+    }
+
+    /// When a counter last began anew, if it ever did.
+    pub(crate) fn reset_at(&self, counter: Counter) -> Option<SimInstant> {
+        self.history.as_ref()?.reset_at(counter)
+    }
+
+    /// Empties a log of events; the security log stays (sourced for the later generation, inferred here).
+    fn clear_log(&mut self, log: LogKind) -> Outcome {
+        match log {
+            LogKind::Event => self.device.logs.clear(log),
+            LogKind::PowerEvent if !self.gas => self.device.logs.clear(log),
+            LogKind::AuxiliaryLoad if !self.gas => {
+                if let Some(history) = &mut self.history {
+                    history.switchings.clear();
+                }
+            }
+            _ => return Err(Refusal::NotSupported),
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Begins to record gas flow. Gives the number of the recording.
+    fn record_flow(&mut self, now: SimInstant) -> Answer {
+        let history = self.history.get_or_insert_default();
+        let number = history.recording.map_or(0, |(_, number)| number).wrapping_add(1);
+        history.recording = Some((now, number));
+        Answer::Value(Value::Quantity(Quantity::new(i64::from(number), Unit::Count)))
+    }
+
+    /// Keeps registers and account as they are at `at`: they are about to change their meaning.
+    pub(crate) fn keep_change(&mut self, at: SimInstant, profile: &Profile) {
+        let row = self.view(at, profile).at_change();
+        self.history.get_or_insert_default().change(row);
+    }
+
+    /// Keeps the account where `at` is a midnight or a billing point; it has just been settled.
+    fn keep_midnight(&mut self, at: SimInstant, profile: &Profile) {
+        let day = LocalDay::of(at);
+        let billing =
+            profile.logs.billing_holds_account && day.midnight() == at && self.tariff.period_start(day) == day;
+        let midnight = self.view(at, profile).midnight_before(at) == at;
+        if !billing && !midnight {
+            return;
+        }
+        let row = (at, AccountRow::of(&self.account));
+        let history = self.history.get_or_insert_default();
+        if midnight {
+            history::push(&mut history.midnights, row, usize::from(profile.daily_log_entries));
+        }
+        if billing {
+            history::push(&mut history.billings, row, usize::from(profile.billing_log_entries));
+        }
+    }
+
+    /// Keeps a credit, and what of it went to the payment-based debt.
+    fn keep_credit(&mut self, at: SimInstant, milli_pence: i64, debt_payment: i64, profile: &Profile) {
+        let history = self.history.get_or_insert_default();
+        let rules = &profile.logs;
+        history::push(
+            &mut history.credits,
+            (at, milli_pence),
+            usize::from(rules.credit_entries),
+        );
+        if debt_payment > 0 {
+            let entries = usize::from(rules.debt_payment_entries);
+            history::push(&mut history.debt_payments, (at, debt_payment), entries);
+        }
     }
 
     /// Raises what the balance calls for, and ends supply where it must end.
@@ -225,6 +315,18 @@ impl Meter {
             Operation::EnableSupply => {
                 self.supply.enable()?;
             }
+            Operation::ResetCounters(counters) => {
+                let history = self.history.get_or_insert_default();
+                counters.iter().for_each(|counter| history.reset(*counter, now));
+            }
+            Operation::ClearLog(log) => return self.clear_log(*log),
+            Operation::SwitchAuxiliaryLoad { switch, on } => {
+                if !(1..=profile.supply.auxiliary_switches).contains(switch) {
+                    return Err(Refusal::NotSupported);
+                }
+                self.history.get_or_insert_default().switching(now, *switch, *on);
+            }
+            Operation::RecordNetworkData if profile.logs.records_flow => return Ok(self.record_flow(now)),
             Operation::SynchroniseClock { time, tolerance_s } => {
                 let result = synchronise(&mut self.clock, now, profile, *time, *tolerance_s)?;
                 if let Some(alert) = clock_alert(result) {
@@ -287,8 +389,11 @@ impl Meter {
         if self.mode != PaymentMode::Prepayment {
             return Err(Refusal::WrongState);
         }
+        let owed = self.account.payment_debt;
         match self.account.credit(milli_pence) {
             Ok(debt_paid) => {
+                let paid = (owed - self.account.payment_debt) / MICRO;
+                self.keep_credit(now, i64::from(milli_pence), paid, profile);
                 self.note(now, profile, out, alerts::CREDIT_ADDED_LOCALLY);
                 if debt_paid {
                     self.note(now, profile, out, alerts::PAYMENT_DEBT_COLLECTED);

@@ -174,6 +174,9 @@ impl Meter {
         profile: &Profile,
         out: &mut Outbox,
     ) {
+        if payment.mode != self.mode && profile.logs.billing_on_mode_change {
+            self.keep_change(now, profile);
+        }
         self.mode = payment.mode;
         if payment.mode == PaymentMode::Prepayment {
             self.changed.get_or_insert_default();

@@ -50,6 +50,8 @@ pub(super) const METER_RULES: &[Setting] = &[
         number 0..=100 meter.logs.debt_payment_entries),
     key!("meter.logs.monthly_entries", Logs, WITH_LOGS, "Months of monthly totals kept", "12",
         number 0..=100 meter.logs.monthly_entries),
+    key!("meter.logs.records_flow", Logs, GSME, "Gas flow can be recorded in short steps when that is asked for", "true",
+        flag meter.logs.records_flow),
     key!("meter.logs.split_event_logs", Logs, &[], "Event reads merge several logs: rows come log by log, not by time over all", "true",
         flag meter.logs.split_event_logs),
     // Clock.
@@ -164,6 +166,8 @@ pub(super) const METER_RULES: &[Setting] = &[
         some seconds meter.supply.valve_fault_after),
     key!("meter.supply.cut_resets_hub", OtherDevices, ESME, "Cutting the supply resets the hub, which loses its connection", "true",
         defect flag meter.supply.cut_resets_hub),
+    key!("meter.supply.auxiliary_switches", Supply, ESME, "Auxiliary load switches", "1",
+        number 0..=5 meter.supply.auxiliary_switches),
     // Load limit, demand, voltage.
     key!("meter.load_limit.window_min_s", Load, ESME, "Shortest averaging window of the load limit", "30",
         seconds meter.load_limit.window_min),

@@ -210,6 +210,8 @@ items! {
     PrimaryActivePowerImport,
     /// The price in force of the second element, milli-pence per kWh.
     SecondaryTariffPrice,
+    /// The number from which this device's random delay follows, 0 to 255, as a count.
+    RandomisedOffsetNumber,
     }
     numbered {
         /// Consumption in tariff block n (1 to 4).
@@ -351,6 +353,8 @@ logs! {
     GasMeterEvent,
     /// Security events of the gas meter as its proxy keeps them (GPF).
     GasMeterSecurity,
+    /// Half-hourly active import of the second element, Wh.
+    SecondaryActiveImport,
 }
 
 impl fmt::Display for LogKind {

@@ -22,6 +22,10 @@ pub use rules::{
 pub struct Profile {
     /// The firmware identifier as the device itself reports it.
     pub firmware: String,
+    /// Its manufacturer as the device itself reports it.
+    pub manufacturer: String,
+    /// Its model as the device itself reports it.
+    pub model: String,
     /// What this device refuses as not supported, beyond what its kind has no use for.
     pub unsupported: BTreeSet<OperationKind>,
     /// It can be operated under dual control, by the S1SP with approvals of the DCO; without it cannot be enrolled.
@@ -47,8 +51,12 @@ pub struct Profile {
     pub daily_log_entries: u16,
     /// Entries of the billing data log.
     pub billing_log_entries: u16,
+    /// Days of the log of daily consumption.
+    pub consumption_log_entries: u16,
     /// Entries of the event log; the oldest is overwritten.
     pub event_log_entries: u16,
+    /// Entries of the log of power events; the oldest is overwritten (ESME).
+    pub power_log_entries: u16,
     /// Entries of the security log; the oldest is overwritten.
     pub security_log_entries: u16,
     /// Half-hourly values are shown times this ...
@@ -167,6 +175,8 @@ impl Default for Profile {
     fn default() -> Self {
         Self {
             firmware: "LAB-0000".into(),
+            manufacturer: "LAB".into(),
+            model: "LAB-0000".into(),
             unsupported: BTreeSet::new(),
             dual_control: true,
             clock_drift_ppm_max: 5,
@@ -178,7 +188,9 @@ impl Default for Profile {
             other_profile_days: 92,
             daily_log_entries: 14,
             billing_log_entries: 12,
+            consumption_log_entries: 731,
             event_log_entries: 100,
+            power_log_entries: 100,
             security_log_entries: 100,
             profile_multiplier: 1,
             profile_divisor: 1,
@@ -198,6 +210,8 @@ impl Default for Profile {
             han_queue_lifetime: SimDuration::from_hours(24),
             values: ValueRules::default(),
             logs: LogRules {
+                billing_on_mode_change: true,
+                billing_holds_account: true,
                 credit_entries: 5,
                 debt_payment_entries: 10,
                 monthly_entries: 13,

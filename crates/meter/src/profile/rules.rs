@@ -81,6 +81,8 @@ pub struct LogRules {
     pub debt_payment_entries: u8,
     /// Months of monthly totals kept.
     pub monthly_entries: u8,
+    /// Gas flow can be recorded in short steps when that is asked for (GSME).
+    pub records_flow: bool,
     /// Event log reads merge several logs, so rows come log by log and in each by time, not by time over all.
     pub split_event_logs: bool,
 }
@@ -307,6 +309,8 @@ pub struct SupplyRules {
     pub valve_fault_after: Option<SimDuration>,
     /// Cutting the supply resets the hub of the installation, which loses its connection (ESME).
     pub cut_resets_hub: bool,
+    /// Auxiliary load switches, at most five (ESME).
+    pub auxiliary_switches: u8,
 }
 
 /// Load limiting (ESME).

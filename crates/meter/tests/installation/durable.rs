@@ -27,6 +27,12 @@ fn busy() -> Home {
     home.act(|installation, context| installation.security_event(context, DeviceKind::Chf, SecurityEvent::Replay));
     home.run(SimDuration::from_days(2));
     home.effects();
+    home.act(|installation, context| installation.top_up(context, DeviceKind::Esme, 5_000))
+        .expect("prepayment");
+    home.act(Installation::cut_power);
+    home.run(SimDuration::from_mins(9));
+    home.act(Installation::restore_power);
+    home.effects();
     let log = Operation::ReadLog {
         log: LogKind::ActiveImport,
         from: at("2019-05-02T09:00:00Z"),

@@ -99,6 +99,12 @@ fn nothing_answers_without_mains_and_nothing_is_counted() {
         [0x8F36, 0x8F35]
     );
     assert_eq!(
+        home.codes(DeviceKind::Esme, LogKind::PowerEvent),
+        [0x8F57, 0x8F36, 0x8F57, 0x8F35]
+    );
+    assert_eq!(home.codes(DeviceKind::Esme, LogKind::Event), [0_u16; 0]);
+    home.esme.logs.split_event_logs = true;
+    assert_eq!(
         home.codes(DeviceKind::Esme, LogKind::Event),
         [0x8F57, 0x8F36, 0x8F57, 0x8F35]
     );
