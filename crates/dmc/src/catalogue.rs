@@ -86,6 +86,16 @@ impl Catalogue {
         self.profiles.values()
     }
 
+    /// The plainest profile of this kind on a route: not made up for the lab, and able to be enrolled where one is.
+    #[must_use]
+    pub fn companion(&self, route: &str, kind: domain::DeviceKind) -> Option<&Arc<DeviceProfile>> {
+        let fitting = self
+            .profiles()
+            .filter(|profile| profile.route == route && profile.kind == kind);
+        // Booleans order false before true: real before made up, enrollable before not.
+        fitting.min_by_key(|profile| (profile.is_lab(), !profile.meter.dual_control))
+    }
+
     /// The profile a name stands for, or what was probably meant.
     ///
     /// # Errors

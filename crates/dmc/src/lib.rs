@@ -49,6 +49,7 @@
 //! ```
 
 mod assembly;
+mod bench;
 mod builtin;
 mod catalogue;
 mod error;
@@ -60,6 +61,7 @@ mod section;
 mod settings;
 mod step_rule;
 
+pub use bench::{Bench, NoCompanion, ScriptError, length, outcome_words, quantity_words, value_words};
 pub use catalogue::Catalogue;
 pub use error::{Error, FileError};
 pub use names::{item_by_name, log_by_name, operation_by_name};

@@ -50,6 +50,12 @@ pub struct DeviceProfile {
 }
 
 impl DeviceProfile {
+    /// Whether it holds what is made up for the lab.
+    #[must_use]
+    pub fn is_lab(&self) -> bool {
+        self.id.firmware.starts_with("LAB-") || (self.id.firmware.is_empty() && self.id.model.starts_with("LAB-"))
+    }
+
     /// The weakest confidence of all rules in force.
     #[must_use]
     pub fn confidence(&self) -> Confidence {

@@ -5,6 +5,8 @@
 
 pub mod report;
 pub mod sit;
+mod trial;
 pub mod verdict;
 
+pub use trial::{Trial, TrialError};
 pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};

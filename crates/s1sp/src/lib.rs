@@ -8,7 +8,6 @@
 //! It deliberately does not know: user roles, inventory or schedules (the DCC's business), whether an operation deserves
 //! approval (the DCO's), bytes of any device, or which codes a failure gets (those are in `steps`).
 
-mod cache;
 mod journal;
 mod options;
 mod role;

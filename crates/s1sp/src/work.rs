@@ -14,7 +14,6 @@ use steps::errors::Hop;
 use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 use world::{CallError, Caller, World, semantic};
 
-use crate::cache::Cache;
 use crate::journal::Journal;
 use crate::options::Limits;
 use crate::verify::Verified;
@@ -28,7 +27,7 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) limits: Limits,
     pub(crate) journal: Mutex<Journal>,
-    pub(crate) cache: Mutex<Cache>,
+    pub(crate) cache: Mutex<steps::Cache>,
 }
 
 /// A request and what came with it.
@@ -163,7 +162,7 @@ impl Context {
         outcomes
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
+    fn cache(&self) -> MutexGuard<'_, steps::Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -12,6 +12,7 @@
 //! # Ok::<(), domain::ParseError>(())
 //! ```
 
+mod cache;
 pub mod codes;
 pub mod credentials;
 mod data;
@@ -23,6 +24,7 @@ mod plan;
 mod respond;
 pub mod table;
 
+pub use cache::Cache;
 pub use dmc::Holder;
 pub use errors::Failure;
 pub use permits::{NotPermitted, permits};

@@ -4,7 +4,7 @@
 mod checks;
 mod expect;
 mod installation;
-mod script;
+pub(crate) mod script;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -78,6 +78,16 @@ pub(crate) fn script(site: &Site) -> Vec<Act> {
         .collect()
 }
 
+/// The order with which the pack asks for this variant.
+pub(crate) fn order(srv: Srv, at: &At) -> Option<Order> {
+    sequence().find(|(of, _)| *of == srv).map(|(_, order)| order(at))
+}
+
+/// The variants that the pack sends to devices of this kind, in its order.
+pub(crate) fn variants(kind: DeviceKind) -> impl Iterator<Item = Srv> {
+    sequence().map(|(srv, _)| srv).filter(move |srv| sent_to(*srv, kind))
+}
+
 /// Whether the pack sends this variant to devices of this kind: where the table says it applies, and 7.1 to a gas meter,
 /// which must refuse it. DCC-only requests are made once per device (8.2) or once per hub (12.2).
 fn sent_to(srv: Srv, kind: DeviceKind) -> bool {

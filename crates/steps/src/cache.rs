@@ -10,7 +10,7 @@ pub(crate) const KEPT_MAX: usize = 10_000;
 
 /// Answers of devices with the time they came.
 #[derive(Debug, Default)]
-pub(crate) struct Cache {
+pub struct Cache {
     kept: BTreeMap<(Eui64, About), Kept>,
 }
 
@@ -30,7 +30,7 @@ struct Kept {
 
 impl Cache {
     /// Keeps an answer that came at `at`. Acts and answers that are no values are not kept.
-    pub(crate) fn keep(&mut self, device: Eui64, operation: &Operation, answer: &Answer, at: SimInstant) {
+    pub fn keep(&mut self, device: Eui64, operation: &Operation, answer: &Answer, at: SimInstant) {
         let Some((about, range)) = about(operation) else { return };
         if matches!(answer, Answer::Done) {
             return;
@@ -46,7 +46,7 @@ impl Cache {
 
     /// An answer that is at most `max_age` old at `now`, with the time it came. Rows are those of the range asked for that
     /// had been written when the answer came: newer ones are missing, as in any cache.
-    pub(crate) fn answer(
+    pub fn answer(
         &self,
         device: Eui64,
         operation: &Operation,
@@ -71,7 +71,7 @@ impl Cache {
     }
 
     /// Forgets what is known of a device: something was done to it.
-    pub(crate) fn forget(&mut self, device: Eui64) {
+    pub fn forget(&mut self, device: Eui64) {
         self.kept.retain(|(of, _), _| *of != device);
     }
 }
