@@ -75,6 +75,7 @@ impl Trial {
     pub fn request(&self, srv: Srv) -> Option<Request> {
         let at = At {
             device: DEVICE,
+            kind: self.profile.kind,
             dcc: Eui64(0),
             now: self.bench.now(),
         };

@@ -182,7 +182,9 @@ impl Bench {
             self.now = next.max(self.now + SimDuration::from_millis(1));
             self.with(|installation, context| installation.wake(context));
             for effect in self.take_effects() {
-                if let Effect::LateResult { ticket: of, outcome } = effect
+                if let Effect::LateResult {
+                    ticket: of, outcome, ..
+                } = effect
                     && of == ticket
                 {
                     return (outcome, self.now.since(start));
