@@ -169,7 +169,7 @@ impl FromStr for RequestId {
 }
 
 /// An electricity metering point number: 13 digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Mpan(u64);
 
 impl Mpan {
@@ -210,7 +210,7 @@ impl FromStr for Mpan {
 }
 
 /// A gas metering point number: 1 to 10 digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Mprn(u64);
 
 impl Mprn {
@@ -240,7 +240,7 @@ impl fmt::Debug for Mprn {
 }
 
 /// A metering point of either fuel.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Mpxn {
     /// Electricity.
     Mpan(Mpan),

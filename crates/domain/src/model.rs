@@ -132,7 +132,7 @@ impl FromStr for ProfileId {
 }
 
 /// Who carries the WAN of an installation; part of the DMC key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum CommunicationsProvider {
     /// Telefónica (O2).
     Telefonica,

@@ -58,10 +58,62 @@ pub fn from_compact(text: &str) -> Option<Date> {
     .ok()
 }
 
+/// A day as its number since 1970.
+#[must_use]
+pub fn number(day: Date) -> i32 {
+    serde_day::number(day)
+}
+
+/// The inverse of [`number`].
+#[must_use]
+pub fn of_number(number: i32) -> Date {
+    serde_day::of_number(number)
+}
+
 /// A weekday by its English name.
 #[must_use]
 pub fn weekday(name: &str) -> Option<Weekday> {
     WEEKDAYS.into_iter().find(|(word, _)| *word == name).map(|(_, day)| day)
+}
+
+/// For serde: a date as days since 1970.
+pub(crate) mod serde_day {
+    use jiff::civil::{Date, date};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{days_between, plus_days};
+
+    pub(crate) fn serialize<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+        number(*day).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+        i32::deserialize(deserializer).map(of_number)
+    }
+
+    pub(super) fn number(day: Date) -> i32 {
+        days_between(date(1970, 1, 1), day)
+    }
+
+    pub(super) fn of_number(number: i32) -> Date {
+        plus_days(date(1970, 1, 1), number)
+    }
+}
+
+/// For serde: a date that may be absent.
+pub(crate) mod serde_day_option {
+    use jiff::civil::Date;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::serde_day::{number, of_number};
+
+    pub(crate) fn serialize<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
+        day.map(number).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+        Ok(Option::<i32>::deserialize(deserializer)?.map(of_number))
+    }
 }
 
 const WEEKDAYS: [(&str, Weekday); 7] = [

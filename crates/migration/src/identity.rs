@@ -8,7 +8,7 @@ use domain::{Eui64, ParseError};
 use crate::settings::words;
 
 /// Names an installation in files, journals and reports: `LAB-I-` and its hub's EUI-64 in hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct InstallationId(pub Eui64);
 
 impl fmt::Display for InstallationId {

@@ -9,7 +9,8 @@ use jiff::civil::Date;
 use crate::settings::{CohortSlug, Settings};
 
 /// Where a campaign runs: the live system, or the test environment of suppliers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Environment {
     /// DUST: migration testing for users.
     Dust,
@@ -105,7 +106,7 @@ pub fn cohort_open(
 }
 
 /// A device model as the EPCL and the CPL have it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ListedModel {
     /// Manufacturer.
     pub manufacturer: String,
@@ -136,6 +137,10 @@ pub trait Lists {
     fn epcl(&self, combination: &Combination, day: Date) -> Option<String>;
     /// Whether a model is Active on the CPL.
     fn cpl_active(&self, kind: DeviceKind, model: &ListedModel) -> bool;
+    /// The digest of the configuration a model must have; none when any will do.
+    fn required_configuration(&self, _model: &ListedModel) -> Option<String> {
+        None
+    }
     /// The nearest approved combination that upgrades of firmware alone lead to, with its entry.
     fn upgrade_target(&self, combination: &Combination, day: Date) -> Option<(String, Combination)>;
 }

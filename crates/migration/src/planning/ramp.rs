@@ -13,7 +13,7 @@ pub struct Ramp {
 }
 
 /// One day of a cohort, after it is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct CohortDay {
     /// Attempts that ended.
     pub attempted: u32,

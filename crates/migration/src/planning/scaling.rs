@@ -9,7 +9,7 @@ use domain::Eui64;
 
 /// What is known before a day's allocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DayDemand {
+pub struct DayDemand<K = Eui64> {
     /// Installations a day for this cohort.
     pub capacity: u32,
     /// Part of it kept for dormant installations; more than the capacity counts as the capacity.
@@ -17,7 +17,7 @@ pub struct DayDemand {
     /// Dormant installations that want a slot.
     pub dormant_demand: u32,
     /// Demand by supplier.
-    pub demand: BTreeMap<Eui64, u32>,
+    pub demand: BTreeMap<K, u32>,
 }
 
 /// How an allocation came about.
@@ -33,9 +33,9 @@ pub enum Method {
 
 /// The allocation of one day.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DayAllocation {
+pub struct DayAllocation<K = Eui64> {
     /// By supplier; everyone who asked is in it.
-    pub units: BTreeMap<Eui64, u32>,
+    pub units: BTreeMap<K, u32>,
     /// What the reserve leaves for suppliers.
     pub available: u32,
     /// How it came about.
@@ -59,7 +59,7 @@ impl Method {
 /// The sum of the parts is the lesser of total demand and what is available; nobody is given more than they asked for; the
 /// same input gives the same parts; asking for more never gives less.
 #[must_use]
-pub fn allocate(day: &DayDemand, d_min: u32) -> DayAllocation {
+pub fn allocate<K: Ord + Clone>(day: &DayDemand<K>, d_min: u32) -> DayAllocation<K> {
     let available = day.capacity - day.dormant_reserve.min(day.dormant_demand).min(day.capacity);
     let total: u64 = day.demand.values().map(|units| u64::from(*units)).sum();
     let done = |units, method| DayAllocation {
@@ -70,10 +70,10 @@ pub fn allocate(day: &DayDemand, d_min: u32) -> DayAllocation {
     if total <= u64::from(available) {
         return done(day.demand.clone(), Method::Unscaled);
     }
-    let flat: BTreeMap<Eui64, u32> = day
+    let flat: BTreeMap<K, u32> = day
         .demand
         .iter()
-        .map(|(id, units)| (*id, (*units).min(d_min)))
+        .map(|(id, units)| (id.clone(), (*units).min(d_min)))
         .collect();
     let flat_total: u64 = flat.values().map(|units| u64::from(*units)).sum();
     if flat_total > u64::from(available) {
@@ -86,54 +86,61 @@ pub fn allocate(day: &DayDemand, d_min: u32) -> DayAllocation {
 }
 
 /// Raises all below their wish together until nothing is left; single units go to the lowest ids.
-fn fill(wishes: &BTreeMap<Eui64, u32>, available: u32) -> BTreeMap<Eui64, u32> {
-    let mut given: BTreeMap<Eui64, u32> = wishes.keys().map(|id| (*id, 0)).collect();
+fn fill<K: Ord + Clone>(wishes: &BTreeMap<K, u32>, available: u32) -> BTreeMap<K, u32> {
+    let mut given: Vec<(u32, u32)> = wishes.values().map(|wish| (*wish, 0)).collect();
     let mut left = available;
     loop {
-        let open: Vec<Eui64> = wishes
-            .iter()
-            .filter(|(id, wish)| given[*id] < **wish)
-            .map(|(id, _)| *id)
-            .collect();
-        let Ok(count) = u32::try_from(open.len()) else {
-            return given;
-        };
-        if left == 0 || count == 0 {
-            return given;
-        }
+        let open = given.iter().filter(|(wish, given)| given < wish);
         // As many rounds at once as the nearest to its wish allows.
-        let nearest = open.iter().map(|id| wishes[id] - given[id]).min().unwrap_or(0);
+        let nearest = open.clone().map(|(wish, given)| wish - given).min().unwrap_or(0);
+        let count = u32::try_from(open.count()).unwrap_or(u32::MAX);
+        if left == 0 || count == 0 {
+            break;
+        }
         let rounds = (left / count).min(nearest);
-        for (position, id) in (0u32..).zip(&open) {
-            let more = if rounds > 0 { rounds } else { u32::from(position < left) };
-            *given.entry(*id).or_default() += more;
+        let open = given.iter_mut().filter(|(wish, given)| given < wish);
+        for (position, (_, given)) in (0u32..).zip(open) {
+            *given += if rounds > 0 { rounds } else { u32::from(position < left) };
         }
         left = if rounds > 0 { left - rounds * count } else { 0 };
     }
+    wishes
+        .keys()
+        .cloned()
+        .zip(given.into_iter().map(|(_, given)| given))
+        .collect()
 }
 
 /// The rest in proportion to what is left of each demand, rounded down; single units by largest fraction, then lowest id.
-fn proportional(demand: &BTreeMap<Eui64, u32>, mut given: BTreeMap<Eui64, u32>, rest: u64) -> BTreeMap<Eui64, u32> {
-    let residual = |id: &Eui64, given: u32| u64::from(demand[id] - given);
-    let total: u64 = given.iter().map(|(id, flat)| residual(id, *flat)).sum();
+fn proportional<K: Ord + Clone>(demand: &BTreeMap<K, u32>, flat: BTreeMap<K, u32>, rest: u64) -> BTreeMap<K, u32> {
+    let residuals = demand
+        .values()
+        .zip(flat.values())
+        .map(|(demand, flat)| u64::from(demand - flat));
+    let residuals: Vec<u64> = residuals.collect();
+    let total: u64 = residuals.iter().sum();
     if total == 0 {
-        return given;
+        return flat;
     }
-    // 32-bit demands and capacities: the products fit 64 bits.
-    let mut fractions: Vec<(u64, Eui64)> = Vec::with_capacity(given.len());
+    // Demands and capacities have 32 bits: the products fit 64.
+    let mut given: Vec<(K, u32)> = flat.into_iter().collect();
+    let mut fractions: Vec<(u64, usize)> = Vec::with_capacity(given.len());
     let mut left = rest;
-    for (id, units) in &mut given {
-        let product = rest * residual(id, *units);
+    for (position, residual) in residuals.into_iter().enumerate() {
+        let product = rest * residual;
         let whole = product / total;
-        fractions.push((product % total, *id));
+        fractions.push((product % total, position));
         left -= whole;
-        *units = units.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX));
+        given[position].1 = given[position]
+            .1
+            .saturating_add(u32::try_from(whole).unwrap_or(u32::MAX));
     }
-    fractions.sort_by(|(a, a_id), (b, b_id)| b.cmp(a).then(a_id.cmp(b_id)));
-    for (_, id) in fractions.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-        *given.entry(id).or_default() += 1;
+    // Positions are in the order of the ids.
+    fractions.sort_by(|(a, a_at), (b, b_at)| b.cmp(a).then(a_at.cmp(b_at)));
+    for (_, position) in fractions.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+        given[position].1 += 1;
     }
-    given
+    given.into_iter().collect()
 }
 
 #[cfg(test)]

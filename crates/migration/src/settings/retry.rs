@@ -3,7 +3,7 @@
 use dmc::FileError;
 use domain::{Seed, SimDuration};
 use rand::RngExt as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::strict;
 
@@ -19,6 +19,10 @@ pub struct Retry {
     pub attempts_per_day: u8,
     /// Category that the last counted failure proposes.
     pub exclusion_after_attempts: String,
+    /// Whether that exclusion is decided by the rule itself; else it waits for the MCC.
+    pub exclusion_is_automatic: bool,
+    /// Whether electricity migrates alone when only the gas meter fails.
+    pub electricity_alone: bool,
     /// When a cohort is paused.
     pub batch_stop: BatchStop,
     #[serde(rename = "class")]
@@ -33,10 +37,12 @@ pub struct BatchStop {
     pub window: u16,
     /// More than this share failed, in per cent.
     pub failed_percent: u8,
+    /// How long that pause lasts, in minutes; 0 lasts until somebody ends it.
+    pub pause_min: u32,
 }
 
 /// The class of a failure.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Class {
     /// Time-out or busy on the way.
     #[serde(rename = "TRANSIENT")]
@@ -85,6 +91,9 @@ pub struct ClassRule {
     /// Whether the cohort is paused.
     #[serde(default)]
     pub stops_batch: bool,
+    /// How long that pause lasts, in minutes; 0 lasts until somebody ends it.
+    #[serde(default)]
+    pub pause_min: u32,
     /// Whether only the MCC may release the installation.
     #[serde(default)]
     pub quarantines: bool,

@@ -1,0 +1,669 @@
+//! One installation after the other through the state machine: the main path, and each way off it.
+
+mod house;
+
+use domain::{SimDuration, SimInstant};
+use house::{ACTIVE, DORMANT, ELECTRICITY, Fault, GAINING, House, MIXED, MONDAY, MortalStore, OLD, id, mpan};
+use jiff::civil::time;
+use migration::Settings;
+use migration::day::{instant, plus_days};
+use migration::machine::State;
+use migration::machine::event::CaseAct;
+use migration::machine::operator::{CaseFilter, Operator};
+use migration::settings::{Owner, Stage};
+
+fn mcc() -> Operator {
+    Operator {
+        name: "mcc-1".into(),
+        role: Owner::Mcc,
+    }
+}
+
+/// The instant `hour` o'clock on the day so many days after the first slot day.
+fn at(days: i32, hour: i8) -> SimInstant {
+    instant(plus_days(MONDAY, days), time(hour, 0, 0, 0))
+}
+
+#[test]
+fn active_dormant_mixed_and_upgraded_installations_migrate() {
+    let mut house = House::new(&[ACTIVE, DORMANT, MIXED, OLD, ELECTRICITY], Vec::new());
+    house.run();
+    let states: Vec<State> = (1..=5).map(|n| house.state(n)).collect();
+    assert_eq!(states, [State::Migrated; 5]);
+    assert!(
+        house
+            .parties
+            .truth
+            .values()
+            .all(|truth| truth.with_dcc && truth.epoch == 2)
+    );
+    assert_eq!(house.parties.removed.len(), 5);
+}
+
+/// One active dual-fuel installation with one fault: the state it ends in, its attempts, cases, notes.
+fn check(work: &'static str, nth: Option<usize>, fault: Fault, state: State, attempts: u32, code: &str) {
+    let mut house = House::new(&[ACTIVE], vec![(id(1), work, nth, fault.clone())]);
+    house.run();
+    let known = house.control().campaign().installation(id(1)).expect("known");
+    assert_eq!(
+        (known.state, known.attempt.number),
+        (state, attempts),
+        "{work} {fault:?}: {:?}",
+        known.last_failure
+    );
+    let codes = [
+        house.cases(1),
+        house.notes(1),
+        house.last_failure(1).into_iter().collect(),
+        tries(&house),
+    ]
+    .concat();
+    assert!(
+        code.is_empty() || codes.iter().any(|seen| seen == code),
+        "{work} {fault:?}: {code} in {codes:?}"
+    );
+    if state.is_before_frozen() || state == State::Excluded || (state == State::ManualTriage && !known.may_be_rotated())
+    {
+        assert!(
+            house.parties.frozen.is_empty() && house.parties.secrets.is_empty(),
+            "{work}: everything was undone"
+        );
+        assert!(
+            house.parties.truth.values().all(|truth| !truth.with_dcc),
+            "{work}: nothing was rotated"
+        );
+    }
+}
+
+/// Codes of all tries that failed.
+fn tries(house: &House) -> Vec<String> {
+    let codes = house.store.entries().into_iter().filter_map(|entry| match entry.event {
+        migration::machine::event::Event::TryFailed { code, .. } => Some(code),
+        _ => None,
+    });
+    codes.collect()
+}
+
+#[test]
+fn preparation_fails_as_the_table_says() {
+    check(
+        "extract",
+        None,
+        Fault::Finds("data-incomplete"),
+        State::Discovered,
+        0,
+        "LAB-PR-01",
+    );
+    check(
+        "extract",
+        None,
+        Fault::Finds("master-key-missing"),
+        State::Excluded,
+        0,
+        "",
+    );
+    check(
+        "extract",
+        Some(0),
+        Fault::Finds("no-answer"),
+        State::Migrated,
+        1,
+        "LAB-XT-14",
+    );
+    check(
+        "extract",
+        None,
+        Fault::Finds("activity-disagrees"),
+        State::Discovered,
+        0,
+        "LAB-PR-08",
+    );
+}
+
+#[test]
+fn validation_fails_as_the_table_says() {
+    check(
+        "deliver",
+        None,
+        Fault::Finds("signature-bad"),
+        State::ManualTriage,
+        1,
+        "LAB-DV-01",
+    );
+    check(
+        "deliver",
+        None,
+        Fault::Finds("replayed"),
+        State::ManualTriage,
+        1,
+        "LAB-DV-02",
+    );
+    check(
+        "deliver",
+        None,
+        Fault::Finds("shape-wrong"),
+        State::RetryWait,
+        1,
+        "LAB-DV-03",
+    );
+    check(
+        "deliver",
+        None,
+        Fault::Finds("already-live"),
+        State::ManualTriage,
+        1,
+        "LAB-DV-04",
+    );
+    check(
+        "deliver",
+        None,
+        Fault::Finds("not-on-epcl"),
+        State::Cancelled,
+        1,
+        "LAB-DV-05",
+    );
+    check(
+        "deliver",
+        None,
+        Fault::Finds("firmware-differs"),
+        State::RetryWait,
+        1,
+        "LAB-DV-06",
+    );
+    check(
+        "deliver",
+        Some(0),
+        Fault::Finds("change-of-supplier-pending"),
+        State::Migrated,
+        2,
+        "LAB-DV-07",
+    );
+    check(
+        "deliver",
+        Some(1),
+        Fault::Finds("credit-under-margin"),
+        State::Migrated,
+        1,
+        "",
+    );
+    check(
+        "deliver",
+        Some(0),
+        Fault::Finds("credit-under-margin"),
+        State::Migrated,
+        2,
+        "LAB-DV-08",
+    );
+    check(
+        "deliver",
+        Some(0),
+        Fault::Finds("snapshot-old"),
+        State::Migrated,
+        2,
+        "LAB-DV-09",
+    );
+    check(
+        "deliver",
+        Some(0),
+        Fault::FindsAt(Stage::Staging, "device-silent"),
+        State::Migrated,
+        1,
+        "LAB-XT-09",
+    );
+}
+
+#[test]
+fn secrets_and_checks_fail_as_the_table_says() {
+    check(
+        "secrets",
+        Some(0),
+        Fault::Finds("cannot-decrypt"),
+        State::Migrated,
+        2,
+        "LAB-SD-01",
+    );
+    check(
+        "secrets",
+        None,
+        Fault::Finds("secrets-absent"),
+        State::RetryWait,
+        1,
+        "LAB-SD-02",
+    );
+    check(
+        "secrets",
+        Some(0),
+        Fault::Finds("no-acknowledgement"),
+        State::Migrated,
+        1,
+        "LAB-SD-03",
+    );
+    check(
+        "secrets",
+        None,
+        Fault::Finds("device-sets-differ"),
+        State::ManualTriage,
+        1,
+        "LAB-SD-04",
+    );
+    check(
+        "viability",
+        None,
+        Fault::Finds("wan-down"),
+        State::Excluded,
+        5,
+        "LAB-VI-01",
+    );
+    check(
+        "viability",
+        None,
+        Fault::Finds("serial-differs"),
+        State::ManualTriage,
+        1,
+        "LAB-VI-02",
+    );
+    check(
+        "viability",
+        None,
+        Fault::Mends("gas-late"),
+        State::Migrated,
+        1,
+        "LAB-VI-04",
+    );
+    check(
+        "viability",
+        None,
+        Fault::Mends("clock-wrong"),
+        State::Migrated,
+        1,
+        "LAB-VI-05",
+    );
+    check(
+        "viability",
+        None,
+        Fault::Mends("counter-low"),
+        State::Migrated,
+        1,
+        "LAB-VI-06",
+    );
+    // Each of the four devices meets it once.
+    check(
+        "probe",
+        Some(0),
+        Fault::Finds("dco-down"),
+        State::Migrated,
+        5,
+        "LAB-VI-07",
+    );
+    check(
+        "probe",
+        None,
+        Fault::Finds("approval-rejected"),
+        State::RetryWait,
+        1,
+        "LAB-VI-08",
+    );
+}
+
+#[test]
+fn after_the_point_of_no_return_there_is_no_way_but_forward() {
+    check(
+        "rotate",
+        Some(0),
+        Fault::DoneBut("answer-lost-rotated"),
+        State::Migrated,
+        1,
+        "LAB-KR-01",
+    );
+    check("rotate", Some(0), Fault::NotRotated, State::Migrated, 1, "LAB-KR-02");
+    check(
+        "rotate",
+        Some(0),
+        Fault::Finds("device-silent"),
+        State::Migrated,
+        1,
+        "LAB-KR-04",
+    );
+    check(
+        "step-0",
+        None,
+        Fault::Finds("already-announced-differently"),
+        State::ManualTriage,
+        1,
+        "LAB-CO-01",
+    );
+    check(
+        "step-6",
+        Some(0),
+        Fault::Finds("device-error"),
+        State::Migrated,
+        1,
+        "LAB-CO-02",
+    );
+    check(
+        "step-5",
+        Some(0),
+        Fault::Finds("log-full"),
+        State::Migrated,
+        1,
+        "LAB-CO-03",
+    );
+    check(
+        "step-8",
+        Some(0),
+        Fault::Finds("certificate-revoked"),
+        State::Migrated,
+        1,
+        "LAB-CO-05",
+    );
+    check(
+        "step-3",
+        Some(0),
+        Fault::Finds("dcc-restarted"),
+        State::Migrated,
+        1,
+        "LAB-CO-06",
+    );
+    check(
+        "outcome",
+        Some(0),
+        Fault::Finds("no-acknowledgement"),
+        State::Migrated,
+        1,
+        "LAB-CF-01",
+    );
+    check(
+        "decommission",
+        Some(0),
+        Fault::Finds("smso-still-polling"),
+        State::Migrated,
+        1,
+        "LAB-CF-02",
+    );
+    check(
+        "decommission",
+        None,
+        Fault::Finds("smso-closed-early"),
+        State::ManualTriage,
+        1,
+        "LAB-CF-03",
+    );
+}
+
+#[test]
+fn a_hub_that_never_rotates_strands_the_installation_and_a_late_answer_recovers_it() {
+    let hub = id(1).0;
+    let word: &'static str = format!("rotate-{hub}").leak();
+    let mut house = House::new(&[ACTIVE], vec![(id(1), word, None, Fault::Finds("hub-silent"))]);
+    house.run_until(at(1, 23));
+    assert_eq!(house.state(1), State::Stranded);
+    assert!(house.cases(1).contains(&"LAB-KR-03".to_owned()), "{:?}", house.cases(1));
+    assert_eq!(
+        house.parties.truth.values().filter(|truth| truth.with_dcc).count(),
+        3,
+        "the hub is the last"
+    );
+    house.parties.script.clear();
+    house.run();
+    assert_eq!(house.state(1), State::Migrated);
+    let open = house
+        .control()
+        .campaign()
+        .cases
+        .values()
+        .filter(|case| case.is_open())
+        .count();
+    assert_eq!(open, 0);
+    let outcomes = &house.control().campaign().outcomes;
+    assert_eq!(
+        (outcomes.len(), outcomes[0].result.as_str()),
+        (1, "migrated"),
+        "one outcome per attempt"
+    );
+}
+
+#[test]
+fn electricity_migrates_alone_when_only_gas_is_silent() {
+    let tries = (0..3)
+        .map(|nth| (id(1), "viability", Some(nth), Fault::Finds("gas-silent")))
+        .collect();
+    let mut house = House::new(&[ACTIVE], tries);
+    house.run();
+    let known = house.control().campaign().installation(id(1)).expect("known");
+    assert_eq!(known.state, State::PartiallyMigrated);
+    assert_eq!(
+        known
+            .gas_exclusion
+            .as_ref()
+            .map(|exclusion| exclusion.category.as_str()),
+        Some("LAB-EX-GT01")
+    );
+    assert_eq!(house.parties.truth.values().filter(|truth| truth.with_dcc).count(), 3);
+    // A policy that does not allow it: five attempts, then out.
+    let mut settings = Settings::builtin().expect("built-in settings");
+    settings.retry.electricity_alone = false;
+    let script = vec![(id(1), "viability", None, Fault::Finds("gas-silent"))];
+    let mut house = House::with(&[ACTIVE], script, settings, MortalStore::new(None, 0));
+    house.run();
+    let known = house.control().campaign().installation(id(1)).expect("known");
+    let category = known.exclusion.as_ref().map(|exclusion| exclusion.category.as_str());
+    assert_eq!(
+        (known.state, known.attempt.number, category),
+        (State::Excluded, 5, Some("LAB-EX-FAIL5"))
+    );
+}
+
+#[test]
+fn churn_at_every_state() {
+    // Announced before the slot, too near: the slot waits until the gaining supplier authorised.
+    let change = |house: &mut House, when: SimInstant, effective: i32| {
+        let day = plus_days(MONDAY, effective);
+        house.at(when, move |control, now| {
+            control.change_of_supplier(now, mpan(1), GAINING, true, day)
+        });
+    };
+    let mut house = House::new(&[ACTIVE], Vec::new());
+    change(&mut house, at(-3, 12), 1);
+    house.run();
+    assert_eq!((house.state(1), house.parties.frozen.len()), (State::Cancelled, 0));
+    assert_eq!(
+        house
+            .control()
+            .campaign()
+            .installation(id(1))
+            .expect("known")
+            .attempt
+            .number,
+        0
+    );
+    // Frozen, and the change is inside the window: the attempt ends, everything is undone.
+    let mut house = House::new(&[ACTIVE], Vec::new());
+    change(&mut house, at(0, 7), 1);
+    house.run();
+    assert_eq!(house.last_failure(1).as_deref(), Some("LAB-XT-27"));
+    assert_eq!((house.state(1), house.parties.frozen.len()), (State::Cancelled, 0));
+    // Far enough: it goes on.
+    let mut house = House::new(&[ACTIVE], Vec::new());
+    change(&mut house, at(0, 7), 9);
+    house.run();
+    assert_eq!(house.state(1), State::Migrated);
+    // After the point of no return: it goes on, for whoever is the supplier then.
+    let mut house = House::new(
+        &[ACTIVE],
+        vec![(id(1), "step-4", Some(0), Fault::Finds("device-error"))],
+    );
+    change(&mut house, at(0, 9), 0);
+    house.run();
+    assert_eq!(
+        (house.state(1), house.notes(1)),
+        (State::Migrated, vec!["LAB-CO-07".to_owned()])
+    );
+    let known = house.control().campaign().installation(id(1)).expect("known");
+    assert_eq!(known.facts.points[0].supplier, GAINING);
+}
+
+#[test]
+fn a_withdrawal_ends_what_can_still_be_ended() {
+    use migration::planning::protection::protect;
+    for (when, state) in [
+        (at(-2, 12), State::Cancelled),
+        (at(0, 7), State::RolledBack),
+        (at(0, 11), State::Migrated),
+    ] {
+        let mut house = House::new(&[ELECTRICITY], Vec::new());
+        let (ma, pw) = house.authorisation(&[ELECTRICITY], MONDAY);
+        let text = migration::planning::protection::open(&ma.text, "pw").expect("opens");
+        let text = text.trim_end().strip_suffix('N').expect("the last column").to_owned() + "Y\n";
+        let name = |name: &str| name.replace("_080000", "_090000");
+        let withdrawal = migration::planning::intake::ReceivedFile {
+            name: name(&ma.name),
+            text: protect(&text, "pw", &[8; 16]).expect("protected"),
+            ..ma
+        };
+        let password = migration::planning::intake::ReceivedFile {
+            name: name(&pw.name),
+            ..pw
+        };
+        // Withdrawals are taken until the week is over: the cut-off is for authorisations.
+        let sent = at(-6, 12);
+        house.at(when, move |control, now| {
+            let file = migration::planning::intake::ReceivedFile {
+                at: sent,
+                ..withdrawal.clone()
+            };
+            control.receive(now, file)?;
+            let file = migration::planning::intake::ReceivedFile {
+                at: sent,
+                ..password.clone()
+            };
+            control.receive(now, file)
+        });
+        house.run();
+        assert_eq!(house.state(1), state, "withdrawn at {when}");
+        assert!(
+            house.parties.frozen.is_empty() == (state != State::Migrated),
+            "withdrawn at {when}"
+        );
+    }
+}
+
+#[test]
+fn people_act_on_exceptions_one_by_one_and_in_bulk() {
+    let script = vec![
+        (id(1), "viability", None, Fault::Finds("serial-differs")),
+        (id(2), "extract", None, Fault::Finds("data-incomplete")),
+        (id(3), "extract", None, Fault::Finds("data-incomplete")),
+        (id(4), "deliver", None, Fault::Finds("signature-bad")),
+    ];
+    let mut house = House::new(&[ACTIVE; 4], script);
+    house.run_until(at(0, 22));
+    house.parties.script.clear();
+    let control = house.control.as_mut().expect("open");
+    let supplier = Operator {
+        name: "s".into(),
+        role: Owner::Supplier,
+    };
+    let now = house.now;
+    // One after the other.
+    let error = control
+        .decide(now, &supplier, id(4), State::RetryWait, "looks fine")
+        .expect_err("quarantined");
+    assert!(error.to_string().contains("only the MCC"), "{error}");
+    let error = control
+        .decide(now, &mcc(), id(4), State::Frozen, "")
+        .expect_err("not where it was");
+    assert!(error.to_string().contains("the decision can be"), "{error}");
+    control
+        .decide(now, &mcc(), id(4), State::RetryWait, "certificate renewed")
+        .expect("decided");
+    control
+        .decide(now, &mcc(), id(1), State::Discovered, "serial number corrected")
+        .expect("decided");
+    // In bulk.
+    let cases = control.cases(&CaseFilter {
+        code: Some("LAB-PR-01".into()),
+        ..CaseFilter::default()
+    });
+    assert_eq!(cases.len(), 2);
+    for act in [
+        CaseAct::Claim,
+        CaseAct::Note("data came".into()),
+        CaseAct::Retry,
+        CaseAct::Resolve("data came".into()),
+    ] {
+        let done = control.act(now, &mcc(), &cases, &act);
+        assert!(done.iter().all(|(_, result)| result.is_ok()), "{act:?} {done:?}");
+    }
+    let done = control.act(now, &mcc(), &cases, &CaseAct::Claim);
+    assert!(
+        done.iter().all(|(_, result)| result.is_err()),
+        "resolved cases are closed"
+    );
+    let history: Vec<_> = control.campaign().cases[&cases[0]]
+        .history
+        .iter()
+        .map(|(_, who, what)| (who.as_str(), what.as_str()))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            ("mcc-1", "claimed"),
+            ("mcc-1", "noted: data came"),
+            ("mcc-1", "retried"),
+            ("mcc-1", "resolved: data came")
+        ]
+    );
+    house.run();
+    let states: Vec<State> = (1..=4).map(|n| house.state(n)).collect();
+    assert_eq!(states[1..], [State::Migrated; 3]);
+}
+
+#[test]
+fn roll_back_is_refused_after_the_point_of_no_return() {
+    let script = vec![
+        (id(1), "step-3", None, Fault::Finds("certificate-revoked")),
+        (id(2), "viability", None, Fault::Finds("wan-down")),
+    ];
+    let mut house = House::new(&[ELECTRICITY; 2], script);
+    house.run_until(at(0, 18));
+    assert_eq!(house.state(1), State::Commissioning);
+    let control = house.control.as_mut().expect("open");
+    let cases = control.cases(&CaseFilter {
+        code: Some("LAB-CO-05".into()),
+        ..CaseFilter::default()
+    });
+    let done = control.act(house.now, &mcc(), &cases, &CaseAct::RollBack);
+    let error = done[0].1.as_ref().expect_err("refused").to_string();
+    assert!(error.contains("no way but forward"), "{error}");
+}
+
+#[test]
+fn too_many_failures_pause_a_cohort_and_a_pause_ends() {
+    let mut settings = Settings::builtin().expect("built-in settings");
+    settings.ramp[0].cap_per_day = 100;
+    settings.retry.batch_stop.window = 5;
+    let script = (1..=20)
+        .map(|n| (id(n), "deliver", Some(0), Fault::Finds("credit-under-margin")))
+        .collect();
+    let mut house = House::with(&[ELECTRICITY; 40], script, settings, MortalStore::new(None, 0));
+    house.run();
+    let pauses = house.store.entries().into_iter().filter(|entry| {
+        matches!(&entry.event, migration::machine::event::Event::CohortPaused { code, .. } if code == migration::machine::BATCH_STOP)
+    });
+    let pauses: Vec<SimInstant> = pauses.map(|entry| entry.at).collect();
+    assert!(!pauses.is_empty());
+    let resumed = house
+        .store
+        .entries()
+        .into_iter()
+        .find(|entry| matches!(entry.event, migration::machine::event::Event::CohortResumed { .. }));
+    assert_eq!(
+        resumed.map(|entry| entry.at),
+        Some(pauses[0] + SimDuration::from_mins(60))
+    );
+    assert!(
+        (1..=40).all(|n| house.state(n) == State::Migrated),
+        "{:#?}",
+        house.outcomes()
+    );
+}
