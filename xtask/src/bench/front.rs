@@ -9,8 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use domain::{Eui64, RequestId, SimDuration, UserRole};
 use lab::config::ClockMode;
-use lab::up::{self, Running};
-use lab::{Config, Lab, Parts, pki};
+use lab::{Config, Lab, LabHandle, Parts, pki, up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -34,17 +33,22 @@ pub(crate) fn run(table: &mut Table) -> Result<()> {
 }
 
 /// A lab on sockets with its journals on disk; two worker threads, as the aim says.
-fn on_sockets<T>(config: Config, work: impl AsyncFnOnce(&Running) -> Result<T>) -> Result<T> {
+fn on_sockets<T>(config: Config, work: impl AsyncFnOnce(&LabHandle) -> Result<T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let running = up::start(config).await?;
-        let outcome = work(&running).await;
+        let handle = running.handle().clone();
         let stop = CancellationToken::new();
-        stop.cancel();
-        running.run(stop).await?;
+        let working = async {
+            let outcome = work(&handle).await;
+            stop.cancel();
+            outcome
+        };
+        let (served, outcome) = tokio::join!(running.run(stop.clone()), working);
+        served?;
         outcome
     })
 }
@@ -62,8 +66,8 @@ fn config(state: &Path) -> Result<Config> {
     Ok(config)
 }
 
-fn address(running: &Running) -> Result<SocketAddr> {
-    let status = running.handle().status();
+fn address(lab: &LabHandle) -> Result<SocketAddr> {
+    let status = lab.status();
     let duis = status.addresses.iter().find(|(name, _)| name.as_str() == "duis");
     Ok(duis.context("the lab says where its front door is")?.1.parse()?)
 }
@@ -111,9 +115,9 @@ fn pairs(parts: &Parts) -> Vec<Pair> {
 fn acknowledgements(table: &mut Table) -> Result<()> {
     let mut config = config(Path::new("target/bench/front"))?;
     config.estate.file = Some(estate_file(64)?);
-    let mut late = on_sockets(config, async |running| {
-        let parts = Arc::clone(running.handle().parts());
-        let to = address(running)?;
+    let mut late = on_sockets(config, async |lab| {
+        let parts = Arc::clone(lab.parts());
+        let to = address(lab)?;
         let pairs = pairs(&parts);
         ensure!(pairs.len() == CONNECTIONS as usize, "a meter for each connection");
         let per_connection = PER_SECOND * SECONDS / CONNECTIONS;
@@ -250,8 +254,8 @@ fn ready(table: &mut Table) -> Result<()> {
     let mut config = config(Path::new("target/bench/ready"))?;
     config.estate.file = Some(estate_file(10_000)?);
     let begin = machine::moment();
-    let seconds = on_sockets(config, async |running| {
-        address(running)?;
+    let seconds = on_sockets(config, async |lab| {
+        address(lab)?;
         Ok(begin.elapsed().as_secs_f64())
     })?;
     table.row(
