@@ -184,6 +184,12 @@ impl Mpan {
             Err(ParseError::new("an MPAN of 13 digits", &digits.to_string()))
         }
     }
+
+    /// Its digits as a number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for Mpan {
@@ -224,6 +230,12 @@ impl Mprn {
         } else {
             Err(ParseError::new("an MPRN of up to 10 digits", &digits.to_string()))
         }
+    }
+
+    /// Its digits as a number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
     }
 }
 

@@ -1,7 +1,9 @@
 //! What must survive a restart, as compact octets: counters, balances, supply, clocks, epochs, logs, what is queued.
 //!
-//! Identities, tariffs and settings are not in it: they are configuration. Numbers are variable-length, seven bits per
-//! octet, signed ones zigzag. The form is ours and begins with its version.
+//! Identities are not in it, nor tariffs and settings that nobody changed: they are configuration. Numbers are of
+//! variable length, seven bits per octet, signed ones zigzag. The form is ours and begins with its version.
+
+use std::sync::Arc;
 
 use domain::keys::Party;
 use domain::operation::{PaymentMode, octets};
@@ -20,8 +22,10 @@ use crate::meter::Meter;
 use crate::metering::Gaps;
 use crate::prepayment::Account;
 use crate::profile::Context;
+use crate::regimes::{Regime, Regimes};
 use crate::security::{Client, Epoch};
 use crate::settings::Changed;
+use crate::tariff::Tariff;
 use crate::wire::{Reader, Writer};
 
 /// Durable octets that are none of ours.
@@ -36,7 +40,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -193,7 +197,23 @@ fn write_meter(w: &mut Writer, meter: &Meter) {
     if let Some(history) = &meter.history {
         w.sized(&octets::write(&**history));
     }
+    w.i64(meter.next_billing.0);
     w.instant(meter.metering.since);
+    let regimes = meter
+        .metering
+        .regimes
+        .as_ref()
+        .map_or(&[][..], |regimes| regimes.0.as_slice());
+    w.count(regimes.len());
+    for regime in regimes {
+        w.instant(regime.from);
+        w.sized(&regime.tariff.to_octets());
+        w.count(regime.base.len());
+        for (place, amount) in &regime.base {
+            w.u32(u32::from(*place));
+            w.i64(*amount);
+        }
+    }
     w.flag(meter.metering.gaps.is_some());
     if let Some(gaps) = &meter.metering.gaps {
         w.instant_option(gaps.open);
@@ -222,7 +242,19 @@ fn read_meter(r: &mut Reader<'_>, meter: &mut Meter) -> Read<()> {
     if r.flag()? {
         meter.history = Some(Box::new(read_one(r, "history")?));
     }
+    meter.next_billing = r.time()?;
     meter.metering.since = r.instant()?;
+    let regimes = r.list(|r| {
+        Ok(Regime {
+            from: r.instant()?,
+            tariff: Arc::new(Tariff::of_octets(r.sized()?).ok_or_else(|| r.damaged())?),
+            base: r.list(|r| Ok((r.u8()?, r.amount()?)))?,
+        })
+    })?;
+    if let Some(last) = regimes.last() {
+        meter.tariff = Arc::clone(&last.tariff);
+    }
+    meter.metering.regimes = (!regimes.is_empty()).then(|| Box::new(Regimes(regimes)));
     meter.metering.gaps = if r.flag()? {
         let open = r.instant_option()?;
         let closed = r.list(|r| Ok((r.instant()?, r.instant()?)))?;

@@ -59,12 +59,14 @@ impl Gas {
         let due = scheduled_wake(&self.gsme, gsme, context.now);
         if due > self.woken_at {
             self.woken_at = due;
+            self.gsme.begin_delayed(due, gsme, &mut self.alerts);
             self.gsme.settle(due, gsme, &mut self.alerts);
             self.queue.expire(due, context.profiles.chf.han_queue_lifetime);
             if hub_on && !self.lost(due, gsme) {
                 self.meet_hub(context, gsme, due, out);
             }
         }
+        self.gsme.begin_delayed(context.now, gsme, &mut self.alerts);
         self.gsme.settle(context.now, gsme, &mut self.alerts);
         if self.pending.as_ref().is_some_and(|pending| pending.0 <= context.now)
             && let Some(pending) = self.pending.take()

@@ -3,7 +3,7 @@
 use domain::keys::{DeviceKey, Party, Purpose};
 use domain::operation::KnownDevice;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, LogRow, Mpan, Mprn, Mpxn,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, LogKind, LogRow, Mpan, Mprn,
     Operation, Outcome, Refusal, SecurityEvent, Seed, SimInstant, SupplyState, Value,
 };
 
@@ -15,7 +15,7 @@ use crate::device::{Around, Device};
 use crate::effects::{Effect, Outbox};
 use crate::gas::Gas;
 use crate::load::{Channel, Load};
-use crate::meter::{Meter, MeterParts, clock_alert, clock_outcome, synchronise};
+use crate::meter::{Meter, MeterParts, NO_POINT, clock_alert, clock_outcome, synchronise};
 use crate::profile::{Context, Profile};
 
 /// One home: a hub, an electricity meter and, where there is gas, a gas proxy and a sleeping gas meter.
@@ -34,8 +34,6 @@ pub struct Installation {
     /// No mains since.
     pub(crate) dark_since: Option<SimInstant>,
     pub(crate) challenges: u32,
-    mpan: Mpan,
-    mprn: Option<Mprn>,
 }
 
 impl Installation {
@@ -69,7 +67,7 @@ impl Installation {
                 account: &config.account,
                 tariff: &config.tariff,
                 mode: config.payment_mode,
-                point: Some(Mpxn::Mpan(config.mpan)),
+                point: config.mpan.number(),
                 now,
             },
             false,
@@ -92,7 +90,7 @@ impl Installation {
                 account: &config.gas_account,
                 tariff: &config.gas_tariff,
                 mode: config.gas_payment_mode,
-                point: config.mprn.map(Mpxn::Mprn),
+                point: config.mprn.map_or(NO_POINT, Mprn::number),
                 now,
             };
             let gpf = Device::new(gpf, party, config.epoch);
@@ -109,8 +107,6 @@ impl Installation {
             day: LocalDay::of(now),
             dark_since: None,
             challenges: 0,
-            mpan: config.mpan,
-            mprn: config.mprn,
         };
         installation.reschedule(context);
         installation
@@ -123,15 +119,19 @@ impl Installation {
     }
 
     /// The electricity metering point.
+    ///
+    /// # Panics
+    /// Never: it was made of a metering point.
     #[must_use]
     pub fn mpan(&self) -> Mpan {
-        self.mpan
+        Mpan::new(self.esme.point).expect("it was made of one")
     }
 
     /// The gas metering point, where there is gas.
     #[must_use]
     pub fn mprn(&self) -> Option<Mprn> {
-        self.mprn
+        let gas = self.gas.as_ref()?;
+        Mprn::new(gas.gsme.point).ok()
     }
 
     /// Executes, refuses or queues an operation.
@@ -583,6 +583,8 @@ impl Installation {
     /// Brings everything up to `context.now`.
     fn advance(&mut self, context: &Context<'_>) {
         let powered = self.powered();
+        self.esme
+            .begin_delayed(context.now, context.profiles.esme, &mut self.effects);
         self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
         if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
             gas.advance(context, profile, powered, &mut self.effects);
@@ -590,25 +592,14 @@ impl Installation {
         self.begin_days(context);
     }
 
-    /// At the midnight that begins a billing period each meter writes its billing log.
     fn begin_days(&mut self, context: &Context<'_>) {
         while self.day.next().midnight() <= context.now {
             self.day = self.day.next();
-            let midnight = self.day.midnight();
-            if self.esme.tariff.period_start(self.day) == self.day {
-                self.esme.note(
-                    midnight,
-                    context.profiles.esme,
-                    &mut self.effects,
-                    alerts::BILLING_LOG_UPDATED,
-                );
-            }
-            if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme)
-                && gas.gsme.tariff.period_start(self.day) == self.day
-            {
-                gas.gsme
-                    .note(midnight, profile, &mut gas.alerts, alerts::BILLING_LOG_UPDATED);
-            }
+        }
+        self.esme
+            .begin_billing_periods(context.now, context.profiles.esme, &mut self.effects);
+        if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
+            gas.gsme.begin_billing_periods(context.now, profile, &mut gas.alerts);
         }
     }
 
@@ -621,7 +612,11 @@ impl Installation {
             .as_ref()
             .zip(context.profiles.gsme)
             .map(|(gas, profile)| gas.next_wake(context, profile, powered));
-        self.next = [account, gas].into_iter().flatten().fold(midnight, SimInstant::min);
+        let gas_billing = self.gas.as_ref().map(|gas| gas.gsme.next_billing);
+        self.next = [account, gas, Some(self.esme.next_billing), gas_billing]
+            .into_iter()
+            .flatten()
+            .fold(midnight, SimInstant::min);
     }
 }
 

@@ -32,6 +32,7 @@
 //! ```
 
 mod alerts;
+mod billing;
 mod calendar;
 mod clock;
 mod config;
@@ -51,9 +52,11 @@ mod money;
 mod prepayment;
 mod profile;
 mod readings;
+mod regimes;
 mod security;
 mod settings;
 mod supply;
+mod switching;
 mod tariff;
 mod timetable;
 mod wire;

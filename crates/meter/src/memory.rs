@@ -38,9 +38,10 @@ fn meter_heap(meter: &Meter) -> usize {
     let gaps = meter.metering.gaps.as_ref().map_or(0, |gaps| {
         size_of::<Gaps>() + gaps.closed.capacity() * 16 + gaps.folded.capacity() * size_of::<i64>()
     });
+    let regimes = meter.metering.regimes.as_ref().map_or(0, |regimes| regimes.octets());
     let changed = meter.changed.as_ref().map_or(0, |changed| changed.octets());
     let history = meter.history.as_ref().map_or(0, |history| history.octets());
-    device_heap(&meter.device) + size_of::<Account>() + gaps + changed + history
+    device_heap(&meter.device) + size_of::<Account>() + gaps + regimes + changed + history
 }
 
 fn device_heap(device: &Device) -> usize {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use domain::keys::Party;
 use domain::operation::{Counter, PaymentMode};
 use domain::{
-    Answer, DeviceKind, Eui64, LogKind, Mpxn, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit,
-    Value,
+    Answer, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit, Value,
 };
 
 use crate::alerts::{self, AlertCode};
-use crate::calendar::{HALF_HOUR_MS, HOUR_MS, LocalDay};
+use crate::billing;
+use crate::calendar::{HALF_HOUR_MS, LocalDay};
 use crate::clock::{DeviceClock, Synchronised, TOLERANCE_MAX_S};
 use crate::device::{Around, Device};
 use crate::effects::Outbox;
@@ -21,7 +21,8 @@ use crate::prepayment::{Account, AccountSettings, CreditRefused, MICRO};
 use crate::profile::Profile;
 use crate::settings::Changed;
 use crate::supply::{Cause, Supply};
-use crate::tariff::Tariff;
+use crate::switching::BLOCK;
+use crate::tariff::{Tariff, in_blocks};
 
 /// An electricity or gas meter.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,10 +37,12 @@ pub(crate) struct Meter {
     pub(crate) gas: bool,
     pub(crate) second_element: bool,
     pub(crate) generation: bool,
-    /// The metering point it was fitted at.
-    pub(crate) point: Option<Mpxn>,
+    /// The metering point it was fitted at, as a number; [`NO_POINT`] for none.
+    pub(crate) point: u64,
     /// What somebody has changed since.
     pub(crate) changed: Option<Box<Changed>>,
+    /// When the next billing period begins; the end of time for never.
+    pub(crate) next_billing: SimInstant,
     /// What cannot be computed.
     pub(crate) history: Option<Box<History>>,
 }
@@ -56,7 +59,7 @@ pub(crate) struct MeterParts<'a> {
     pub(crate) account: &'a AccountSettings,
     pub(crate) tariff: &'a Arc<Tariff>,
     pub(crate) mode: PaymentMode,
-    pub(crate) point: Option<Mpxn>,
+    pub(crate) point: u64,
     pub(crate) now: SimInstant,
 }
 
@@ -75,6 +78,7 @@ impl Meter {
             generation: false,
             point: parts.point,
             changed: None,
+            next_billing: next_billing(&parts.tariff, parts.now),
             history: (parts.mode == PaymentMode::Prepayment).then(|| Box::new(History::prepaying_since(parts.now))),
         }
     }
@@ -122,9 +126,18 @@ impl Meter {
                 }
             }
             self.review(profile, out);
-            if until.0.rem_euclid(HOUR_MS) == 0 {
+            if until == half_hour {
                 self.keep_midnight(until, profile);
             }
+        }
+    }
+
+    /// Reports each billing period that has begun by `to`.
+    pub(crate) fn begin_billing_periods(&mut self, to: SimInstant, profile: &Profile, out: &mut Outbox) {
+        while self.next_billing <= to {
+            let point = self.next_billing;
+            self.next_billing = next_billing(&self.tariff, point);
+            self.note(point, profile, out, alerts::BILLING_LOG_UPDATED);
         }
     }
 
@@ -166,18 +179,29 @@ impl Meter {
 
     /// Cost of what is used from `from` to `to`, two instants of one half-hour, in millionths of a penny.
     fn cost(&self, from: SimInstant, to: SimInstant) -> i64 {
-        let (slot, used) = self.metering.within_half_hour(self.main_channel(), from, to);
-        let main = if self.tariff.has_block_prices() {
-            let before = self.metering.in_period(self.main_channel(), &self.tariff, from);
-            self.tariff.block_cost(before + used, self.gas) - self.tariff.block_cost(before, self.gas)
+        let channel = self.main_channel();
+        let (slot, used) = self.metering.within_half_hour(channel, from, to);
+        let tariff = self.metering.tariff_at(&self.tariff, from);
+        let day = LocalDay::of(from);
+        let action = tariff.main.switching.action(day, slot);
+        let main = if in_blocks(action) {
+            let band = action & !BLOCK;
+            let before = self.metering.counter(channel, &self.tariff, band, from);
+            let rates = &tariff.main;
+            let block = |n| {
+                let used = rates.block(band, n, before + used) - rates.block(band, n, before);
+                used.saturating_mul(tariff.unit_price(rates.block_price(band, n), self.gas))
+            };
+            (1..=rates.blocks(band)).map(block).fold(0, i64::saturating_add)
         } else {
-            used.saturating_mul(self.tariff.tou_price(slot, self.gas))
+            used.saturating_mul(tariff.unit_price(tariff.main.tou_price(action), self.gas))
         };
         if !self.second_element {
             return main;
         }
         let second = self.metering.within_half_hour(Channel::Secondary, from, to).1;
-        main + second.saturating_mul(i64::from(self.tariff.secondary_price_mp))
+        let price = tariff.second.tou_price(tariff.second.switching.action(day, slot));
+        main.saturating_add(second.saturating_mul(price))
     }
 
     /// Cost of what is used from `from` to `to`, whole half-hours at a time, in millionths of a penny.
@@ -190,6 +214,18 @@ impl Meter {
             at = until;
         }
         sum
+    }
+
+    fn reset_counters(&mut self, now: SimInstant, counters: &[Counter]) {
+        for counter in counters {
+            if *counter == Counter::TariffBlocks {
+                let (main, tariff) = (self.main_channel(), Arc::clone(&self.tariff));
+                self.metering
+                    .change_tariff(main, &tariff, Arc::clone(&tariff), now, true);
+            } else {
+                self.history.get_or_insert_default().reset(*counter, now);
+            }
+        }
     }
 
     /// When a counter last began anew, if it ever did.
@@ -228,9 +264,7 @@ impl Meter {
 
     /// Keeps the account where `at` is a midnight or a billing point; it has just been settled.
     fn keep_midnight(&mut self, at: SimInstant, profile: &Profile) {
-        let day = LocalDay::of(at);
-        let billing =
-            profile.logs.billing_holds_account && day.midnight() == at && self.tariff.period_start(day) == day;
+        let billing = profile.logs.billing_holds_account && self.metering.billing_point(&self.tariff, at) == at;
         let midnight = self.view(at, profile).midnight_before(at) == at;
         if !billing && !midnight {
             return;
@@ -315,10 +349,7 @@ impl Meter {
             Operation::EnableSupply => {
                 self.supply.enable()?;
             }
-            Operation::ResetCounters(counters) => {
-                let history = self.history.get_or_insert_default();
-                counters.iter().for_each(|counter| history.reset(*counter, now));
-            }
+            Operation::ResetCounters(counters) => self.reset_counters(now, counters),
             Operation::ClearLog(log) => return self.clear_log(*log),
             Operation::SwitchAuxiliaryLoad { switch, on } => {
                 if !(1..=profile.supply.auxiliary_switches).contains(switch) {
@@ -427,6 +458,14 @@ impl Meter {
             self.follow_supply(now, powered);
         }
     }
+}
+
+/// The number of no metering point.
+pub(crate) const NO_POINT: u64 = u64::MAX;
+
+/// The first billing point after `after`; the end of time where there is none.
+pub(crate) fn next_billing(tariff: &Tariff, after: SimInstant) -> SimInstant {
+    billing::next(&tariff.billing, after).unwrap_or(SimInstant(i64::MAX))
 }
 
 /// Sets a clock.

@@ -1,11 +1,13 @@
 //! Registers: the load model seen through a meter that counts only while supply is on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use domain::SimInstant;
 
 use crate::calendar::{HALF_HOUR_MS, LocalDay};
 use crate::load::{Channel, Load, Slots};
+use crate::regimes::Regimes;
 use crate::tariff::Tariff;
 
 /// Interruptions remembered one by one. Before the oldest of them no log can be read any more.
@@ -32,6 +34,8 @@ pub(crate) struct Metering {
     /// Main register at the very start.
     pub(crate) start: u32,
     pub(crate) gaps: Option<Box<Gaps>>,
+    /// The tariffs it has had, once it had another than the one it was fitted with.
+    pub(crate) regimes: Option<Box<Regimes>>,
 }
 
 /// When a meter did not count.
@@ -41,7 +45,7 @@ pub(crate) struct Gaps {
     pub(crate) open: Option<SimInstant>,
     /// Past interruptions, oldest first, not overlapping.
     pub(crate) closed: VecDeque<(SimInstant, SimInstant)>,
-    /// Registers at `since` once interruptions were forgotten: per channel, then per time-of-use register.
+    /// Registers at `since` once interruptions were forgotten, per channel.
     pub(crate) folded: Vec<i64>,
 }
 
@@ -52,24 +56,13 @@ impl Metering {
             since,
             start,
             gaps: None,
+            regimes: None,
         }
     }
 
     /// A register of the main channel's kind at `at`, as a total since fitting.
     pub(crate) fn register(&self, main: Channel, channel: Channel, at: SimInstant) -> i64 {
         self.base(channel as usize, channel == main) + self.consumed(channel, None, self.since, at)
-    }
-
-    /// Time-of-use register `n` of the main channel at `at`. All of them together are the main register.
-    pub(crate) fn tou_register(&self, main: Channel, tariff: &Tariff, n: u8, at: SimInstant) -> i64 {
-        let base = self.base(CHANNELS.len() + usize::from(n) - 1, n == 1);
-        base + self.consumed(main, Some((&tariff.switching, n)), self.since, at)
-    }
-
-    /// What was counted in the billing period of `at` up to `at`.
-    pub(crate) fn in_period(&self, main: Channel, tariff: &Tariff, at: SimInstant) -> i64 {
-        let start = tariff.period_start(LocalDay::of(at)).midnight();
-        self.consumed(main, None, start, at)
     }
 
     /// What was counted from `from` to `to`; nothing before this meter's history begins.
@@ -113,7 +106,7 @@ impl Metering {
     }
 
     /// Counts again from `at`.
-    pub(crate) fn resume(&mut self, main: Channel, tariff: &Tariff, at: SimInstant) {
+    pub(crate) fn resume(&mut self, main: Channel, tariff: &Arc<Tariff>, at: SimInstant) {
         let Some(gaps) = &mut self.gaps else { return };
         let Some(start) = gaps.open.take() else { return };
         if at > start {
@@ -170,18 +163,25 @@ impl Metering {
         }
     }
 
-    fn forget_oldest(&mut self, main: Channel, tariff: &Tariff) {
+    fn forget_oldest(&mut self, main: Channel, tariff: &Arc<Tariff>) {
         let Some((_, end)) = self.gaps.as_ref().and_then(|gaps| gaps.closed.front()).copied() else {
             return;
         };
         let registers = CHANNELS.iter().map(|channel| self.register(main, *channel, end));
-        let tou = (1..=TOU_MAX).map(|n| self.tou_register(main, tariff, n, end));
-        let folded = registers.chain(tou).collect();
+        let folded = registers.collect();
+        self.forget_tariffs_before(main, tariff, end);
         self.since = end;
         if let Some(gaps) = &mut self.gaps {
             gaps.closed.pop_front();
             gaps.folded = folded;
         }
+    }
+
+    /// Whether it did not count at some time from `from` to `to`.
+    pub(crate) fn interrupted(&self, from: SimInstant, to: SimInstant) -> bool {
+        let Some(gaps) = &self.gaps else { return false };
+        let open = gaps.open.is_some_and(|start| start < to);
+        open || gaps.closed.iter().any(|(start, end)| *start < to && *end > from)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
             seed: u64,
             spans in prop::collection::vec((0i64..40_000_000, 0i64..40_000_000), 0..90),
         ) {
-            let tariff = Tariff::night_rate();
+            let tariff = Arc::new(Tariff::night_rate());
             let load = Load::of_annual(seed, Channel::Import, 3_100);
             let mut meter = Metering::new(load, SimInstant(START), 4_711);
             let mut at = SimInstant(START);
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_while_interrupted_however_often() {
-        let tariff = Tariff::single_rate();
+        let tariff = Arc::new(Tariff::single_rate());
         let load = Load::of_annual(3, Channel::Import, 3_100);
         let mut meter = Metering::new(load, SimInstant(START), 100);
         let mut at = SimInstant(START);

@@ -173,7 +173,7 @@ impl Account {
         let hour = at.0.rem_euclid(DAY_MS) / HOUR_MS;
         let midnight = (hour == 0 || hour == 23) && LocalDay::of(at).midnight() == at;
         if midnight {
-            self.charge(micro(tariff.standing_charge_mp), supply_on);
+            self.charge(tariff.main.prices.standing_charge_mp.saturating_mul(MICRO), supply_on);
         }
         let suspended = (!supply_on && self.settings.suspend_debt_disabled)
             || (self.emergency_in_use() && self.settings.suspend_debt_emergency);

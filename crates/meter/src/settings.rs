@@ -3,18 +3,22 @@
 //! A setting with an effect of its own lives where that effect is (payment mode and limits in the account, tariffs in
 //! the registers); the others are kept here. A home in which nobody ever set anything keeps nothing.
 
+use std::sync::Arc;
+
 use domain::operation::{
-    AlertBehaviour, GasFlow, LoadLimit, NonDisablementCalendar, PaymentMode, PaymentSetting, PrepaymentConfiguration,
-    Setting, SettingKind, VoltageSettings,
+    AlertBehaviour, BillingPeriod, GasFlow, LoadLimit, NonDisablementCalendar, PaymentMode, PaymentSetting,
+    PrepaymentConfiguration, Setting, SettingKind, VoltageSettings,
 };
 use domain::{Answer, DeviceKind, Outcome, Refusal, SimInstant};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::LocalDay;
 use crate::effects::Outbox;
-use crate::meter::Meter;
+use crate::meter::{Meter, NO_POINT, next_billing};
 use crate::prepayment::AccountSettings;
-use crate::profile::Profile;
+use crate::profile::{Profile, TariffRules};
 use crate::supply::Cause;
+use crate::tariff::{Tariff, bounds};
 
 /// Everything about a meter that in most homes nobody changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -23,9 +27,23 @@ pub(crate) struct Changed {
     pub(crate) kept: Vec<Setting>,
     /// When supply is not cut for lack of credit.
     pub(crate) non_disablement: NonDisablementCalendar,
+    /// Settings that take force later, in the order in which they came.
+    pub(crate) delayed: Vec<(SimInstant, Setting)>,
 }
 
 impl Changed {
+    /// Keeps a setting for later, in the place of another of its kind.
+    fn delay(&mut self, at: SimInstant, setting: Setting) {
+        self.delayed.retain(|(_, other)| other.kind() != setting.kind());
+        self.delayed.push((at, setting));
+    }
+
+    /// The next setting whose time has come by `to`.
+    fn due(&mut self, to: SimInstant) -> Option<(SimInstant, Setting)> {
+        let place = self.delayed.iter().position(|(at, _)| *at <= to)?;
+        Some(self.delayed.remove(place))
+    }
+
     /// Octets it takes, those of lists within settings left out.
     pub(crate) fn octets(&self) -> usize {
         size_of::<Self>() + self.kept.capacity() * size_of::<Setting>()
@@ -66,6 +84,15 @@ impl Meter {
             return None;
         }
         match kind {
+            K::BillingCalendar => Some(Setting::BillingCalendar(self.tariff.billing.clone())),
+            K::DailyBlockReset => Some(Setting::DailyBlockReset(self.tariff.daily_reset)),
+            K::GasConversion => Some(Setting::GasConversion(self.tariff.conversion)),
+            K::Prices => Some(Setting::Prices(self.tariff.main.prices.as_ref().clone())),
+            K::SecondaryPrices if self.second_element => {
+                Some(Setting::SecondaryPrices(self.tariff.second.prices.as_ref().clone()))
+            }
+            K::SecondaryTariff if self.second_element => Some(Setting::SecondaryTariff(self.tariff.second.tables())),
+            K::Tariff => Some(Setting::Tariff(self.tariff.main.tables())),
             K::PaymentMode => Some(Setting::PaymentMode(self.payment_setting())),
             K::PrepaymentConfiguration => Some(Setting::PrepaymentConfiguration(self.prepayment_configuration())),
             _ => self.kept(kind).cloned().or_else(|| self.as_fitted(kind)),
@@ -95,9 +122,78 @@ impl Meter {
                 };
                 self.keep(Setting::AlertBehaviour(merged(held, change)));
             }
-            other => self.keep(other.clone()),
+            other => match self.with_tariff_setting(other, &profile.tariff)? {
+                Some(_) if profile.tariff.starts_at_midnight && starts_later(other.kind()) => {
+                    let midnight = LocalDay::of(now).next().midnight();
+                    self.changed.get_or_insert_default().delay(midnight, other.clone());
+                }
+                Some(tariff) => self.adopt(now, tariff, other.kind(), profile),
+                None => self.keep(other.clone()),
+            },
         }
         Ok(Answer::Done)
+    }
+
+    /// The tariff that a setting makes of the one in force; `None` where the setting has nothing to do with it.
+    fn with_tariff_setting(&self, setting: &Setting, rules: &TariffRules) -> Result<Option<Tariff>, Refusal> {
+        let old = self.tariff.as_ref().clone();
+        let (first, second) = (bounds(rules, self.gas, false), bounds(rules, self.gas, true));
+        let (blocks, step) = (rules.blocks_max, rules.price_step_mp);
+        Ok(Some(match setting {
+            Setting::Tariff(tables) => Tariff {
+                main: old.main.with_tables(tables, &first, blocks)?,
+                ..old
+            },
+            Setting::Prices(prices) => Tariff {
+                main: old.main.with_prices(prices, &first, blocks, step)?,
+                ..old
+            },
+            Setting::SecondaryTariff(tables) => Tariff {
+                second: old.second.with_tables(tables, &second, 1)?,
+                ..old
+            },
+            Setting::SecondaryPrices(prices) => Tariff {
+                second: old.second.with_prices(prices, &second, 1, step)?,
+                ..old
+            },
+            Setting::BillingCalendar(billing) => Tariff {
+                billing: billing.clone(),
+                ..old
+            },
+            Setting::DailyBlockReset(daily_reset) => Tariff {
+                daily_reset: *daily_reset,
+                ..old
+            },
+            Setting::GasConversion(conversion) => Tariff {
+                conversion: *conversion,
+                ..old
+            },
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Another tariff is in force from `at` on.
+    fn adopt(&mut self, at: SimInstant, tariff: Tariff, because: SettingKind, profile: &Profile) {
+        let tables = matches!(because, SettingKind::Tariff | SettingKind::SecondaryTariff);
+        if tables {
+            self.keep_change(at, profile);
+        }
+        let (main, old, next) = (self.main_channel(), Arc::clone(&self.tariff), Arc::new(tariff));
+        let anew = tables && profile.tariff.write_resets_blocks;
+        self.metering.change_tariff(main, &old, Arc::clone(&next), at, anew);
+        self.tariff = next;
+        self.next_billing = next_billing(&self.tariff, at);
+    }
+
+    /// Puts in force what was written for a midnight that has come; the account is charged up to there first.
+    pub(crate) fn begin_delayed(&mut self, to: SimInstant, profile: &Profile, out: &mut Outbox) {
+        while let Some((at, setting)) = self.changed.as_mut().and_then(|changed| changed.due(to)) {
+            self.settle(at, profile, out);
+            // It fitted when it was written; what was written since may have made another of it.
+            if let Ok(Some(tariff)) = self.with_tariff_setting(&setting, &profile.tariff) {
+                self.adopt(at, tariff, setting.kind(), profile);
+            }
+        }
     }
 
     pub(crate) fn kept(&self, kind: SettingKind) -> Option<&Setting> {
@@ -119,9 +215,7 @@ impl Meter {
         use SettingKind as K;
         Some(match kind {
             K::AlertBehaviour => Setting::AlertBehaviour(AlertBehaviour::default()),
-            K::DailyBlockReset => Setting::DailyBlockReset(false),
             K::ExportMpan => Setting::ExportMpan(String::new()),
-            K::GasConversion => Setting::GasConversion((CALORIFIC_VALUE_MILLI, CONVERSION_FACTOR)),
             K::GasFlow => Setting::GasFlow(GasFlow {
                 uncontrolled_flow_milli: 10,
                 depletion_locks: false,
@@ -130,8 +224,12 @@ impl Meter {
                 measurement: 30,
             }),
             K::ImportMpxn => {
-                let point = self.point.map(|point| point.to_string());
-                Setting::ImportMpxn((point.unwrap_or_default(), None))
+                let point = match self.point {
+                    NO_POINT => String::new(),
+                    point if self.gas => point.to_string(),
+                    point => format!("{point:013}"),
+                };
+                Setting::ImportMpxn((point, None))
             }
             K::LoadLimit => Setting::LoadLimit(LoadLimit::default()),
             K::MaximumDemandPeriod => Setting::MaximumDemandPeriod((0, 0)),
@@ -146,6 +244,8 @@ impl Meter {
                 keep_counters: false,
             }),
             K::BillingCalendar
+            | K::DailyBlockReset
+            | K::GasConversion
             | K::PaymentMode
             | K::PrepaymentConfiguration
             | K::Prices
@@ -227,6 +327,12 @@ impl Meter {
     }
 }
 
+/// Whether a profile that lets tariffs begin at midnight means this setting.
+fn starts_later(kind: SettingKind) -> bool {
+    use SettingKind as K;
+    matches!(kind, K::Prices | K::SecondaryPrices | K::SecondaryTariff | K::Tariff)
+}
+
 /// What no meter takes, whatever its model.
 fn check(setting: &Setting) -> Result<(), Refusal> {
     let text = |text: &str, max: usize| text.len() <= max && text.bytes().all(|b| (0x20..0x7F).contains(&b));
@@ -241,10 +347,24 @@ fn check(setting: &Setting) -> Result<(), Refusal> {
         Setting::PowerThresholds((low, high)) => low <= high,
         Setting::GasConversion((calorific, factor)) => *calorific > 0 && *factor > 0,
         Setting::PaymentMode(payment) => i32::try_from(payment.disablement_threshold_mp).is_ok(),
+        Setting::BillingCalendar(calendar) => calendar.minute < DAY_MINUTES && period_is_right(calendar.period),
         Setting::Voltage(voltage) => matches!(voltage.averages.len(), 1 | 3),
         _ => true,
     };
     if fine { Ok(()) } else { Err(Refusal::OutOfRange) }
+}
+
+fn period_is_right(period: BillingPeriod) -> bool {
+    let day = |day: u8| (1..=28).contains(&day);
+    let month = |month: u8| (1..=12).contains(&month);
+    match period {
+        BillingPeriod::Daily => true,
+        BillingPeriod::Monthly(of) => day(of),
+        BillingPeriod::Quarterly(of, first)
+        | BillingPeriod::SixMonthly(of, first)
+        | BillingPeriod::Yearly(of, first) => day(of) && month(first),
+        BillingPeriod::Weekly(of) => (1..=7).contains(&of),
+    }
 }
 
 /// The later word on each code counts; codes nobody named stay as they are.
@@ -267,7 +387,3 @@ fn merged(mut held: AlertBehaviour, change: &AlertBehaviour) -> AlertBehaviour {
 }
 
 const DAY_MINUTES: u16 = 1_440;
-/// 39.5 MJ per cubic metre, a usual figure.
-pub(crate) const CALORIFIC_VALUE_MILLI: u64 = 39_500;
-/// 1.02264, the usual figure, in hundred-thousandths.
-pub(crate) const CONVERSION_FACTOR: u64 = 102_264;

@@ -136,7 +136,7 @@ items! {
     SuspendDebtEmergency,
     /// Active power imported now, W.
     ActivePowerImport,
-    /// The price in force, milli-pence per kWh or per cubic metre.
+    /// The price in force, milli-pence per kWh.
     ActiveTariffPrice,
     /// The tariff register in force now, as a count from 1.
     ActiveTariffRegister,

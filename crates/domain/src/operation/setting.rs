@@ -1,7 +1,7 @@
 //! What can be set in a device, as one typed value per kind of setting, readable back in the same form.
 //!
 //! Times of day are minutes after local midnight, days of the week 1 (Monday) to 7. Money is in thousandths of a penny
-//! (milli-pence), prices in milli-pence per kWh (electricity) or per cubic metre (gas), standing charges per day.
+//! (milli-pence), prices in milli-pence per kWh (a gas meter converts by its calorific value and factor), standing charges per day.
 
 use std::str::FromStr;
 
@@ -122,6 +122,10 @@ pub struct Prices {
     pub tou_mp: Vec<Option<i64>>,
     /// Milli-pence per unit by time band and block (1 to 4).
     pub block_mp: Vec<Vec<Option<i64>>>,
+    /// How many thresholds of each band are in use; all where it is not said.
+    pub thresholds_used: Option<u8>,
+    /// Their currency, where the form states it with the prices (gas).
+    pub currency: Option<Currency>,
 }
 
 /// A minute of the day and whether non-disablement begins or ends then.

@@ -9,10 +9,13 @@ use domain::operation::{Counter, PaymentMode, Setting, SettingKind};
 use domain::seed::mix;
 use domain::{DataItem, LogKind, LogRow, Quantity, Refusal, SimDuration, SimInstant, SupplyState, Unit, Value};
 
+use crate::calendar::LocalDay;
 use crate::load::Channel;
 use crate::meter::Meter;
 use crate::prepayment::{Account, DebtPeriod, MICRO};
 use crate::profile::Profile;
+use crate::switching::{BLOCK, Switching};
+use crate::tariff::in_blocks;
 
 /// A meter as it shows itself at an instant: now, or when it last reported to its mirror.
 pub(crate) struct View<'a> {
@@ -69,9 +72,7 @@ impl View<'_> {
                 Some(Value::Flag(period == DebtPeriod::Hourly))
             }
             DataItem::ActiveTariffPrice => Some(mp(self.price_now())),
-            DataItem::SecondaryTariffPrice if self.meter.second_element => {
-                Some(mp(i64::from(self.meter.tariff.secondary_price_mp)))
-            }
+            DataItem::SecondaryTariffPrice if self.meter.second_element => Some(mp(self.secondary_price_now())),
             DataItem::ActiveTariffRegister => Some(quantity(self.register_now(), Unit::Count)),
             DataItem::GasConsumptionToday if self.meter.gas => Some(Value::Quantity(self.today())),
             DataItem::ActiveImportToday if !self.meter.gas => Some(Value::Quantity(self.today())),
@@ -146,29 +147,44 @@ impl View<'_> {
 
     /// The price in force, milli-pence per kWh.
     fn price_now(&self) -> i64 {
-        let tariff = &self.meter.tariff;
-        let price = |prices: &[u32], n: usize| prices.get(n.saturating_sub(1)).or(prices.last()).copied();
-        let price = if tariff.has_block_prices() {
-            let reached = (1..=tariff.blocks()).rev().find(|n| {
-                self.register(DataItem::BlockRegister(*n), self.at)
-                    .is_some_and(|counted| counted.value > 0)
-            });
-            price(&tariff.block_prices_mp, usize::from(reached.unwrap_or(1)))
+        let rates = &self.meter.tariff.main;
+        let action = self.action_now(&rates.switching);
+        if in_blocks(action) {
+            let band = action & !BLOCK;
+            rates.block_price(band, self.block_now(band))
         } else {
-            let register = usize::try_from(self.register_now()).unwrap_or(1);
-            tariff.tou_prices_mp.get(register.saturating_sub(1)).copied()
-        };
-        i64::from(price.unwrap_or(0))
+            rates.tou_price(action)
+        }
     }
 
-    /// The time-of-use register in force, from 1.
+    /// The price in force of the second element, milli-pence per kWh.
+    fn secondary_price_now(&self) -> i64 {
+        let rates = &self.meter.tariff.second;
+        rates.tou_price(self.action_now(&rates.switching))
+    }
+
+    /// The time-of-use register in force, from 1; the block, where blocks count.
     fn register_now(&self) -> i64 {
-        let (slot, _) = self
-            .meter
+        let action = self.action_now(&self.meter.tariff.main.switching);
+        i64::from(if in_blocks(action) {
+            self.block_now(action & !BLOCK)
+        } else {
+            action
+        })
+    }
+
+    fn block_now(&self, band: u8) -> u8 {
+        let meter = self.meter;
+        let counted = meter
             .metering
-            .load
-            .within_half_hour(self.meter.main_channel(), self.at, self.at);
-        i64::from(self.meter.tariff.switching[slot])
+            .counter(meter.main_channel(), &meter.tariff, band, self.at);
+        meter.tariff.main.block_at(band, counted)
+    }
+
+    fn action_now(&self, switching: &Switching) -> u8 {
+        let load = &self.meter.metering.load;
+        let (slot, _) = load.within_half_hour(self.meter.main_channel(), self.at, self.at);
+        switching.action(LocalDay::of(self.at), slot)
     }
 
     /// What was used since the last midnight.

@@ -5,7 +5,7 @@ use domain::seed::mix;
 use domain::{DataItem, LogRow, Quantity, SimInstant, Unit, Value};
 
 use super::View;
-use crate::calendar::{DAY_MS, HALF_HOUR_MS, LocalDay, offset_ms};
+use crate::calendar::{DAY_MS, HALF_HOUR_MS, offset_ms};
 use crate::load::Channel;
 
 impl View<'_> {
@@ -82,7 +82,7 @@ impl View<'_> {
     fn demand_since(&self, counter: Counter) -> SimInstant {
         let reset = self.meter.reset_at(counter).unwrap_or(self.meter.metering.since);
         if self.profile.power.demand_reset_by_billing {
-            let billing = self.meter.tariff.period_start(LocalDay::of(self.at)).midnight();
+            let billing = self.meter.metering.billing_point(&self.meter.tariff, self.at);
             return reset.max(billing);
         }
         reset.max(self.meter.metering.since)

@@ -1,10 +1,8 @@
 //! Registers and matrices of registers, as the profile shows them.
 
-use domain::operation::Counter;
 use domain::{DataItem, Quantity, SimDuration, SimInstant, Unit, Value};
 
 use super::View;
-use crate::calendar::LocalDay;
 use crate::load::Channel;
 use crate::metering::TOU_MAX;
 use crate::profile::{GasUnit, Rounding, ValueRules};
@@ -36,10 +34,13 @@ impl View<'_> {
             }
             _ => return None,
         };
-        let since_fitting = item == DataItem::BlockTouRegisters;
-        let value = |item: DataItem| match item {
-            DataItem::BlockTouRegister(block, band) => self.block_tou(block, band, since_fitting, self.at),
-            other => self.register(other, self.at),
+        let main = meter.main_channel();
+        let since_fitting =
+            (item == DataItem::BlockTouRegisters).then(|| meter.metering.tally(main, &meter.tariff, self.at));
+        let value = |item: DataItem| match (item, &since_fitting) {
+            (DataItem::BlockTouRegister(block, band), Some(tally)) => Some(self.shown(tally.block(band, block))),
+            (DataItem::BlockTouRegister(block, band), None) => self.block_tou(block, band, false, self.at),
+            (other, _) => self.register(other, self.at),
         };
         let row = items.into_iter().filter_map(|item| Some((item, value(item)?)));
         Some(Value::Table(row.collect()))
@@ -63,18 +64,12 @@ impl View<'_> {
                 return inside.then(|| self.shown(meter.metering.tou_register(main, &meter.tariff, of_tariff, at)));
             }
             DataItem::SecondaryTouRegister(n) if meter.second_element => {
-                // The second element has one rate, so its first register holds everything.
-                let amount = if n == 1 {
-                    meter.metering.register(main, Channel::Secondary, at)
-                } else {
-                    0
-                };
+                let amount = meter.metering.second_register(&meter.tariff, n, at);
                 return (1..=SECONDARY_TOU_MAX).contains(&n).then(|| self.shown(amount));
             }
             DataItem::BlockTouRegister(block, band) if !meter.gas => return self.block_tou(block, band, true, at),
             DataItem::BlockRegister(n) => {
-                let inside = (1..=self.blocks_max()).contains(&n);
-                return inside.then(|| self.shown(meter.tariff.block(n, self.in_period(at))));
+                return self.block_tou(n, 1, false, at);
             }
             _ => return None,
         };
@@ -93,44 +88,21 @@ impl View<'_> {
 
     /// Consumption in block `block` of time band `band`: since the counters began anew, or since fitting.
     ///
-    /// Blocks are counted per band (recalled: thresholds form a matrix of bands). A tariff without bands has all its time
-    /// in the first.
+    /// Blocks are counted per band (recalled: thresholds form a matrix of bands).
     fn block_tou(&self, block: u8, band: u8, since_fitting: bool, at: SimInstant) -> Option<Quantity> {
-        let tariff = &self.meter.tariff;
         let inside = (1..=self.blocks_max()).contains(&block) && (1..=BANDS_MAX).contains(&band);
         if !inside {
             return None;
         }
-        let counts = band == 1 && (tariff.blocks() > 1 || tariff.has_block_prices());
-        let amount = match (counts, since_fitting) {
-            (false, _) => 0,
-            (true, false) => tariff.block(block, self.in_period(at)),
-            (true, true) => self.block_since_fitting(block, at),
+        let meter = self.meter;
+        let (main, metering) = (meter.main_channel(), &meter.metering);
+        let amount = if since_fitting {
+            metering.tally(main, &meter.tariff, at).block(band, block)
+        } else {
+            let counted = metering.counter(main, &meter.tariff, band, at);
+            metering.tariff_at(&meter.tariff, at).main.block(band, block, counted)
         };
         Some(self.shown(amount))
-    }
-
-    /// The sum over all billing periods of what fell into a block.
-    fn block_since_fitting(&self, block: u8, at: SimInstant) -> i64 {
-        let (metering, tariff) = (&self.meter.metering, &self.meter.tariff);
-        let channel = self.meter.main_channel();
-        let mut end = at;
-        let mut sum = 0;
-        while end > metering.since {
-            let period = tariff.period_start(LocalDay::of(SimInstant(end.0 - 1))).midnight();
-            sum += tariff.block(block, metering.consumed(channel, None, period, end));
-            end = period;
-        }
-        sum
-    }
-
-    /// What was counted in the billing period of `at`, or since the block counters were reset within it.
-    fn in_period(&self, at: SimInstant) -> i64 {
-        let meter = self.meter;
-        let start = meter.tariff.period_start(LocalDay::of(at)).midnight();
-        let reset = meter.reset_at(Counter::TariffBlocks).filter(|reset| *reset <= at);
-        let start = reset.map_or(start, |reset| start.max(reset));
-        meter.metering.consumed(meter.main_channel(), None, start, at)
     }
 
     /// An amount of the main channel in the unit and steps in which the meter shows it.

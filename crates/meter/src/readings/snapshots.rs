@@ -51,10 +51,10 @@ impl View<'_> {
     /// Registers, and where the profile has it the account, at the last so many billing points.
     pub(super) fn billing(&self, from: SimInstant, to: SimInstant) -> Vec<LogRow> {
         let mut rows = Vec::new();
-        let mut day = LocalDay::of(self.at);
+        let (metering, tariff) = (&self.meter.metering, &self.meter.tariff);
+        let mut before = self.at;
         for _ in 0..self.profile.billing_log_entries {
-            day = self.meter.tariff.period_start(day);
-            let at = day.midnight();
+            let at = metering.billing_point(tariff, before);
             if at < from || at <= self.meter.metering.since {
                 break;
             }
@@ -69,7 +69,7 @@ impl View<'_> {
                 }
                 rows.push(snapshot);
             }
-            day = day.previous();
+            before = SimInstant(at.0 - 1);
         }
         rows.reverse();
         rows
@@ -159,16 +159,17 @@ impl View<'_> {
                 take(DataItem::ActiveExport);
             }
         }
-        for n in 1..=tariff.tou_registers() {
+        let (main, metering) = (self.meter.main_channel(), &self.meter.metering);
+        // The tariff that ended here, not one that begins at this moment.
+        let rates = &metering.tariff_at(tariff, SimInstant(at.0 - 1)).main;
+        for n in 1..=rates.tou_registers() {
             take(DataItem::TouRegister(n));
         }
-        if billing && tariff.blocks() > 1 {
+        if billing && rates.blocks(1) > 1 {
             // Blocks as they stood when the period ended: a moment later they begin anew.
-            let ended = SimInstant(at.0 - 1);
-            let start = tariff.period_start(LocalDay::of(ended)).midnight();
-            let counted = self.meter.metering.consumed(self.meter.main_channel(), None, start, at);
-            for n in 1..=tariff.blocks() {
-                values.push((DataItem::BlockRegister(n), self.shown(tariff.block(n, counted))));
+            let counted = metering.tally(main, tariff, at).counter(1);
+            for n in 1..=rates.blocks(1) {
+                values.push((DataItem::BlockRegister(n), self.shown(rates.block(1, n, counted))));
             }
         }
         row(at, values)
@@ -186,7 +187,7 @@ impl View<'_> {
         let mut time_debts = settings.time_debts.map(|debt| i64::from(debt.balance_mp));
         let mut day = LocalDay::of(at).next();
         while day.midnight() <= born_at {
-            spent += i64::from(meter.tariff.standing_charge_mp) * MICRO;
+            spent += meter.tariff.main.prices.standing_charge_mp * MICRO;
             for (left, debt) in time_debts.iter_mut().zip(settings.time_debts) {
                 let times = if debt.period == DebtPeriod::Hourly { 24 } else { 1 };
                 if debt.balance_mp > 0 {

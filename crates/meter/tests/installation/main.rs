@@ -14,6 +14,7 @@ mod prepayment;
 mod registers;
 mod settings;
 mod supply;
+mod tariffs;
 
 use domain::keys::{Party, Purpose, RelationSecret};
 use domain::operation::{CriticalOperations, OperationKind};

@@ -41,12 +41,11 @@ fn a_matrix_is_its_registers() {
 #[test]
 fn blocks_count_in_the_period_and_since_fitting() {
     let mut config = config();
-    config.tariff = Arc::new(Tariff {
-        block_edges: vec![20_000, 50_000],
-        block_prices_mp: vec![10_000, 15_000, 20_000],
-        billing_day: 7,
-        ..Tariff::single_rate()
-    });
+    config.tariff = Arc::new(
+        Tariff::single_rate()
+            .with_blocks(&[20_000, 50_000], &[10_000, 15_000, 20_000])
+            .with_billing_day(7),
+    );
     let mut home = Home::new("2019-06-29T13:30:00Z", config);
     let counters = table(&mut home, DeviceKind::Esme, DataItem::BlockTouCounters);
     assert_eq!(counters.len(), 32);

@@ -28,10 +28,7 @@ fn plain(balance_mp: i64) -> AccountSettings {
 }
 
 fn no_standing_charge() -> Arc<Tariff> {
-    Arc::new(Tariff {
-        standing_charge_mp: 0,
-        ..Tariff::single_rate()
-    })
+    Arc::new(Tariff::single_rate().with_standing_charge(0))
 }
 
 #[test]
@@ -155,10 +152,7 @@ fn standing_charge_and_debts_fall_due_at_local_midnight() {
         ..settings
     };
     let mut config = prepaying(settings);
-    config.tariff = Arc::new(Tariff {
-        tou_prices_mp: vec![0],
-        ..Tariff::single_rate()
-    });
+    config.tariff = Arc::new(Tariff::single_rate().with_prices(&[0]));
     // Through the night in which the clocks go forward.
     let mut home = Home::new("2019-03-30T22:00:00Z", config);
     let state = |home: &mut Home| {
@@ -252,12 +246,7 @@ proptest! {
         config.account.balance_mp = 90_000_000;
         config.seed = Seed::root(seed);
         config.tariff = Arc::new(if blocks {
-            Tariff {
-                block_edges: vec![3_000, 9_000],
-                block_prices_mp: vec![30_000, 20_000, 10_000],
-                billing_day: 3,
-                ..Tariff::single_rate()
-            }
+            Tariff::single_rate().with_blocks(&[3_000, 9_000], &[30_000, 20_000, 10_000]).with_billing_day(3)
         } else {
             Tariff::night_rate()
         });

@@ -137,12 +137,11 @@ fn the_night_rate_follows_local_time_through_both_changes() {
 #[test]
 fn blocks_count_what_was_used_since_the_billing_day() {
     let mut config = config();
-    config.tariff = Arc::new(Tariff {
-        block_edges: vec![20_000, 50_000],
-        block_prices_mp: vec![10_000, 15_000, 20_000],
-        billing_day: 7,
-        ..Tariff::single_rate()
-    });
+    config.tariff = Arc::new(
+        Tariff::single_rate()
+            .with_blocks(&[20_000, 50_000], &[10_000, 15_000, 20_000])
+            .with_billing_day(7),
+    );
     let mut home = Home::new("2019-06-29T13:30:00Z", config);
     let used = sum(&home.log(
         DeviceKind::Esme,
