@@ -16,6 +16,7 @@
 
 pub mod day;
 mod identity;
+pub mod invariants;
 pub mod machine;
 pub mod planning;
 pub mod reports;

@@ -52,6 +52,7 @@ fn a_campaign_killed_at_any_write_ends_the_same() {
             assert_eq!(house.deaths, 1, "killed at write {die_at}");
             assert_eq!(house.outcomes(), outcomes, "killed at write {die_at}, {kept} kept");
             assert_eq!(once_only(&house), once, "killed at write {die_at}, {kept} kept");
+            journal_holds(&house);
         }
     }
 }
@@ -99,6 +100,37 @@ fn faults() -> impl Strategy<Value = Script> {
     prop::collection::vec(fault, 0..8)
 }
 
+/// What the journal alone can prove.
+fn journal_holds(house: &House) {
+    let entries = house.store.entries();
+    let observations = migration::invariants::Observations {
+        removed: Some(
+            house
+                .parties
+                .done
+                .iter()
+                .filter(|(.., word)| word == "decommission")
+                .map(|(at, id, _)| (*id, *at))
+                .collect(),
+        ),
+        ..Default::default()
+    };
+    let evidence = migration::invariants::Evidence {
+        campaign: house.control().campaign(),
+        entries: &entries,
+        broken_link: None,
+        observations: &observations,
+    };
+    for invariant in migration::invariants::ALL {
+        let verdict = (invariant.check)(&evidence);
+        assert!(
+            !matches!(verdict, migration::invariants::Verdict::Violated(_)),
+            "{} {verdict:?}",
+            invariant.id
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -108,6 +140,7 @@ proptest! {
         for death in deaths {
             let die_at = 1 + death.index(whole.store.writes() as usize) as u64;
             let house = run(script.clone(), MortalStore::new(Some(die_at), kept));
+            journal_holds(&house);
             prop_assert_eq!(house.outcomes(), whole.outcomes(), "killed at write {}, {} kept", die_at, kept);
         }
     }

@@ -714,7 +714,10 @@ fn change(installation: &mut Installation, entry: &Entry) {
                 installation.devices[at].probed = true;
             }
         }
-        Event::RotationBegun { device } => attempt.rotating = Some(*device),
+        Event::RotationBegun { device } => {
+            attempt.rotating = Some(*device);
+            attempt.rotation_begun_at.get_or_insert(entry.at);
+        }
         Event::NotRotated { .. } => attempt.rotating = None,
         Event::Rotated { device: id, epoch } => {
             clear_tries(attempt);

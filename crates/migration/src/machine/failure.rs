@@ -492,8 +492,9 @@ impl Control {
                     Some(State::RetryWait),
                 )?;
             }
-            State::KeysRotated | State::Commissioning | State::Commissioned
-                if over(installation.forward_since(), timers.commissioning_total()) =>
+            State::DcoViable | State::KeysRotated | State::Commissioning | State::Commissioned
+                if installation.may_be_rotated()
+                    && over(installation.forward_since(), timers.commissioning_total()) =>
             {
                 let rotated = installation.keyed().all(|(_, progress)| progress.rotated);
                 let (stage, condition) = if rotated {

@@ -193,6 +193,8 @@ pub struct Attempt {
     pub snapshot_at: Option<SimInstant>,
     /// The device whose rotation was asked for and not answered.
     pub rotating: Option<Eui64>,
+    /// When the first rotation was asked for.
+    pub rotation_begun_at: Option<SimInstant>,
     /// When the first device was rotated.
     pub rotated_at: Option<SimInstant>,
     /// When it last recovered from being stranded.
@@ -400,7 +402,11 @@ impl Installation {
     /// From when on the time to the end of commissioning counts.
     #[must_use]
     pub fn forward_since(&self) -> Option<SimInstant> {
-        self.attempt.recovered_at.or(self.attempt.rotated_at)
+        let attempt = &self.attempt;
+        attempt
+            .recovered_at
+            .or(attempt.rotated_at)
+            .or(attempt.rotation_begun_at)
     }
 
     /// Whether a device has been rotated, or may have been: nothing is rolled back then.

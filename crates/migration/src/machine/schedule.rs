@@ -380,11 +380,27 @@ impl Control {
             },
             0,
         );
+        // What demand leaves unused is still capacity, up to each cohort's cap.
+        let given: u32 = shares.units.values().fold(0, |sum, units| sum.saturating_add(*units));
+        let spare = allocate(
+            &DayDemand {
+                capacity: scaling.capacity_on(day).saturating_sub(given),
+                dormant_reserve: 0,
+                dormant_demand: 0,
+                demand: shares
+                    .units
+                    .iter()
+                    .map(|(cohort, units)| (cohort.clone(), cap(cohort).saturating_sub(*units)))
+                    .collect(),
+            },
+            0,
+        );
         for (cohort, demand) in wishes {
             if self.campaign.allocations.contains_key(&(day, cohort.clone())) {
                 continue;
             }
-            let capacity = shares.units.get(&cohort).copied().unwrap_or(0);
+            let part = |of: &BTreeMap<CohortSlug, u32>| of.get(&cohort).copied().unwrap_or(0);
+            let capacity = part(&shares.units).saturating_add(part(&spare.units));
             let reserve = u64::from(capacity) * u64::from(scaling.dormant_reserve_percent) / 100;
             let reserve = u32::try_from(reserve).unwrap_or(u32::MAX);
             let asked = DayDemand {

@@ -174,7 +174,7 @@ impl State {
             (RetryWait, Slotted) => 23,
             (RetryWait | RolledBack | Cancelled, Excluded) => 24,
             (DataValidated | SecretsDelivered | S1spViable | DcoViable, Cancelled) => 32,
-            (KeysRotated | Commissioning | Commissioned, Stranded) => 26,
+            (DcoViable | KeysRotated | Commissioning | Commissioned, Stranded) => 26,
             (Stranded, KeysRotated | Commissioning | Commissioned) => 27,
             (from, Cancelled) if from.is_before_frozen() => 28,
             (ManualTriage, _) => 30,

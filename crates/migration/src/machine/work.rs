@@ -263,7 +263,7 @@ impl Installation {
             state if state.is_frozen() && !self.may_be_rotated() => {
                 attempt.frozen_at.map(|at| at + timers.freeze_max())
             }
-            State::KeysRotated | State::Commissioning | State::Commissioned => {
+            State::DcoViable | State::KeysRotated | State::Commissioning | State::Commissioned => {
                 self.forward_since().map(|at| at + timers.commissioning_total())
             }
             State::Confirmed if !attempt.paged => attempt.confirmed_at.map(|at| at + timers.smso_decommission()),

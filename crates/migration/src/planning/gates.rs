@@ -137,6 +137,10 @@ pub trait Lists {
     fn epcl(&self, combination: &Combination, day: Date) -> Option<String>;
     /// Whether a model is Active on the CPL.
     fn cpl_active(&self, kind: DeviceKind, model: &ListedModel) -> bool;
+    /// When an EPCL entry was first added and from which source.
+    fn entry_facts(&self, _epcl: &str) -> Option<(String, String)> {
+        None
+    }
     /// The digest of the configuration a model must have; none when any will do.
     fn required_configuration(&self, _model: &ListedModel) -> Option<String> {
         None

@@ -133,6 +133,11 @@ impl Lists for CsvLists {
             .is_some_and(|status| status == "Active")
     }
 
+    fn entry_facts(&self, epcl: &str) -> Option<(String, String)> {
+        let entry = self.epcl.iter().find(|entry| entry.id == epcl)?;
+        Some((entry.first_added.to_string(), entry.source.clone()))
+    }
+
     fn upgrade_target(&self, combination: &Combination, day: Date) -> Option<(String, Combination)> {
         // The latest entry of the same hardware: later approvals carry later firmware.
         let entries = self.epcl.iter().filter(|entry| entry.in_force(day));
