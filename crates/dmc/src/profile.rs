@@ -338,8 +338,6 @@ pub struct WanProfile {
     pub last_gasp_permille: u16,
     /// An outage so soon after the one before is not told.
     pub last_gasp_spoiled_within: SimDuration,
-    /// The hub sends readings by itself so often. Zero: it does not.
-    pub push_period: SimDuration,
     /// Over how long hubs spread their attempts after they all lost the network. Zero: all at once.
     pub storm_spread: SimDuration,
     /// From here on attaching takes [`fallback_attach_delay`](Self::fallback_attach_delay). `None`: never.
@@ -373,7 +371,6 @@ impl Default for WanProfile {
             sms_excess_mp: 0,
             last_gasp_permille: 0,
             last_gasp_spoiled_within: SimDuration::ZERO,
-            push_period: SimDuration::ZERO,
             storm_spread: SimDuration::ZERO,
             fallback_from: None,
             fallback_attach_delay: SimDuration::from_secs(15),

@@ -216,6 +216,9 @@ impl Handle {
         let (hub, slot) = self.find(device)?;
         let done = self.ask(hub, move |hub, now| {
             hub.note(true);
+            if act == ConsumerAct::CutPower {
+                hub.last_gasp(now);
+            }
             let (installation, context) = hub.parts(now);
             match act {
                 ConsumerAct::ActivateEmergencyCredit => installation.activate_emergency_credit(&context, slot),

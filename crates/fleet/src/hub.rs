@@ -14,6 +14,7 @@ use dialects::{MeterSession, Notification, wake_up};
 use dmc::{DeviceProfile, WanMode};
 use domain::keys::{Party, Purpose};
 use domain::operation::CriticalOperations;
+use domain::seed::mix;
 use domain::{Association, DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
 use meter::{Context, Effect, Installation, Profiles, Relations};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen};
@@ -30,6 +31,15 @@ pub const PENDING_MAX: usize = 32;
 
 /// Direct sessions to one installation at a time; one more is refused.
 pub const DIRECT_MAX: usize = 4;
+
+/// Text messages further apart than this do not wake a hub together.
+const TEXTS_TOGETHER: SimDuration = SimDuration::from_mins(10);
+
+/// Alert code of a last gasp: ours, no list of a manufacturer's own codes was found.
+const LAST_GASP: u16 = 0x81F9;
+
+const GASP_LABEL: u64 = 0x4741_5350;
+const STORM_LABEL: u64 = 0x5354_4f52;
 
 /// Octets of a connection in one message.
 const PIECE: usize = 16 * 1024;
@@ -88,6 +98,8 @@ pub(crate) struct Hub {
     operator: Party,
     /// What there is with the head-end of each party: while keys are staged, two may be connected.
     sides: [Side; PARTIES.len()],
+    /// When the last text message came that did not wake the hub yet, and how many there were in a row.
+    texts: (SimInstant, u8),
     direct: Vec<Direct>,
     output: Vec<Output>,
     installed_at: SimInstant,
@@ -174,6 +186,7 @@ impl Hub {
             last_session: 0,
             operator,
             sides: [Side::default(), Side::default()],
+            texts: (SimInstant(0), 0),
             direct: Vec::new(),
             output: Vec::new(),
             installed_at,
@@ -242,7 +255,7 @@ impl Hub {
         if self.always_on(self.operator) {
             let now = self.shared.clock.now();
             let trace_id = self.own_trace();
-            self.connect_after(now, self.operator, self.kit.chf.wan.attach_delay, trace_id);
+            self.connect_after(now, self.operator, self.kit.chf.wan.attach_delay_at(now), trace_id);
         }
     }
 
@@ -279,6 +292,12 @@ impl Hub {
             PARTIES.iter().for_each(|party| self.close(now, *party, "hub overrun"));
         }
         self.drain_effects(now);
+        if self.installation.take_hub_restart() {
+            // What was said before is on its way; after that nobody is there.
+            PARTIES
+                .iter()
+                .for_each(|party| self.close(now, *party, "the hub restarts"));
+        }
         self.follow_operator(now);
     }
 
@@ -291,7 +310,7 @@ impl Hub {
         PARTIES.iter().for_each(|party| self.touch(now, *party));
         if self.always_on(operator) {
             let trace_id = self.own_trace();
-            self.connect_after(now, operator, self.kit.chf.wan.attach_delay, trace_id);
+            self.connect_after(now, operator, self.kit.chf.wan.attach_delay_at(now), trace_id);
         }
     }
 
@@ -335,11 +354,14 @@ impl Hub {
             }
             if let Some(counter) = wake_up::check(&key, hub, payload, wake_ups.last) {
                 wake_ups.last = counter;
+                if !self.is_last_text(now) {
+                    return;
+                }
                 if self.always_on(party) && self.side(party).link.is_some() {
                     // Whoever wakes a hub that is connected does not see its connection: it is shown, or found to be dead.
                     self.show(now, party);
                 }
-                self.connect_after(now, party, self.kit.chf.wan.attach_delay, trace_id);
+                self.connect_after(now, party, self.kit.chf.wan.attach_delay_at(now), trace_id);
                 return;
             }
             if wake_up::check(&key, hub, payload, 0).is_some() {
@@ -350,6 +372,44 @@ impl Hub {
         }
         let (installation, context) = self.parts(now);
         installation.security_event(&context, DeviceKind::Chf, SecurityEvent::AuthenticationFailed);
+    }
+
+    /// Whether this text message is the one that wakes the hub: some need more than one in a row.
+    fn is_last_text(&mut self, now: SimInstant) -> bool {
+        let (last, count) = self.texts;
+        let count = if now.since(last) > TEXTS_TOGETHER {
+            1
+        } else {
+            count.saturating_add(1)
+        };
+        let enough = count >= self.kit.chf.wan.sms_per_wake;
+        self.texts = (now, if enough { 0 } else { count });
+        enough
+    }
+
+    /// Says with the last of its power that mains have failed, where its profile has it do so and it works out.
+    pub(crate) fn last_gasp(&mut self, now: SimInstant) {
+        let wan = &self.kit.chf.wan;
+        let before = self.installation.mains_back_at();
+        let spoiled = before.is_some_and(|at| now.since(at) < wan.last_gasp_spoiled_within);
+        let drawn = mix(self.eui.0 ^ GASP_LABEL, now.0.unsigned_abs()) % 1000;
+        if !self.installation.powered() || spoiled || drawn >= u64::from(wan.last_gasp_permille) {
+            return;
+        }
+        let party = self.operator;
+        if self.side(party).link.is_none() {
+            // There is no time to attach: the back-up supply is there to find an attached hub.
+            let trace_id = self.own_trace();
+            self.connect_after(now, party, SimDuration::ZERO, trace_id);
+            self.open(now, party);
+        }
+        let alert = Notification::Alert {
+            slot: DeviceKind::Chf,
+            code: LAST_GASP,
+            description: "mains failed: the last of the power".to_owned(),
+            at: now,
+        };
+        self.tell(now, party, alert);
     }
 
     fn connect_after(&mut self, now: SimInstant, party: Party, delay: SimDuration, trace_id: String) {
@@ -464,7 +524,13 @@ impl Hub {
             side.pending = link.told.into_iter().chain(later).collect();
         }
         if always_on || (failed && link.attempts_left > 0) {
-            let at = now + self.shared.clock.scaled_latency(self.kit.chf.wan.connect_pause);
+            let wan = &self.kit.chf.wan;
+            let spread = wan.storm_spread.as_millis();
+            let spread = mix(self.eui.0 ^ STORM_LABEL, now.0.unsigned_abs())
+                .checked_rem(spread)
+                .unwrap_or(0);
+            let pause = wan.connect_pause + SimDuration::from_millis(spread);
+            let at = now + self.shared.clock.scaled_latency(pause);
             let attempts_left = if always_on { 1 } else { link.attempts_left };
             self.side(party).connecting = Some(Box::new(Connecting {
                 at,

@@ -17,6 +17,7 @@ mod handle;
 mod hub;
 mod inbox;
 mod journal;
+pub mod probe;
 
 pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
 pub use face::Face;

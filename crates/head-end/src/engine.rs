@@ -18,6 +18,7 @@ use crate::directory::Directory;
 use crate::hub::{HubTask, Input, Pending};
 use crate::job::{DeviceAlert, Failure, FailureKind, Job};
 use crate::shared::{Firmware, Shared, WanState};
+use crate::texts::{TextMessages, Texts};
 
 /// Commands that wait for the engine's loop; senders wait beyond that.
 const COMMANDS: usize = 1024;
@@ -89,6 +90,7 @@ struct Active {
 pub struct Handle {
     commands: mpsc::Sender<Command>,
     firmware: Firmware,
+    texts: Texts,
 }
 
 pub(crate) struct Command(Pending);
@@ -112,12 +114,14 @@ impl Engine {
         let (alerts, alerts_out) = mpsc::channel(ALERTS);
         let (to_engine, commands) = mpsc::channel(COMMANDS);
         let firmware = Firmware::default();
+        let texts = Texts::default();
         let counters = Mutex::new(Counters::open(store)?);
         let wan_state = Mutex::new(WanState::default());
         let name = name.to_owned();
         let handle = Handle {
             commands: to_engine,
             firmware: firmware.clone(),
+            texts: texts.clone(),
         };
         let shared = Shared {
             world,
@@ -128,6 +132,7 @@ impl Engine {
             directory,
             alerts,
             firmware,
+            texts,
             counters,
             wan_state,
         };
@@ -340,6 +345,12 @@ impl Handle {
                 "the head-end stopped before the end",
             ))
         })
+    }
+
+    /// What the text messages to a hub have come to.
+    #[must_use]
+    pub fn text_messages(&self, hub: Eui64) -> TextMessages {
+        self.texts.of(hub)
     }
 
     /// The firmware version last read from a device, if any was.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
-use dmc::WanMode;
+use dmc::{WanMode, WanProfile};
 use domain::keys::Purpose;
 use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInstant};
 use proto::{Kind, WanClose, WanData, WanSms};
@@ -330,10 +330,12 @@ impl HubTask {
         let hub = self.site.hub;
         if self.link.is_none() && !self.connects_by_itself(deadline).await? {
             let since = self.now();
-            let text = self.wake_up().await?;
+            let texts = self.wake_up().await?;
             let until = (since + self.shared.options.connect_within).min(deadline);
             let reached = self.opened_by(until).await;
-            self.shared.wan_state().texts.remove(&text);
+            texts.iter().for_each(|text| {
+                self.shared.wan_state().texts.remove(text);
+            });
             match reached {
                 Event::Opened => {}
                 Event::Stopped => return Err(Fault::Stopped),
@@ -388,8 +390,19 @@ impl HubTask {
         Event::Opened
     }
 
-    /// Sends the wake-up text message; gives the id it was sent under.
-    async fn wake_up(&mut self) -> Result<u64, Fault> {
+    /// Sends as many wake-up text messages as it takes; gives the ids they were sent under.
+    async fn wake_up(&mut self) -> Result<Vec<u64>, Fault> {
+        let chf = self.site.slot(DeviceKind::Chf);
+        let wan = chf.map_or_else(WanProfile::default, |chf| chf.profile.wan.clone());
+        let mut sent = Vec::new();
+        for _ in 0..wan.sms_per_wake.max(1) {
+            sent.push(self.wake_up_once().await?);
+            self.shared.texts.note(self.site.hub, self.now(), &wan);
+        }
+        Ok(sent)
+    }
+
+    async fn wake_up_once(&mut self) -> Result<u64, Fault> {
         let hub = self.site.hub;
         let keys = self
             .site

@@ -46,6 +46,7 @@ mod job;
 mod session_keys;
 mod shared;
 mod smso;
+mod texts;
 
 pub use counters::{Counter, CounterUse, Counters, RANGE};
 pub use custody::Custody;
@@ -53,3 +54,4 @@ pub use directory::{Device, Directory, KeyEpoch, Site, Standing};
 pub use engine::{Engine, Handle, Options};
 pub use job::{DeviceAlert, Failure, FailureKind, Hop, Job};
 pub use smso::{Smso, SmsoOptions};
+pub use texts::TextMessages;

@@ -13,6 +13,7 @@ use crate::custody::Custody;
 use crate::directory::Directory;
 use crate::engine::Options;
 use crate::job::DeviceAlert;
+use crate::texts::Texts;
 
 pub(crate) struct Shared {
     pub(crate) world: World,
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) alerts: mpsc::Sender<DeviceAlert>,
     pub(crate) firmware: Firmware,
+    pub(crate) texts: Texts,
     pub(crate) counters: Mutex<Counters>,
     pub(crate) wan_state: Mutex<WanState>,
 }

@@ -117,6 +117,14 @@ impl DeviceClock {
         result
     }
 
+    /// It is set to `time`, whatever its rule.
+    pub(crate) fn follow(&mut self, now: SimInstant, time: SimInstant) {
+        self.ahead_ms = time.0.saturating_sub(now.0);
+        self.set_at = now;
+        self.doubtful = false;
+        self.lost = false;
+    }
+
     /// It stood still from `from` to `to`.
     pub(crate) fn stand_still(&mut self, from: SimInstant, to: SimInstant) {
         self.ahead_ms = self.time(from).0.saturating_sub(to.0);

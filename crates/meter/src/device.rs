@@ -10,6 +10,7 @@ use crate::alerts::{self, AlertCode};
 use crate::effects::{Effect, Outbox};
 use crate::logs::Logs;
 use crate::profile::{Context, Profile};
+use crate::quirks::needs_dual_control;
 use crate::security::Security;
 
 /// The common part of a device.
@@ -42,15 +43,17 @@ impl Device {
     /// Logs what happened and, where it is a matter for the operator, raises an alert.
     pub(crate) fn note(&mut self, around: &mut Around<'_>, alert: AlertCode) {
         let profile = around.profile;
+        let code = profile.alerts.own_code(alert.code);
         if !profile.unlogged_events.contains(&alert.code) {
             let limit = match alert.log {
                 LogKind::PowerEvent => profile.power_log_entries,
                 LogKind::Security => profile.security_log_entries,
                 _ => profile.event_log_entries,
             };
-            self.logs.push(alert.log, limit, around.time, alert.code);
+            self.logs.push(alert.log, limit, around.time, code);
         }
-        if !alert.pushed || profile.suppressed_alerts.contains(&alert.code) {
+        let pushed = profile.alerts.pushes(alert.code, alert.pushed);
+        if !pushed || profile.suppressed_alerts.contains(&alert.code) {
             return;
         }
         if alert.log == LogKind::Security {
@@ -60,12 +63,16 @@ impl Device {
             }
             self.security.alerted_at = around.time;
         }
-        around.out.push(Effect::Alert {
+        let effect = Effect::Alert {
             slot: around.kind,
-            code: alert.code,
+            code,
             description: alert.description,
             at: around.time,
-        });
+        };
+        if profile.alerts.doubled.contains(&alert.code) {
+            around.out.push(effect.clone());
+        }
+        around.out.push(effect);
     }
 
     /// Records what a face noticed.
@@ -89,6 +96,9 @@ impl Device {
         if !self.security.permits(context, access, operation) {
             self.note(around, alerts::NO_AUTHORITY);
             return Err(Refusal::NotPermitted);
+        }
+        if needs_dual_control(operation) && !around.profile.dual_control {
+            return Err(Refusal::NotSupported);
         }
         if !supports(around.kind, operation) || around.profile.unsupported.contains(&operation.kind()) {
             return Err(Refusal::NotSupported);

@@ -445,14 +445,12 @@ fn read_outbox(r: &mut Reader<'_>) -> Read<Outbox> {
         }
         let slot = *r.pick(&DeviceKind::ALL)?;
         let code = r.u16()?;
-        let known = ALERT_CODES
-            .iter()
-            .find(|alert| alert.code == code)
-            .ok_or_else(|| r.damaged())?;
+        let known = ALERT_CODES.iter().find(|alert| alert.code == code);
         Ok(Effect::Alert {
             slot,
             code,
-            description: known.description,
+            // Some profiles have codes of their own.
+            description: known.map_or("an event of this firmware's own", |alert| alert.description),
             at: r.time()?,
         })
     })?;

@@ -13,6 +13,7 @@ use crate::han::{Command, HanQueue, HanResult};
 use crate::meter::Meter;
 use crate::prepayment::Account;
 use crate::profile::{Context, Profile};
+use crate::quirks::relays;
 use crate::readings::View;
 
 /// Gas meter, gas proxy and what is under way between them.
@@ -68,6 +69,7 @@ impl Gas {
         }
         self.gsme.begin_delayed(context.now, gsme, &mut self.alerts);
         self.gsme.settle(context.now, gsme, &mut self.alerts);
+        self.gsme.notice_fault(context.now, gsme, &mut self.alerts);
         if self.pending.as_ref().is_some_and(|pending| pending.0 <= context.now)
             && let Some(pending) = self.pending.take()
         {
@@ -89,7 +91,8 @@ impl Gas {
         let scheduled = if due > self.woken_at { due } else { due + period(gsme) };
         let mirror = self.pending.as_ref().map(|pending| pending.0);
         let result = if hub_on { self.queue.next_result() } else { None };
-        [self.gsme.next_settlement(), mirror, result]
+        let fault = self.gsme.history.as_ref().and_then(|history| history.fault_at);
+        [self.gsme.next_settlement(), mirror, result, fault]
             .into_iter()
             .flatten()
             .fold(scheduled, SimInstant::min)
@@ -106,6 +109,9 @@ impl Gas {
     ) -> Result<u32, Refusal> {
         let device = &mut self.gsme.device;
         device.check_rights(context, around, access, operation)?;
+        if !relays(context.profiles.chf, operation) {
+            return Err(Refusal::NotSupported);
+        }
         let command = Command {
             ticket: 0,
             access,

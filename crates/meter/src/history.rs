@@ -8,6 +8,7 @@ use domain::{LogRow, SimDuration, SimInstant};
 use serde::{Deserialize, Serialize};
 
 use crate::prepayment::{Account, MICRO};
+use crate::quirks::Frozen;
 
 /// Outages remembered; logs do not know of older ones.
 const OUTAGES_MAX: usize = 64;
@@ -41,6 +42,20 @@ pub(crate) struct History {
     pub(crate) switches_on: u8,
     /// Switchings of auxiliary loads: number of the switch, and whether on.
     pub(crate) switchings: VecDeque<(SimInstant, u8, bool)>,
+    /// When the clock was invalid, where that stops the rest.
+    pub(crate) frozen: VecDeque<Frozen>,
+    /// Causes of the open switch, as bits, where they are logged.
+    pub(crate) switch_causes: u8,
+    /// The first of two acts that close an armed switch.
+    pub(crate) pressed_at: Option<SimInstant>,
+    /// When something last changed the device, where it needs a moment after that.
+    pub(crate) changed_at: Option<SimInstant>,
+    /// The valve does not move.
+    pub(crate) jammed: bool,
+    /// When that will be noticed.
+    pub(crate) fault_at: Option<SimInstant>,
+    /// The hub has told that it does not hear this device.
+    pub(crate) silent: bool,
 }
 
 /// An account as logs show it, milli-pence.

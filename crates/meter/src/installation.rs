@@ -34,6 +34,8 @@ pub struct Installation {
     /// No mains since.
     pub(crate) dark_since: Option<SimInstant>,
     pub(crate) challenges: u32,
+    /// The hub has restarted, and nobody has been told yet.
+    pub(crate) hub_restarts: bool,
 }
 
 impl Installation {
@@ -107,6 +109,7 @@ impl Installation {
             day: LocalDay::of(now),
             dark_since: None,
             challenges: 0,
+            hub_restarts: false,
         };
         installation.reschedule(context);
         installation
@@ -150,6 +153,9 @@ impl Installation {
         let result = match slot {
             _ if self.part(slot).is_none() => Execution::Finished(Err(Refusal::NotSupported)),
             _ if self.dark_since.is_some() => Execution::Finished(Err(Refusal::Unreachable)),
+            _ if let Some(refusal) = self.indisposed(context, slot, profile(context, slot)) => {
+                Execution::Finished(Err(refusal))
+            }
             DeviceKind::Gsme => self.submit(context, access, operation, approval),
             _ => Execution::Finished(self.execute_awake(context, slot, access, operation, approval)),
         };
@@ -327,6 +333,9 @@ impl Installation {
                     clock.stand_still(since, context.now);
                 }
             }
+            if self.esme.clock.lost {
+                self.esme.clock_lost(since, context.now, profile);
+            }
             self.esme.follow_supply(context.now, true);
             let long = outage >= profile.long_outage;
             let alert = if long {
@@ -358,7 +367,7 @@ impl Installation {
         self.meter(slot)?.view(context.now, profile).item(item)
     }
 
-    fn meter(&self, slot: DeviceKind) -> Option<&Meter> {
+    pub(crate) fn meter(&self, slot: DeviceKind) -> Option<&Meter> {
         match slot {
             DeviceKind::Esme => Some(&self.esme),
             DeviceKind::Gsme => self.gas.as_ref().map(|gas| &gas.gsme),
@@ -388,7 +397,11 @@ impl Installation {
 
     /// A device with what surrounds it now. What the gas meter's own logical device at the hub notices is raised by the
     /// hub, which is awake.
-    fn around<'a>(&'a mut self, context: &Context<'a>, slot: DeviceKind) -> Option<(&'a mut Device, Around<'a>)> {
+    pub(crate) fn around<'a>(
+        &'a mut self,
+        context: &Context<'a>,
+        slot: DeviceKind,
+    ) -> Option<(&'a mut Device, Around<'a>)> {
         let (device, clock) = match slot {
             DeviceKind::Chf => (&mut self.chf, &self.clock),
             DeviceKind::Esme => (&mut self.esme.device, &self.esme.clock),
@@ -457,7 +470,12 @@ impl Installation {
                 }
                 clock_outcome(result)
             }
-            _ if slot == DeviceKind::Esme => self.esme.operate(now, true, operation, profile, &mut self.effects),
+            _ if slot == DeviceKind::Esme => {
+                let outcome = self.esme.operate(now, true, operation, profile, &mut self.effects);
+                let cut = matches!(operation, Operation::DisableSupply) && outcome.is_ok();
+                self.hub_restarts |= cut && profile.supply.cut_resets_hub;
+                outcome
+            }
             _ => Err(Refusal::NotSupported),
         }
     }
@@ -561,7 +579,7 @@ impl Installation {
             .collect()
     }
 
-    fn consumer_act(
+    pub(crate) fn consumer_act(
         &mut self,
         context: &Context<'_>,
         slot: DeviceKind,
@@ -589,6 +607,8 @@ impl Installation {
         if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
             gas.advance(context, profile, powered, &mut self.effects);
         }
+        self.watch_gas(context);
+        self.hub_sync(context);
         self.begin_days(context);
     }
 
@@ -613,7 +633,8 @@ impl Installation {
             .zip(context.profiles.gsme)
             .map(|(gas, profile)| gas.next_wake(context, profile, powered));
         let gas_billing = self.gas.as_ref().map(|gas| gas.gsme.next_billing);
-        self.next = [account, gas, Some(self.esme.next_billing), gas_billing]
+        let sync = self.hub_sync_due(context).filter(|_| powered);
+        self.next = [account, gas, Some(self.esme.next_billing), gas_billing, sync]
             .into_iter()
             .flatten()
             .fold(midnight, SimInstant::min);

@@ -51,6 +51,7 @@ mod metering;
 mod money;
 mod prepayment;
 mod profile;
+mod quirks;
 mod readings;
 mod regimes;
 mod security;

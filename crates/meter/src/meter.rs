@@ -308,9 +308,11 @@ impl Meter {
             self.note(at, profile, out, alert);
         }
         if ended && !self.supply.has(Cause::Credit) && !self.protected(at) {
+            let before = self.supply;
             self.supply.disable(Cause::Credit);
             self.metering.interrupt(at);
             self.note(at, profile, out, alerts::CREDIT_BELOW_DISABLEMENT);
+            self.log_switch(before, at, profile, out);
         }
     }
 
@@ -325,6 +327,34 @@ impl Meter {
 
     /// Carries out an operation that changes the meter; rights and approval are checked, the account is settled.
     pub(crate) fn operate(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        operation: &Operation,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) -> Outcome {
+        let (before, was_lost) = (self.supply, self.clock.lost);
+        let switches = matches!(
+            operation,
+            Operation::ArmSupply | Operation::DisableSupply | Operation::EnableSupply
+        );
+        if switches && self.jammed(now, profile) {
+            // The meter has told its valve to move, and that is all it knows.
+            return Ok(Answer::Done);
+        }
+        let outcome = self.carry_out(now, powered, operation, profile, out);
+        if was_lost && !self.clock.lost {
+            self.clock_found(now);
+        }
+        if outcome.is_ok() {
+            self.was_changed(now, profile);
+        }
+        self.log_switch(before, now, profile, out);
+        outcome
+    }
+
+    fn carry_out(
         &mut self,
         now: SimInstant,
         powered: bool,
@@ -386,9 +416,15 @@ impl Meter {
         profile: &Profile,
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
+        let before = self.supply;
+        if before.state == SupplyState::Armed && !self.confirmed(now, profile) {
+            return Ok(());
+        }
         self.supply.restore_locally()?;
-        self.follow_supply(now, powered);
         self.note(now, profile, out, alerts::LOCAL_COMMAND);
+        self.look_at_flow(now, profile, out);
+        self.follow_supply(now, powered);
+        self.log_switch(before, now, profile, out);
         Ok(())
     }
 
@@ -451,11 +487,13 @@ impl Meter {
 
     /// Lack of credit no longer keeps the supply off.
     pub(crate) fn release_credit(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+        let before = self.supply;
         if self.supply.credit_returns(profile.credit_restores_to) {
             if self.supply.state == SupplyState::Armed {
                 self.note(now, profile, out, alerts::SUPPLY_ARMED);
             }
             self.follow_supply(now, powered);
+            self.log_switch(before, now, profile, out);
         }
     }
 }

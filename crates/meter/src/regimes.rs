@@ -175,6 +175,23 @@ impl Metering {
         self.regime(at).map_or(current, |regime| &regime.tariff)
     }
 
+    /// The tariffs in force up to `at`, each with its time; `current` is the one in force now.
+    pub(crate) fn reigns<'t>(
+        &'t self,
+        current: &'t Tariff,
+        at: SimInstant,
+    ) -> Vec<(SimInstant, SimInstant, &'t Tariff)> {
+        let Some(regimes) = &self.regimes else {
+            return vec![(self.since, at, current)];
+        };
+        let begun = regimes.0.iter().filter(|regime| regime.from < at);
+        let ends = regimes.0.iter().skip(1).map(|regime| regime.from.min(at)).chain([at]);
+        begun
+            .zip(ends)
+            .map(|(regime, end)| (regime.from, end, regime.tariff.as_ref()))
+            .collect()
+    }
+
     /// When the last billing period or count of blocks that is not after `at` began; when fitted, before the first.
     pub(crate) fn billing_point(&self, current: &Tariff, at: SimInstant) -> SimInstant {
         let mut end = at;

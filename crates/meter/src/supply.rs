@@ -9,6 +9,8 @@ pub(crate) enum Cause {
     Command = 1,
     /// No credit.
     Credit = 2,
+    /// Something that happened at the meter, such as tampering.
+    Event = 8,
 }
 
 /// Load switch or valve.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dmc::{Bench, Catalogue, DeviceProfile, NoCompanion, ScriptError};
 use domain::{DeviceKind, Eui64, RequestId, SimDuration, Srv};
 use duis::{Element, Request};
+use fleet::probe::{self, Look};
 use steps::{Cache, Plan, Refused, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 
 use crate::sit::script::{self, At};
@@ -24,6 +25,7 @@ pub enum TrialError {
 
 /// One profile, its installation, and an S1SP with a memory.
 pub struct Trial {
+    catalogue: Catalogue,
     profile: Arc<DeviceProfile>,
     bench: Bench,
     cache: Cache,
@@ -36,6 +38,7 @@ impl Trial {
     /// Where the route has no hub or no meters.
     pub fn new(catalogue: &Catalogue, profile: &Arc<DeviceProfile>) -> Result<Self, NoCompanion> {
         Ok(Self {
+            catalogue: catalogue.clone(),
             profile: Arc::clone(profile),
             bench: Bench::new(catalogue, profile)?,
             cache: Cache::default(),
@@ -43,7 +46,8 @@ impl Trial {
     }
 
     /// Runs a script of the bench's statements and of these looks: `plan SRV` (the steps in short), `answer SRV [PATH]`
-    /// (code and success, or the text of an element of the payload), `holder SRV` (of a dated request).
+    /// (code and success, or the text of an element of the payload), `holder SRV` (of a dated request),
+    /// `wan wake|idle|retries|storm|gasp|hello [INSTANT]` (of a hub, in a world of its own).
     ///
     /// # Errors
     /// The first statement that is none of these.
@@ -59,6 +63,7 @@ impl Trial {
                 ["plan", srv] => Some(self.plan_words(of(statement, srv)?)),
                 ["answer", srv] => Some(self.answer_words(of(statement, srv)?, None)),
                 ["answer", srv, path] => Some(self.answer_words(of(statement, srv)?, Some(path))),
+                ["wan", look, at @ ..] => Some(self.wan_words(statement, look, at)?),
                 ["holder", srv] => {
                     let holder = steps::holder(of(statement, srv)?, &self.profile);
                     Some(format!("{holder:?}").to_lowercase())
@@ -155,6 +160,28 @@ impl Trial {
             _ => {}
         }
         (StepResult::Device(outcome), self.bench.now())
+    }
+
+    fn wan_words(&self, statement: &str, look: &str, at: &[&str]) -> Result<String, ScriptError> {
+        let wrong = |problem: &str| ScriptError {
+            statement: statement.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let look = match look {
+            "gasp" => Look::Gasp,
+            "hello" => Look::Hello,
+            "idle" => Look::Idle,
+            "retries" => Look::Retries,
+            "storm" => Look::Storm,
+            "wake" => Look::Wake,
+            _ => return Err(wrong("no such look at a hub")),
+        };
+        let at = match at {
+            [] => self.bench.now(),
+            [at] => at.parse().map_err(|_| wrong("no instant"))?,
+            _ => return Err(wrong("more than an instant")),
+        };
+        probe::look(&self.catalogue, &self.profile, look, at).map_err(|problem| wrong(&problem))
     }
 
     fn target(&self) -> Target<'_> {

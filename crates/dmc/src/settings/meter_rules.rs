@@ -57,9 +57,9 @@ pub(super) const METER_RULES: &[Setting] = &[
     // Clock.
     key!("meter.clock.invalid_freezes", Clock, ESME, "While the clock is invalid its last rate stays and no half-hours or snapshots are written", "true",
         flag meter.clock.invalid_freezes),
-    key!("meter.clock.hub_sync_s", Clock, METERS, "The hub corrects the meter's clock so often; 0: never by itself", "86400",
+    key!("meter.clock.hub_sync_s", Clock, ESME, "The hub corrects the meter's clock so often; 0: never by itself", "86400",
         seconds meter.clock.hub_sync),
-    key!("meter.clock.hub_sync_event", Clock, METERS, "Event code with which a correction by the hub is logged", "0x81F0",
+    key!("meter.clock.hub_sync_event", Clock, ESME, "Event code with which a correction by the hub is logged", "0x81F0",
         some number 1..=65_535 meter.clock.hub_sync_event),
     key!("meter.clock.tariff", Clock, METERS, "Which clock switches rates: UK civil time, or standard time all year", "\"standard\"",
         word { "local" => Midnight::Local, "standard" => Midnight::Standard } meter.clock.tariff),

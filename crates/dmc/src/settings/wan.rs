@@ -30,8 +30,6 @@ pub(super) const WAN: &[Setting] = &[
         number 0..=1000 wan.last_gasp_permille),
     key!("wan.last_gasp_spoiled_s", Wan, CHF, "An outage so soon after the one before is not told", "600",
         seconds wan.last_gasp_spoiled_within),
-    key!("wan.push_period_s", Wan, CHF, "The hub sends readings by itself so often; 0: it does not", "86400",
-        seconds wan.push_period),
     key!("wan.storm_spread_s", OtherDevices, CHF, "Over how long hubs spread their attempts after they all lost the network; 0: all at once", "600",
         seconds wan.storm_spread),
     key!("wan.fallback_from", Wan, CHF, "From this day on the faster network is gone and attaching takes the fallback time", "\"2026-01-01\"",

@@ -449,6 +449,22 @@ pub struct AlertRules {
     pub non_mandated: BTreeSet<u16>,
 }
 
+impl AlertRules {
+    /// Whether an event with this code raises an alert, when usually it does or does not.
+    pub(crate) fn pushes(&self, code: u16, usually: bool) -> bool {
+        match &self.only {
+            Some(only) => only.contains(&code),
+            None => usually || self.added.contains(&code),
+        }
+    }
+
+    /// The code this device has for an event.
+    pub(crate) fn own_code(&self, code: u16) -> u16 {
+        let renamed = self.renamed.iter().find(|(usual, _)| *usual == code);
+        renamed.map_or(code, |(_, own)| *own)
+    }
+}
+
 /// Firmware: transfer, verification, activation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImageRules {

@@ -52,6 +52,7 @@ impl View<'_> {
             DataItem::SupplyState => Some(Value::Supply(self.supply)),
             DataItem::SuspendDebtDisabled => Some(Value::Flag(settings.suspend_debt_disabled)),
             DataItem::SuspendDebtEmergency => Some(Value::Flag(settings.suspend_debt_emergency)),
+            DataItem::SwitchReason if self.profile.supply.logs_causes => Some(Value::Text(self.meter.switch_reason())),
             DataItem::Manufacturer => Some(Value::Text(self.profile.manufacturer.clone())),
             DataItem::ModelType => Some(Value::Text(self.profile.model.clone())),
             DataItem::TimeDebt(n) => {

@@ -41,7 +41,7 @@ impl View<'_> {
         if !self.meter.gas {
             self.darken(&mut rows);
         }
-        rows.retain(|row| !self.lost(row.at));
+        rows.retain(|row| !self.lost(row.at) && !self.frozen(SimInstant(row.at.0 - HALF_HOUR_MS), row.at));
         Ok(rows)
     }
 
@@ -91,6 +91,16 @@ impl View<'_> {
             }),
             DarkHalfHours::Missing => rows.retain(|row| !dark(row.at)),
         }
+    }
+
+    /// Whether nothing was written because the clock was invalid at some moment from `from` to `to`.
+    pub(super) fn frozen(&self, from: SimInstant, to: SimInstant) -> bool {
+        let history = self
+            .meter
+            .history
+            .as_ref()
+            .filter(|_| self.profile.clock.invalid_freezes);
+        history.is_some_and(|history| history.was_frozen(from, to))
     }
 
     /// Whether this device has lost the half-hour that ends at `at`: the same one at every read.

@@ -61,7 +61,9 @@ impl View<'_> {
             DataItem::TouRegister(n) => {
                 let inside = (1..=self.tou_max()).contains(&n);
                 let of_tariff = self.tariff_register(n);
-                return inside.then(|| self.shown(meter.metering.tou_register(main, &meter.tariff, of_tariff, at)));
+                let counted = || meter.metering.tou_register(main, &meter.tariff, of_tariff, at);
+                let shift = || meter.rate_shift(of_tariff, at, self.profile);
+                return inside.then(|| self.shown(counted() + shift()));
             }
             DataItem::SecondaryTouRegister(n) if meter.second_element => {
                 let amount = meter.metering.second_register(&meter.tariff, n, at);

@@ -132,7 +132,7 @@ impl View<'_> {
                 break;
             }
             let before = self.midnight_before(SimInstant(at.0 - 1));
-            if at <= to && !self.dark_day(before, at) {
+            if at <= to && !self.dark_day(before, at) && !self.frozen(SimInstant(at.0 - 1), at) {
                 rows.extend(make(at));
             }
             at = before;

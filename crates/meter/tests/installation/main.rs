@@ -11,6 +11,7 @@ mod matrices;
 mod money;
 mod power;
 mod prepayment;
+mod quirks;
 mod registers;
 mod settings;
 mod supply;
