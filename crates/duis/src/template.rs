@@ -239,6 +239,8 @@ mod tests {
         let name = "UpdateDeviceConfigurationBillingCalendar";
         check(name, Fuel::Electricity, &[], &[electricity]);
         check(name, Fuel::Gas, &[], &[gas]);
+        check("ReadInventory", Fuel::Electricity, &[], &["UPRN"]);
+        check("ReadInventory", Fuel::Electricity, &[("DeviceID", None)], &["DeviceID"]);
         assert_eq!(body("NoSuchElement", &Wishes::default()), None);
     }
 }

@@ -467,4 +467,7 @@ fn check_digit(core: u64) -> u64 {
 /// The slots of an installation, in inventory order.
 pub(crate) const SLOTS: [DeviceKind; 4] = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
 
-const BUILTIN: [(&str, &str); 1] = [("sit", include_str!("../../../fixtures/estates/sit.toml"))];
+const BUILTIN: [(&str, &str); 2] = [
+    ("exercise", include_str!("../../../fixtures/estates/exercise.toml")),
+    ("sit", include_str!("../../../fixtures/estates/sit.toml")),
+];

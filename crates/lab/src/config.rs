@@ -91,6 +91,9 @@ pub struct EstateConfig {
     /// An estate file; without one, the built-in estate of the pack is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// Name of a built-in estate: `sit` (the pack's) or `exercise`. A file goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<String>,
 }
 
 /// Device profiles.

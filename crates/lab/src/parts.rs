@@ -119,7 +119,7 @@ impl Parts {
         });
         let estate = match &config.estate.file {
             Some(path) => Estate::from_toml(&path.display().to_string(), &read_text(path)?)?,
-            None => Estate::builtin(BUILTIN_ESTATE)?,
+            None => Estate::builtin(config.estate.builtin.as_deref().unwrap_or(BUILTIN_ESTATE))?,
         };
         for device in estate.devices() {
             if catalogue.profile(&device.profile).is_none() {

@@ -1,9 +1,13 @@
 //! The command line as clap sees it. Names are a contract with scripts.
 
+mod duis;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use duis::Duis;
 
 /// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
 /// system, for integration and migration tests.
@@ -72,7 +76,7 @@ pub(crate) enum Command {
     /// Look at the devices of a running lab, or open one to a DLMS client
     #[command(subcommand)]
     Device(Device),
-    /// Sign, verify and send DUIS requests
+    /// Make, plan, sign, verify, send, receive and explain DUIS messages
     #[command(subcommand)]
     Duis(Duis),
     /// The lab's public key infrastructure
@@ -165,54 +169,6 @@ pub(crate) enum Device {
         /// Address to listen on; port 0 picks a free one, which is printed
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Duis {
-    /// Sign a request or response with a key and certificate
-    #[command(
-        after_help = "Example:\n  s1lab duis sign request.xml --key supplier-1.key.pem --cert supplier-1.cert.pem > signed.xml"
-    )]
-    Sign {
-        /// File with the message; - for standard input
-        file: PathBuf,
-        /// Private key, PKCS#8 PEM
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
-        /// Certificate, PEM
-        #[arg(long, value_name = "FILE")]
-        cert: PathBuf,
-    },
-    /// Check structure and signatures of a message, the inner S1SP signature included
-    #[command(after_help = "Example:\n  s1lab duis verify response.xml --cert dcc.cert.pem --cert s1sp.cert.pem")]
-    Verify {
-        /// File with the message; - for standard input
-        file: PathBuf,
-        /// Certificates to verify with, PEM; may be given again
-        #[arg(long, value_name = "FILE", required = true)]
-        cert: Vec<PathBuf>,
-    },
-    /// List deliveries that a user's listener refused or that were given up
-    #[command(after_help = "Example:\n  s1lab duis dead-letters --json")]
-    DeadLetters,
-    /// Forget the RequestID counters of one user of a running lab, so that lower ones are taken again
-    #[command(after_help = "Example:\n  s1lab duis reset-counters 90-B3-D5-1F-30-01-00-00")]
-    ResetCounters {
-        /// EUI-64 of the user
-        user: String,
-    },
-    /// Send a request to a running lab as one of its users and wait for the outcome
-    #[command(
-        after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
-        Example:\n  s1lab duis send fixtures/requests/4.1.1.xml"
-    )]
-    Send {
-        /// File with the request; - for standard input
-        file: PathBuf,
-        /// Give up waiting for the outcome after so many seconds of the machine's clock
-        #[arg(long, default_value_t = 120)]
-        wait: u64,
     },
 }
 

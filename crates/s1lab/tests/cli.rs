@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["sit"],
         &["up"],
@@ -71,6 +71,7 @@ fn help_says_what_each_command_is_for() {
         &["duis", "verify"],
         &["duis", "send"],
         &["duis", "dead-letters"],
+        &["duis", "exercise"],
         &["duis", "reset-counters"],
         &["pki", "init"],
         &["tape"],

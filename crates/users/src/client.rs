@@ -341,6 +341,22 @@ impl Client {
         })
     }
 
+    /// Signs a document as it stands; a signature that is in it is replaced. `id` is what its header says.
+    ///
+    /// # Errors
+    /// [`ClientError::Sign`].
+    pub fn sign_document(&self, id: RequestId, path: &str, xml: &[u8]) -> Result<Signed, ClientError> {
+        let xml = duis::signature::sign(xml, &self.shared.options.key).map_err(|error| ClientError::Sign {
+            id,
+            source: Box::new(error),
+        })?;
+        Ok(Signed {
+            id,
+            path: path.to_owned(),
+            xml: Bytes::from(xml),
+        })
+    }
+
     /// Posts octets as they are and gives the raw reply: status and document. Safe to cancel.
     ///
     /// # Errors

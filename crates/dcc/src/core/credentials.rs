@@ -33,6 +33,10 @@ impl Core {
             .directory
             .user(request.id.originator)
             .map_or(RemoteParty::Supplier, |user| credentials::acting_as(user, row));
+        if self.options.credentials.of(device).is_none() && steps::credentials::concerns(row.srv) {
+            // A device of which nothing was notified, for example a hub: that is the answer.
+            self.options.credentials.set(device, Credentials::default());
+        }
         let record = self.options.credentials.of_mut(device)?;
         let before = record.clone();
         credentials::count(record, acting, row, request.id.counter);

@@ -1,5 +1,7 @@
 //! `s1lab duis`.
 
+mod exercise;
+
 use lab::messages;
 use serde_json::json;
 
@@ -32,6 +34,20 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
                 .await
                 .map_err(Failure::input)
         }),
+        Duis::Exercise {
+            folder,
+            made,
+            expect,
+            write,
+        } => exercise::run(
+            global,
+            &exercise::Wanted {
+                folder,
+                made,
+                expect,
+                write,
+            },
+        ),
         Duis::Send { file, wait } => send(global, output::read(&file)?, wait),
     }
 }
