@@ -33,6 +33,10 @@ pub enum Event {
     LateOutcome,
     /// A request has its one outcome.
     Outcome,
+    /// Anomaly detection put a request into quarantine.
+    Quarantined,
+    /// A request left quarantine: released, or deleted.
+    QuarantineEnded,
     /// A request was refused at the front door.
     Refused,
     /// After a restart a request was taken up again.
@@ -43,7 +47,7 @@ pub enum Event {
     StatusChanged,
 }
 
-const EVENTS: [(&str, Event); 14] = [
+const EVENTS: [(&str, Event); 16] = [
     ("accepted", Event::Accepted),
     ("acknowledged", Event::Acknowledged),
     ("alert", Event::Alert),
@@ -54,6 +58,8 @@ const EVENTS: [(&str, Event); 14] = [
     ("deliver-again", Event::DeliverAgain),
     ("late-outcome", Event::LateOutcome),
     ("outcome", Event::Outcome),
+    ("quarantined", Event::Quarantined),
+    ("quarantine-ended", Event::QuarantineEnded),
     ("refused", Event::Refused),
     ("resumed", Event::Resumed),
     ("sent-again", Event::SentAgain),

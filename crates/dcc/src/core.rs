@@ -8,6 +8,7 @@ mod credentials;
 mod deliveries;
 mod notices;
 mod passage;
+mod quarantine;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use proto::{Envelope, Kind};
 use steps::Failure;
 use world::StoreError;
 
+use crate::anomaly::Counts;
 use crate::audit::{Event, Record};
 use crate::journal::{self, CredentialsMessage, DeviceMessage, Entry};
 use crate::options::Options;
@@ -60,6 +62,10 @@ pub(crate) struct Core {
     held: BTreeMap<RequestId, (Eui64, u64)>,
     /// Alert counters taken, by device; the smallest are forgotten, and everything below them counts as taken.
     alerts: BTreeMap<Eui64, BTreeSet<u64>>,
+    /// What anomaly detection has counted since the start.
+    counts: Counts,
+    /// Number of the last quarantine.
+    quarantines: u64,
     timers: Timers,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
@@ -75,6 +81,8 @@ struct Open {
     attempts: u32,
     /// What it changes of the device's record when it works.
     change: Option<CredentialsChange>,
+    /// It waits until somebody decides about it.
+    quarantine: Option<quarantine::Quarantine>,
 }
 
 impl fmt::Debug for Core {
@@ -98,6 +106,8 @@ impl Core {
             outboxes: BTreeMap::new(),
             held: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            counts: Counts::default(),
+            quarantines: 0,
             timers: Timers::default(),
             entries: Vec::new(),
             effects: Vec::new(),
@@ -133,6 +143,7 @@ impl Core {
                         acknowledged_left: None,
                         attempts: 0,
                         change,
+                        quarantine: None,
                     },
                 );
             }
@@ -155,6 +166,9 @@ impl Core {
         for device in entry.devices_removed {
             self.options.inventory.remove(Eui64(device));
         }
+        if let Some(quarantine) = entry.quarantine {
+            self.take_quarantine(quarantine, SimInstant(entry.at_ms));
+        }
         if let Some((device, record)) = entry.credentials.map(CredentialsMessage::read) {
             self.options.credentials.set(device, record);
         }
@@ -169,8 +183,10 @@ impl Core {
         for (id, srv) in open {
             self.record(Record::new(Event::Resumed, now).about(id, Some(srv)), now);
             // The limit starts anew: a DCC that was down for long must not end what the S1SP may have finished.
-            self.timers
-                .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
+            if self.open.get(&id).is_some_and(|open| open.quarantine.is_none()) {
+                self.timers
+                    .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
+            }
             self.acknowledgement_left(id, now);
         }
         let users: Vec<_> = self.outboxes.keys().copied().collect();

@@ -48,6 +48,22 @@ pub(crate) struct Entry {
     /// The record of a device's certificates as it is from now on.
     #[prost(message, optional, tag = "20")]
     pub(crate) credentials: Option<CredentialsMessage>,
+    /// A request came into quarantine, or out of it.
+    #[prost(message, optional, tag = "21")]
+    pub(crate) quarantine: Option<QuarantineMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct QuarantineMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) reference: u64,
+    #[prost(string, tag = "3")]
+    pub(crate) detail: String,
+    /// It is over; what became of the request says its outcome.
+    #[prost(bool, tag = "4")]
+    pub(crate) ended: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -21,6 +21,7 @@
 //! ```
 
 mod access;
+pub mod anomaly;
 mod answers;
 pub mod audit;
 mod core;
@@ -36,10 +37,11 @@ mod service;
 mod signer;
 mod timers;
 
+pub use anomaly::{AttributeLimit, Thresholds, Volume};
 pub use credentials::Records;
 pub use directory::{Directory, DirectoryError, User};
 pub use inventory::{Device, Inventory, Lookup, Property, SmiStatus, StatusError};
 pub use options::{Limits, Options, Trust, Validity};
 pub use outbox::DeadLetter;
 pub use registration::{Registration, Registrations};
-pub use service::{Dcc, Handle, HandleError, InHand};
+pub use service::{Dcc, Handle, HandleError, InHand, Quarantined};

@@ -8,6 +8,7 @@ use domain::{Eui64, SimDuration};
 use duis::signature::{Certificates, SigningKey};
 use world::Store;
 
+use crate::anomaly::Thresholds;
 use crate::credentials::Records;
 use crate::{Directory, Inventory};
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub directory: Directory,
     /// The inventory at the start; changes in the journal are applied over it.
     pub inventory: Inventory,
+    /// What anomaly detection lets through.
+    pub thresholds: Thresholds,
     /// The devices' records of notified certificates at the start; changes in the journal are applied over them.
     pub credentials: Records,
     /// The journal. Requests, outcomes, deliveries and audit records are in it.

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use domain::{Eui64, RequestId, SimInstant};
+use domain::{Eui64, RequestId, SimInstant, Srv};
 use proto::{Envelope, Kind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -43,6 +43,9 @@ pub enum HandleError {
         /// Number of the delivery.
         delivery_id: u64,
     },
+    /// No request is in quarantine under that number.
+    #[error("no request is in quarantine under number {0}")]
+    NotInQuarantine(u64),
     /// The DCC has ended, or is about to.
     #[error("the DCC does not run any more")]
     NotRunning,
@@ -65,13 +68,30 @@ pub struct InHand {
     pub dead_letters: usize,
 }
 
+/// A request in quarantine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quarantined {
+    /// Its number: the reference that its user was told.
+    pub reference: u64,
+    /// Which request.
+    pub request: RequestId,
+    /// Service reference variant.
+    pub srv: Srv,
+    /// Since when.
+    pub since: SimInstant,
+    /// The limit it exceeded.
+    pub detail: String,
+}
+
 #[derive(Debug)]
 pub(crate) enum Command {
     Audit(Trail, oneshot::Sender<Result<Vec<audit::Record>, StoreError>>),
     DeadLetters(oneshot::Sender<Vec<DeadLetter>>),
     DeliverAgain(Eui64, u64, oneshot::Sender<bool>),
+    EndQuarantine(u64, bool, oneshot::Sender<bool>),
     InHand(oneshot::Sender<InHand>),
     LookUp(Lookup, oneshot::Sender<Vec<Device>>),
+    Quarantine(oneshot::Sender<Vec<Quarantined>>),
     ResetCounters(Eui64, oneshot::Sender<()>),
     SetStatus(Eui64, SmiStatus, oneshot::Sender<Result<(), StatusError>>),
 }
@@ -404,6 +424,25 @@ impl Handle {
     /// [`HandleError::NotRunning`].
     pub async fn reset_counters(&self, user: Eui64) -> Result<(), HandleError> {
         self.ask(|answer| Command::ResetCounters(user, answer)).await
+    }
+
+    /// The requests in quarantine, by their number.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn quarantine(&self) -> Result<Vec<Quarantined>, HandleError> {
+        self.ask(Command::Quarantine).await
+    }
+
+    /// Lets a request in quarantine go on, or deletes it, which ends it with an error.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn end_quarantine(&self, reference: u64, release: bool) -> Result<(), HandleError> {
+        let found = self
+            .ask(|answer| Command::EndQuarantine(reference, release, answer))
+            .await?;
+        found.then_some(()).ok_or(HandleError::NotInQuarantine(reference))
     }
 
     /// Sets the SMI status of a device.

@@ -167,6 +167,7 @@ async fn nothing_leaves_that_the_journal_does_not_have() {
         directory,
         inventory,
         credentials: dcc::Records::default(),
+        thresholds: dcc::Thresholds::default(),
         store: Box::new(Failing {
             store: bench.store.clone(),
             commits: 0,

@@ -204,6 +204,8 @@ impl Chain {
             trust: parts.config.access.trust(),
             directory: dcc::Directory::clone(&parts.directory),
             inventory: parts.inventory(self.world.number),
+            // Checked when the configuration was read.
+            thresholds: parts.config.access.anomaly_detection().unwrap_or_default(),
             credentials: crate::registration::records(parts, self.world.number)?,
             store: self.journal("dcc")?,
             limits,

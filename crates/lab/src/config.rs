@@ -12,7 +12,7 @@ use domain::{Eui64, Seed, SimDuration, SimInstant};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use access::{AccessConfig, CertificateValidity, UserConfig};
+pub use access::{AccessConfig, CertificateValidity, LimitConfig, ThresholdConfig, UserConfig};
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
 pub const DEFAULT_TOML: &str = include_str!("../../../fixtures/lab/default.toml");
@@ -264,6 +264,7 @@ impl Config {
                 return Err(format!("user {} appears twice", user.eui));
             }
         }
+        self.access.anomaly_detection()?;
         for service in self.listen.paths.values() {
             if !SERVICES.contains(&service.as_str()) {
                 return Err(format!(

@@ -20,6 +20,10 @@ impl Core {
                 drop(answer.send(letters.collect()));
             }
             Command::DeliverAgain(user, id, answer) => drop(answer.send(self.deliver_again(user, id, now))),
+            Command::EndQuarantine(reference, release, answer) => {
+                let _ = answer.send(self.end_quarantine(reference, release, now));
+            }
+            Command::Quarantine(answer) => drop(answer.send(self.quarantined())),
             Command::InHand(answer) => drop(answer.send(InHand {
                 open_requests: self.open.len(),
                 deliveries: self.outboxes.values().map(Outbox::len).sum(),

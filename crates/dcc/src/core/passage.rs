@@ -32,6 +32,9 @@ impl Core {
     pub(super) fn send_to_s1sp(&mut self, id: RequestId, now: SimInstant) {
         let limits = self.options.limits;
         let Some(open) = self.open.get_mut(&id) else { return };
+        if open.quarantine.is_some() {
+            return;
+        }
         if open.attempts >= limits.s1sp_attempts {
             return self.fail(id, Failure::S1spUnreachable, now);
         }

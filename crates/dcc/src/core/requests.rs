@@ -75,7 +75,12 @@ impl Core {
             };
         };
         let facts = facts(device);
-        self.acknowledge(port, &envelope, &admitted.request, facts, posted.xml, now);
+        let request = admitted.request;
+        let anomaly = self.anomaly(&request, now);
+        self.acknowledge(port, &envelope, &request, facts, posted.xml, now);
+        if let Some(anomaly) = anomaly.filter(|_| self.open.contains_key(&id)) {
+            self.quarantine(id, anomaly, now);
+        }
     }
 
     fn refuse(&mut self, port: usize, envelope: &Envelope, refused: Refused, now: SimInstant) {
@@ -222,6 +227,7 @@ impl Core {
                 acknowledged_left: None,
                 attempts: 0,
                 change: steps::credentials::change(request, now).ok().flatten(),
+                quarantine: None,
             },
         );
         self.timers

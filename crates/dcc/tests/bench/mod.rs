@@ -163,6 +163,7 @@ pub(crate) struct Bench {
     pub(crate) limits: Limits,
     pub(crate) trust: Trust,
     pub(crate) credentials: dcc::Records,
+    pub(crate) thresholds: dcc::Thresholds,
 }
 
 /// A running DCC with its peers' ends.
@@ -197,6 +198,7 @@ impl Bench {
             limits,
             trust: Trust::default(),
             credentials: dcc::Records::default(),
+            thresholds: dcc::Thresholds::default(),
         }
     }
 
@@ -213,6 +215,7 @@ impl Bench {
             directory: directory(),
             inventory: inventory(),
             credentials: self.credentials.clone(),
+            thresholds: self.thresholds.clone(),
             store: Box::new(self.store.reopened()),
             limits: self.limits,
         };

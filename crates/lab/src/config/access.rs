@@ -21,6 +21,44 @@ pub struct AccessConfig {
     pub certificate_validity: CertificateValidity,
     /// Serial numbers, decimal, of revoked certificates.
     pub revoked: Vec<String>,
+    /// How many requests are let through; what exceeds one waits in quarantine.
+    #[serde(rename = "threshold", skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ThresholdConfig>,
+    /// What numbers in requests may be; what exceeds one waits in quarantine.
+    #[serde(rename = "limit", skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitConfig>,
+}
+
+/// An anomaly detection threshold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdConfig {
+    /// Whose own threshold it is, an EUI-64; without one it is the DCC's, for every user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Service reference variant; without one all that go to devices count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srv: Option<String>,
+    /// As many are let through,
+    pub count: u32,
+    /// in so many seconds.
+    pub per_s: u64,
+}
+
+/// Limits of a number in requests of one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitConfig {
+    /// Service reference variant.
+    pub srv: String,
+    /// Name of the element, at any depth of the body.
+    pub element: String,
+    /// At least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i64>,
+    /// At most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
 }
 
 /// Which dates of a certificate count.
@@ -43,11 +81,48 @@ impl Default for AccessConfig {
             enforce_registration: true,
             certificate_validity: CertificateValidity::default(),
             revoked: Vec::new(),
+            thresholds: Vec::new(),
+            limits: Vec::new(),
         }
     }
 }
 
 impl AccessConfig {
+    /// Thresholds and limits in the words of the DCC.
+    ///
+    /// # Errors
+    /// What is no EUI-64 or no service reference variant, in words.
+    pub fn anomaly_detection(&self) -> Result<dcc::Thresholds, String> {
+        let wrong = |what: &str, error: domain::ParseError| format!("access.{what}: {error}");
+        let srv = |text: &str, what| text.parse::<domain::Srv>().map_err(|error| wrong(what, error));
+        let mut all = dcc::Thresholds::default();
+        for threshold in &self.thresholds {
+            all.volumes.push(dcc::Volume {
+                user: threshold
+                    .user
+                    .as_ref()
+                    .map(|user| user.parse().map_err(|error| wrong("threshold.user", error)))
+                    .transpose()?,
+                srv: threshold
+                    .srv
+                    .as_ref()
+                    .map(|text| srv(text, "threshold.srv"))
+                    .transpose()?,
+                count: threshold.count,
+                per: domain::SimDuration::from_secs(threshold.per_s),
+            });
+        }
+        for limit in &self.limits {
+            all.limits.push(dcc::AttributeLimit {
+                srv: srv(&limit.srv, "limit.srv")?,
+                element: limit.element.clone(),
+                min: limit.min,
+                max: limit.max,
+            });
+        }
+        Ok(all)
+    }
+
     /// The same in the words of the DCC.
     #[must_use]
     pub fn trust(&self) -> dcc::Trust {
