@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::keys::{Purpose, RelationSecret};
+use domain::keys::{DeviceKey, HandOverSecret, Purpose, RelationSecret};
 use domain::operation::CriticalOperations;
 use domain::{Approval, DeviceKind, Eui64, Operation, RemoteParty, RequestId, SimDuration, SimInstant};
 use duis::Request;
@@ -132,6 +132,8 @@ pub struct Judge {
     store: Box<dyn Store>,
     used: Used,
     counters: BTreeMap<Eui64, u32>,
+    /// Epochs that came by hand-over, with their secrets.
+    handed: BTreeMap<Eui64, (u32, HandOverSecret)>,
     per_user: BTreeMap<Eui64, Hour>,
     per_device: BTreeMap<Eui64, Hour>,
     /// Whose critical requests count as the supplier's, by device, as far as a change was noted; and by which request.
@@ -162,6 +164,7 @@ impl Judge {
             options,
             used: Used::default(),
             counters: BTreeMap::new(),
+            handed: BTreeMap::new(),
             per_user: BTreeMap::new(),
             per_device: BTreeMap::new(),
             suppliers: BTreeMap::new(),
@@ -198,10 +201,7 @@ impl Judge {
             let counter = last.checked_add(1).ok_or_else(|| {
                 Denied::Threshold(format!("the approval counter of {device} is used up: rotate its keys"))
             })?;
-            let key = self
-                .options
-                .relation
-                .device_key(device, self.options.key_epoch, Purpose::Approval);
+            let key = self.key(device);
             let expires_at = now + self.options.approval_lifetime;
             Ok((
                 Approval::make(&key, device, &operation, request, counter, expires_at),
@@ -281,6 +281,66 @@ impl Judge {
                 Err(denied)
             }
         }
+    }
+
+    /// The key that approvals for this device are made with.
+    fn key(&self, device: Eui64) -> DeviceKey {
+        let relation = &self.options.relation;
+        match self.handed.get(&device) {
+            Some((epoch, secret)) => relation.epoch_key(device, *epoch, Some(secret), Purpose::Approval),
+            None => relation.device_key(device, self.options.key_epoch, Purpose::Approval),
+        }
+    }
+
+    /// A device was handed over in this epoch, or is about to be.
+    pub(crate) fn learn(&mut self, device: Eui64, epoch: u32, secret: HandOverSecret) {
+        self.handed.insert(device, (epoch, secret));
+    }
+
+    /// The hand-over of a device came to nothing.
+    pub(crate) fn unlearn(&mut self, device: Eui64) {
+        self.handed.remove(&device);
+    }
+
+    /// The counter of the next approval for a device.
+    pub(crate) fn next_counter(&self, device: Eui64) -> u32 {
+        self.counters.get(&device).copied().unwrap_or(0).saturating_add(1)
+    }
+
+    /// Approves an operation of the hand-over itself, asked for by `cp`; `None` when it is about another epoch than the one
+    /// that was handed over. On record when this returns.
+    pub(crate) fn approve_hand_over(
+        &mut self,
+        device: Eui64,
+        epoch: u32,
+        operation: &Operation,
+        cp: Eui64,
+        now: SimInstant,
+    ) -> Result<Option<Approval>, StoreError> {
+        if self.handed.get(&device).is_none_or(|(handed, _)| *handed != epoch) {
+            return Ok(None);
+        }
+        let counter = self.next_counter(device);
+        let request = RequestId {
+            originator: cp,
+            target: device,
+            counter: counter.into(),
+        };
+        let expires_at = now + self.options.approval_lifetime;
+        let approval = Approval::make(&self.key(device), device, operation, request, counter, expires_at);
+        self.write(&Record {
+            at_ms: now.0,
+            request_id: request.to_string(),
+            step: 1,
+            device: device.0,
+            operation: operation.to_string(),
+            operation_mark: mark(device, operation),
+            counter,
+            expires_at_ms: expires_at.0,
+            ..Record::default()
+        })?;
+        self.counters.insert(device, counter);
+        Ok(Some(approval))
     }
 
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {

@@ -24,9 +24,11 @@
 //! ```
 
 pub mod audit;
+mod hand_over;
 mod judge;
 mod role;
 mod used;
 
+pub use hand_over::HandOverOptions;
 pub use judge::{Denied, Judge, Options, Thresholds};
 pub use role::Dco;

@@ -4,6 +4,7 @@ use proto::{ApprovalReply, ApprovalRequest, Envelope, Kind, Message, approval_re
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, Store, StoreError, World};
 
+use crate::hand_over::{HandOver, HandOverOptions};
 use crate::judge::{Judge, Options};
 
 /// The DCO at work.
@@ -12,6 +13,7 @@ pub struct Dco {
     world: World,
     s1sp: LinkEnd,
     judge: Judge,
+    hand_over: Option<(HandOver, LinkEnd)>,
 }
 
 impl Dco {
@@ -21,7 +23,22 @@ impl Dco {
     /// When the journal cannot be read.
     pub fn new(world: World, s1sp: LinkEnd, options: Options, store: Box<dyn Store>) -> Result<Self, StoreError> {
         let judge = Judge::open(options, store)?;
-        Ok(Self { world, s1sp, judge })
+        Ok(Self {
+            world,
+            s1sp,
+            judge,
+            hand_over: None,
+        })
+    }
+
+    /// The same DCO, which also takes part in migrations: `cp` is its link with the commissioning party.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn with_hand_over(mut self, cp: LinkEnd, options: HandOverOptions) -> Result<Self, StoreError> {
+        let desk = HandOver::open(options, &mut self.judge)?;
+        self.hand_over = Some((desk, cp));
+        Ok(self)
     }
 
     /// Runs until cancelled or the link closes. Requests are judged one after the other; what waits in the link at
@@ -36,6 +53,18 @@ impl Dco {
                     let Some(reply) = self.judge_envelope(&envelope) else { continue };
                     if self.s1sp.sender().reply(&envelope, Kind::ApprovalReply, &reply.encode_to_vec()).await.is_err() {
                         return;
+                    }
+                }
+                envelope = from_cp(&mut self.hand_over), if self.hand_over.is_some() => {
+                    let now = self.world.clock.now();
+                    match (&mut self.hand_over, envelope) {
+                        (Some((desk, cp)), Some(envelope)) => {
+                            if let Some((kind, body)) = desk.answer(&envelope, &mut self.judge, now) {
+                                // A closed link shows when it is asked for the next message.
+                                let _ = cp.sender().reply(&envelope, kind, &body).await;
+                            }
+                        }
+                        _ => self.hand_over = None,
                     }
                 }
             }
@@ -66,4 +95,9 @@ impl Dco {
         };
         Some(ApprovalReply { result: Some(result) })
     }
+}
+
+/// The next message of the commissioning party; `None` when its link is closed.
+async fn from_cp(hand_over: &mut Option<(HandOver, LinkEnd)>) -> Option<Envelope> {
+    hand_over.as_mut()?.1.recv().await
 }

@@ -4,9 +4,12 @@
 
 mod house;
 
+use std::sync::Arc;
+
+use dmc::Catalogue;
 use domain::keys::Party;
 use domain::{Answer, DataItem, Eui64, Operation, Seed, SimDuration, SimInstant, Value};
-use head_end::{Smso, SmsoOptions};
+use head_end::{Models, Smso, SmsoLinks, SmsoOptions, SmsoStores};
 use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, MemoryStore, World, semantic};
@@ -41,9 +44,18 @@ fn commands_get_one_outcome_each_and_a_repeated_one_the_same() {
         let (mut supplier, smso_end) = world.link("supplier", "smso");
         let (wan, house) = world.link("smso", "wan");
         let script = Shared::default();
-        let options = SmsoOptions::new(house::custody(Party::Smso), house::directory());
-        let store = MemoryStore::default();
-        let smso = Smso::new(world.clone(), smso_end, wan, options, Box::new(store)).unwrap();
+        let models = Models::new(Arc::new(Catalogue::builtin().unwrap()));
+        let options = SmsoOptions::new(house::custody(Party::Smso), house::directory(), models);
+        let links = SmsoLinks {
+            supplier: smso_end,
+            rp: None,
+            wan,
+        };
+        let stores = SmsoStores {
+            engine: Box::new(MemoryStore::default()),
+            books: Box::new(MemoryStore::default()),
+        };
+        let smso = Smso::new(world.clone(), links, options, stores).unwrap();
         let stop = CancellationToken::new();
         let running = tokio::spawn(smso.run(stop.clone()));
         tokio::spawn(House::new(&world, "smso", Party::Smso, house, script.clone()).run());

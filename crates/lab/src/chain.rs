@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::keys::Party;
 use domain::{Eui64, SimDuration, SimInstant};
 use fleet::Share;
-use head_end::{Smso, SmsoOptions};
+use head_end::{Models, Smso, SmsoLinks, SmsoOptions, SmsoStores};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wan::{Bearer, Wan};
 use world::{LinkEnd, LinkSocket, World};
 
 use crate::parts::{BuildError, Parts};
+use crate::pki::{CP_EUI, RP_EUI};
 
 /// The roles of the chain. Users are peers of it, not part of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -85,6 +86,19 @@ pub struct Chain {
     user_links: Vec<(Eui64, LinkEnd)>,
     /// The supplier's end of its link with the operator before enrolment, until it is taken.
     smso_link: Option<LinkEnd>,
+    /// The ends of those who migrate, until they are taken.
+    migration_links: Option<MigrationLinks>,
+}
+
+/// What those who migrate installations speak to the roles on.
+#[derive(Debug)]
+pub struct MigrationLinks {
+    /// The requesting party's, with the operator before enrolment.
+    pub smso: LinkEnd,
+    /// The commissioning party's, with the S1SP.
+    pub s1sp: LinkEnd,
+    /// The commissioning party's, with the DCO.
+    pub dco: LinkEnd,
 }
 
 /// What can be asked of running roles; a restart puts new ones in.
@@ -116,6 +130,7 @@ impl Chain {
             fleet_link: None,
             user_links: Vec::new(),
             smso_link: None,
+            migration_links: None,
         };
         chain.link(fleet_here);
         for role in Role::ALL {
@@ -146,6 +161,16 @@ impl Chain {
         let (supplier, smso) = self.world.link("supplier", Role::Smso.as_str());
         self.keep(Role::Smso, "supplier", smso);
         self.smso_link = Some(supplier);
+        let mut migration = |party: &str, role: Role| {
+            let (end, role_end) = self.world.link(party, role.as_str());
+            self.keep(role, party, role_end);
+            end
+        };
+        self.migration_links = Some(MigrationLinks {
+            smso: migration(RP, Role::Smso),
+            s1sp: migration(CP, Role::S1sp),
+            dco: migration(CP, Role::Dco),
+        });
         for user in self.parts.pki.users.iter().map(|user| user.eui).collect::<Vec<_>>() {
             let name = user_name(user);
             let (user_end, dcc_end) = self.world.link(&name, Role::Dcc.as_str());
@@ -229,7 +254,15 @@ impl Chain {
         );
         options.approval_lifetime = SimDuration::from_secs(parts.config.dco.approval_lifetime_s);
         let link = self.end(Role::Dco, Role::S1sp.as_str())?;
-        let dco = dco::Dco::new(self.world.clone(), link, options, self.journal("dco")?)?;
+        let hand_over = dco::HandOverOptions {
+            rp: RP_EUI,
+            cp: CP_EUI,
+            opening: parts.pki.dco_opening.key()?,
+            certificates: Arc::clone(&parts.certificates) as _,
+            store: self.journal("dco-hand-over")?,
+        };
+        let dco = dco::Dco::new(self.world.clone(), link, options, self.journal("dco")?)?
+            .with_hand_over(self.end(Role::Dco, CP)?, hand_over)?;
         Ok(tokio::spawn(dco.run(stop)))
     }
 
@@ -251,7 +284,15 @@ impl Chain {
             limits: s1sp::Limits::default(),
         };
         let [dcc, dco, wan] = [Role::Dcc, Role::Dco, Role::Wan].map(|peer| self.end(Role::S1sp, peer.as_str()));
-        let s1sp = s1sp::S1sp::new(self.world.clone(), dcc?, dco?, wan?, options)?;
+        let hand_over = s1sp::HandOverOptions {
+            rp: RP_EUI,
+            cp: CP_EUI,
+            opening: parts.pki.s1sp_opening.key()?,
+            models: Models::new(Arc::clone(&parts.catalogue)),
+            store: self.journal("s1sp-hand-over")?,
+        };
+        let s1sp = s1sp::S1sp::new(self.world.clone(), dcc?, dco?, wan?, options)?
+            .with_hand_over(self.end(Role::S1sp, CP)?, hand_over)?;
         Ok(tokio::spawn(async move {
             s1sp.run(stop).await;
         }))
@@ -264,11 +305,19 @@ impl Chain {
             relation: parts.custody.smso.clone(),
             system_title: *b"LABSMSO\x01",
         };
-        let mut options = SmsoOptions::new(custody, parts.head_end_directory(self.world.number, Party::Smso));
+        let directory = parts.head_end_directory(self.world.number, Party::Smso);
+        let mut options = SmsoOptions::new(custody, directory, Models::new(Arc::clone(&parts.catalogue)));
         options.engine = self.engine_options();
-        let supplier = self.end(Role::Smso, "supplier")?;
-        let wan = self.end(Role::Smso, Role::Wan.as_str())?;
-        let smso = Smso::new(self.world.clone(), supplier, wan, options, self.journal("smso")?)?;
+        let links = SmsoLinks {
+            supplier: self.end(Role::Smso, "supplier")?,
+            rp: Some(self.end(Role::Smso, RP)?),
+            wan: self.end(Role::Smso, Role::Wan.as_str())?,
+        };
+        let stores = SmsoStores {
+            engine: self.journal("smso")?,
+            books: self.journal("smso-books")?,
+        };
+        let smso = Smso::new(self.world.clone(), links, options, stores)?;
         Ok(tokio::spawn(async move {
             smso.run(stop).await;
         }))
@@ -357,6 +406,11 @@ impl Chain {
     /// The supplier's end of its link with the operator before enrolment, once.
     pub fn take_smso_link(&mut self) -> Option<LinkEnd> {
         self.smso_link.take()
+    }
+
+    /// The ends of those who migrate installations, once.
+    pub fn take_migration_links(&mut self) -> Option<MigrationLinks> {
+        self.migration_links.take()
     }
 
     /// The fleet's end of its link with the WAN, once, where the fleet is elsewhere.
@@ -458,6 +512,10 @@ pub fn user_name(user: Eui64) -> String {
 pub(crate) fn journal_name(world: u32, role: &str) -> String {
     format!("{world}-{role}")
 }
+
+/// Names on links of those who migrate.
+const RP: &str = "rp";
+const CP: &str = "cp";
 
 /// How often a restart looks whether the old role's tasks are gone.
 const RELEASE_TURNS: usize = 1000;

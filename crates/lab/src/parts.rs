@@ -290,7 +290,13 @@ fn keys(config: &Config) -> Result<(Pki, Custody), BuildError> {
 
 fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {
     let mut book = CertificateBook::new();
-    let parties = [("the DCC", &pki.dcc), ("the S1SP", &pki.s1sp)].map(|(w, i)| (w.to_owned(), &i.certificate_pem));
+    let parties = [
+        ("the DCC", &pki.dcc),
+        ("the S1SP", &pki.s1sp),
+        ("the requesting party", &pki.rp),
+        ("the commissioning party", &pki.cp),
+    ]
+    .map(|(w, i)| (w.to_owned(), &i.certificate_pem));
     let users = pki
         .users
         .iter()

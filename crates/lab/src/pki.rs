@@ -13,6 +13,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm, SigningKey,
 };
 use serde::{Deserialize, Serialize};
+use world::sealed::OpeningKey;
 
 use crate::config::{Config, ConfigError, UserConfig, strict};
 use crate::files::{FileError, read_text, write_public, write_secret};
@@ -28,6 +29,10 @@ pub const SUPPLIER: u8 = 2;
 pub const NETWORK_OPERATOR: u8 = 3;
 /// EUI-64 of the lab's S1SP as a signer of XML.
 pub const S1SP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0051);
+/// EUI-64 of the lab's requesting party as a signer of migration files.
+pub const RP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0061);
+/// EUI-64 of the lab's commissioning party as a signer of migration files.
+pub const CP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0062);
 /// Name of the core in its tunnel certificate.
 pub const TUNNEL_CORE: &str = "core.s1lab.invalid";
 /// Name of the fleet in its tunnel certificate.
@@ -109,6 +114,16 @@ pub struct Pki {
     pub dcc: Identity,
     /// The S1SP's signing certificate.
     pub s1sp: Identity,
+    /// The requesting party's signing certificate.
+    pub rp: Identity,
+    /// The commissioning party's signing certificate.
+    pub cp: Identity,
+    /// Opens what is sealed to the S1SP.
+    pub s1sp_opening: Opening,
+    /// Opens what is sealed to the DCO.
+    pub dco_opening: Opening,
+    /// Opens what is sealed to the requesting party.
+    pub rp_opening: Opening,
     /// Authority of the tunnel.
     pub tunnel_ca: Identity,
     /// The core's end of the tunnel.
@@ -117,6 +132,37 @@ pub struct Pki {
     pub tunnel_fleet: Identity,
     /// Users, in the order of the configuration.
     pub users: Vec<User>,
+}
+
+/// A private key that opens what is sealed to its owner: 32 octets. Prints as `<redacted>`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Opening([u8; world::sealed::PRIVATE_KEY_LEN]);
+
+impl Opening {
+    fn generate() -> Result<Self, Error> {
+        let key = OpeningKey::generate().and_then(|key| key.expose());
+        key.map(Self).map_err(|_| Error::Opening("draw a key".into()))
+    }
+
+    fn from_hex(name: &str, text: &str) -> Result<Self, Error> {
+        let octets = hex::decode(text.trim()).ok().and_then(|octets| octets.try_into().ok());
+        let opening = octets.map(Self).filter(|opening| opening.key().is_ok());
+        opening.ok_or_else(|| Error::Opening(format!("{name} is not a private key of 64 hex digits")))
+    }
+
+    /// The key.
+    ///
+    /// # Errors
+    /// [`Error::Opening`], which only a damaged file can cause.
+    pub fn key(&self) -> Result<OpeningKey, Error> {
+        OpeningKey::from_octets(&self.0).map_err(|error| Error::Opening(error.to_string()))
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
 }
 
 /// A PKI that could not be made, written or read.
@@ -138,6 +184,9 @@ pub enum Error {
     /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A key for what is sealed that cannot be made or used.
+    #[error("use a key that opens sealed files: {0}")]
+    Opening(String),
 }
 
 impl Pki {
@@ -167,6 +216,11 @@ impl Pki {
         Ok(Self {
             dcc: issuer.signer(&seed, DSP_XML_SIGNING, config.dcc.eui)?,
             s1sp: issuer.signer(&seed, XML_SIGNING, S1SP_EUI)?,
+            rp: issuer.signer(&seed, XML_SIGNING, RP_EUI)?,
+            cp: issuer.signer(&seed, XML_SIGNING, CP_EUI)?,
+            s1sp_opening: Opening::generate()?,
+            dco_opening: Opening::generate()?,
+            rp_opening: Opening::generate()?,
             tunnel_core: tunnel.tunnel_end(&seed, TUNNEL_CORE)?,
             tunnel_fleet: tunnel.tunnel_end(&seed, TUNNEL_FLEET)?,
             root: root.identity,
@@ -198,6 +252,11 @@ impl Pki {
                 identity(&user_file(user.eui), own)?;
             }
         }
+        for (name, opening) in self.openings() {
+            let key = folder.join(opening_file(name));
+            write_secret(&key, &format!("{}\n", hex::encode(opening.0)))?;
+            written.push(key);
+        }
         let users = folder.join("users.toml");
         write_public(&users, &self.users_toml())?;
         written.push(users);
@@ -215,6 +274,10 @@ impl Pki {
                 read_text(&folder.join(format!("{name}.key.pem")))?,
             ))
         };
+        let opening = |name: &str| -> Result<Opening, Error> {
+            let file = opening_file(name);
+            Opening::from_hex(&file, &read_text(&folder.join(&file))?)
+        };
         let mut users = load_users(&folder.join("users.toml"))?;
         for user in &mut users {
             let key = folder.join(format!("{}.key.pem", user_file(user.eui)));
@@ -227,6 +290,11 @@ impl Pki {
             issuer: identity("issuing-ca")?,
             dcc: identity("dcc")?,
             s1sp: identity("s1sp")?,
+            rp: identity("rp")?,
+            cp: identity("cp")?,
+            s1sp_opening: opening("s1sp")?,
+            dco_opening: opening("dco")?,
+            rp_opening: opening("rp")?,
             tunnel_ca: identity("tunnel-ca")?,
             tunnel_core: identity("tunnel-core")?,
             tunnel_fleet: identity("tunnel-fleet")?,
@@ -245,12 +313,22 @@ impl Pki {
         Ok(())
     }
 
-    fn parties(&self) -> [(&'static str, &Identity); 7] {
+    fn openings(&self) -> [(&'static str, &Opening); 3] {
+        [
+            ("s1sp", &self.s1sp_opening),
+            ("dco", &self.dco_opening),
+            ("rp", &self.rp_opening),
+        ]
+    }
+
+    fn parties(&self) -> [(&'static str, &Identity); 9] {
         [
             ("root-ca", &self.root),
             ("issuing-ca", &self.issuer),
             ("dcc", &self.dcc),
             ("s1sp", &self.s1sp),
+            ("rp", &self.rp),
+            ("cp", &self.cp),
             ("tunnel-ca", &self.tunnel_ca),
             ("tunnel-core", &self.tunnel_core),
             ("tunnel-fleet", &self.tunnel_fleet),
@@ -276,6 +354,10 @@ impl Pki {
         let text = toml::to_string(&file).unwrap_or_default();
         format!("# DCC users of the lab: EUI-64, roles, certificate. No private keys.\n{text}")
     }
+}
+
+fn opening_file(name: &str) -> String {
+    format!("{name}.opening-key.hex")
 }
 
 /// A certificate as requests carry it: base64 of its DER, out of its PEM.
@@ -615,7 +697,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let pki = Pki::generate(&Config::default()).expect("made");
         let files = pki.write(folder.path()).expect("written");
-        assert_eq!(files.len(), 14 + 2 * pki.users.len() + 1);
+        // Certificates and keys of nine parties and of the users, three keys for sealed files, and the list of users.
+        assert_eq!(files.len(), 18 + 2 * pki.users.len() + 3 + 1);
         let back = Pki::load(folder.path()).expect("read");
         let fleet = tempfile::tempdir().expect("a folder");
         pki.write_fleet(fleet.path()).expect("written");
@@ -625,8 +708,9 @@ mod tests {
         );
         assert_eq!(back.users, pki.users);
         assert_eq!(back.dcc, pki.dcc);
+        assert!(back.dco_opening == pki.dco_opening && back.s1sp_opening != back.dco_opening);
         #[cfg(unix)]
-        for file in files.iter().filter(|file| file.to_string_lossy().ends_with(".key.pem")) {
+        for file in files.iter().filter(|file| file.to_string_lossy().contains("key.")) {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(
                 std::fs::metadata(file).expect("there").permissions().mode() & 0o777,

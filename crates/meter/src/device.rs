@@ -146,10 +146,11 @@ impl Device {
         Some(outcome)
     }
 
-    /// What every device can tell of its keys.
+    /// What every device can tell of itself and its keys.
     fn item(&self, item: DataItem) -> Option<Value> {
         let security = &self.security;
         let count = match item {
+            DataItem::SerialNumber => return Some(Value::Text(serial_number(self.id))),
             DataItem::KeyEpoch => security.active.number,
             DataItem::StagedKeyEpoch => security.staged.as_ref().map_or(0, |staged| staged.number),
             DataItem::ApprovalCounter => security.approval_counter,
@@ -157,6 +158,11 @@ impl Device {
         };
         Some(Value::Quantity(Quantity::new(count.into(), Unit::Count)))
     }
+}
+
+/// The serial number printed on a device: invented, and as little a secret as its identity.
+fn serial_number(device: Eui64) -> String {
+    format!("LAB{:012}", device.0 % 1_000_000_000_000)
 }
 
 /// What a kind of device has at all; reads are decided where the items are.

@@ -8,11 +8,13 @@
 //! It deliberately does not know: user roles, inventory or schedules (the DCC's business), whether an operation deserves
 //! approval (the DCO's), bytes of any device, or which codes a failure gets (those are in `steps`).
 
+mod hand_over;
 mod journal;
 mod options;
 mod role;
 mod verify;
 mod work;
 
+pub use hand_over::HandOverOptions;
 pub use options::{Limits, Options};
 pub use role::S1sp;

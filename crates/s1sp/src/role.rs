@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::call::Router;
-use world::{CallError, Caller, LinkEnd, StoreError, World};
+use world::{CallError, Caller, LinkEnd, LinkReceiver, LinkSender, StoreError, World};
 
+use crate::hand_over::{HandOver, HandOverOptions, Held};
 use crate::journal::{Found, Journal, Standing, ToDcc};
 use crate::options::Options;
 use crate::verify::verify;
@@ -34,6 +35,7 @@ pub struct S1sp {
     found: Found,
     tasks: JoinSet<Done>,
     under_way: usize,
+    hand_over: Option<(Arc<HandOver>, LinkSender, LinkReceiver)>,
 }
 
 /// How a task of the role ended.
@@ -72,6 +74,7 @@ impl S1sp {
             dco: to_dco,
             signing_key: options.signing_key,
             directory: options.directory,
+            held: Held::default(),
             limits: options.limits,
             journal: Mutex::new(journal),
             cache: Mutex::default(),
@@ -89,7 +92,27 @@ impl S1sp {
             found,
             tasks: JoinSet::new(),
             under_way: 0,
+            hand_over: None,
         })
+    }
+
+    /// The same S1SP, which also takes part in migrations: `cp` is its link with the commissioning party.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn with_hand_over(mut self, cp: LinkEnd, options: HandOverOptions) -> Result<Self, StoreError> {
+        let context = &self.context;
+        let desk = HandOver::open(
+            context.world.clone(),
+            context.engine.clone(),
+            context.directory.clone(),
+            Arc::clone(&self.certificates),
+            context.held.clone(),
+            options,
+        )?;
+        let (to_cp, from_cp) = cp.split();
+        self.hand_over = Some((Arc::new(desk), to_cp, from_cp));
+        Ok(self)
     }
 
     /// A handle to its engine: what else may operate the same devices with the same keys, for example a migration.
@@ -125,6 +148,15 @@ impl S1sp {
                 envelope = self.from_dcc.recv() => match envelope {
                     Some(envelope) => self.take(envelope),
                     None => break,
+                },
+                envelope = from_cp(&mut self.hand_over), if self.hand_over.is_some() => match envelope {
+                    Some((desk, envelope, to)) => {
+                        self.tasks.spawn(async move {
+                            desk.take(envelope, to).await;
+                            Done::Nothing
+                        });
+                    }
+                    None => self.hand_over = None,
                 },
                 Some(alert) = self.alerts.recv() => self.device_alert(&alert),
             }
@@ -308,6 +340,11 @@ impl S1sp {
     }
 
     fn device_alert(&mut self, alert: &DeviceAlert) {
+        if self.context.held.contains(alert.hub) {
+            // Its devices are nobody's at the DCC yet.
+            tracing::debug!(device = %alert.device, code = alert.code, leg = "s1sp", "alert before the release");
+            return;
+        }
         let counter = self.alert_counters.get(&alert.device.0).copied().unwrap_or(0) + 1;
         // Which users it concerns is the DCC's knowledge: the header names the DCC as target.
         let header = SignedHeader {
@@ -383,6 +420,15 @@ impl S1sp {
             }
         });
     }
+}
+
+/// The next message of the commissioning party, with what it takes to answer it; `None` when its link is closed.
+async fn from_cp(
+    hand_over: &mut Option<(Arc<HandOver>, LinkSender, LinkReceiver)>,
+) -> Option<(Arc<HandOver>, Envelope, LinkSender)> {
+    let (desk, to, from) = hand_over.as_mut()?;
+    let envelope = from.recv().await?;
+    Some((Arc::clone(desk), envelope, to.clone()))
 }
 
 impl std::fmt::Debug for S1sp {

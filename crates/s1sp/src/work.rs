@@ -14,6 +14,7 @@ use steps::errors::Hop;
 use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 use world::{CallError, Caller, World, semantic};
 
+use crate::hand_over::Held;
 use crate::journal::Journal;
 use crate::options::Limits;
 use crate::verify::Verified;
@@ -25,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) dco: Caller,
     pub(crate) signing_key: SigningKey,
     pub(crate) directory: Directory,
+    /// Installations that are not released to users yet.
+    pub(crate) held: Held,
     pub(crate) limits: Limits,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) cache: Mutex<steps::Cache>,
@@ -58,6 +61,13 @@ impl Context {
         if let Some(step) = task.began.first() {
             let text = format!("the S1SP was restarted while step {step} was under way: what it did is not known");
             return self.failed(&task.verified, Failure::Deadline, &text);
+        }
+        if self.held.contains(task.verified.hub) {
+            let text = format!(
+                "the installation behind hub {} is not released to users yet",
+                task.verified.hub
+            );
+            return self.failed(&task.verified, Failure::S1spRejected, &text);
         }
         let site = self.directory.site(task.verified.hub);
         let device = site.as_ref().and_then(|site| site.device(id.target));

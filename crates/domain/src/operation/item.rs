@@ -212,6 +212,8 @@ items! {
     SecondaryTariffPrice,
     /// The number from which this device's random delay follows, 0 to 255, as a count.
     RandomisedOffsetNumber,
+    /// Serial number as its manufacturer gave it, as text.
+    SerialNumber,
     }
     numbered {
         /// Consumption in tariff block n (1 to 4).
