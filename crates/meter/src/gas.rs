@@ -124,13 +124,14 @@ impl Gas {
     }
 
     /// The gas meter as the mirror shows it.
-    pub(crate) fn mirrored<'a>(&'a self, profile: &'a Profile) -> View<'a> {
+    pub(crate) fn mirrored<'a>(&'a self, profile: &'a Profile, gsme: &'a Profile) -> View<'a> {
         View {
             meter: &self.gsme,
             account: self.mirror.account.as_deref().unwrap_or(&self.gsme.account),
             supply: self.mirror.supply,
             at: self.mirror.at,
             profile,
+            values: &gsme.values,
         }
     }
 

@@ -462,7 +462,7 @@ impl Installation {
         let profile = profile(context, slot);
         match operation {
             Operation::Read(item) => self.read(context, slot, profile, *item),
-            Operation::ReadLog { log, from, to } => self.read_log(now, slot, profile, *log, *from, *to),
+            Operation::ReadLog { log, from, to } => self.read_log(context, slot, profile, *log, *from, *to),
             Operation::SynchroniseClock { time, tolerance_s } if slot == DeviceKind::Chf => {
                 let result = synchronise(&mut self.clock, now, profile, *time, *tolerance_s)?;
                 if let (Some(alert), Some((device, mut around))) = (clock_alert(result), self.around(context, slot)) {
@@ -482,6 +482,7 @@ impl Installation {
 
     fn read(&self, context: &Context<'_>, slot: DeviceKind, profile: &Profile, item: DataItem) -> Outcome {
         let now = context.now;
+        let gas_meter = context.profiles.gsme.unwrap_or(profile);
         let value = match item {
             DataItem::Clock => {
                 let clock = if slot == DeviceKind::Esme {
@@ -494,7 +495,10 @@ impl Installation {
             DataItem::DeviceLog => Some(Value::Devices(self.known_devices(slot, now))),
             DataItem::FirmwareVersion => Some(Value::Text(profile.firmware.clone())),
             _ if slot == DeviceKind::Esme => self.esme.view(now, profile).item(item),
-            _ if slot == DeviceKind::Gpf => self.gas.as_ref().and_then(|gas| gas.mirrored(profile).item(item)),
+            _ if slot == DeviceKind::Gpf => self
+                .gas
+                .as_ref()
+                .and_then(|gas| gas.mirrored(profile, gas_meter).item(item)),
             _ => None,
         };
         value.map(Answer::Value).ok_or(Refusal::NotSupported)
@@ -502,7 +506,7 @@ impl Installation {
 
     fn read_log(
         &self,
-        now: SimInstant,
+        context: &Context<'_>,
         slot: DeviceKind,
         profile: &Profile,
         log: LogKind,
@@ -512,9 +516,11 @@ impl Installation {
         if let Some(rows) = self.event_log(slot, profile, log, from, to) {
             return Ok(Answer::Log(rows));
         }
+        let now = context.now;
+        let gas_meter = context.profiles.gsme.unwrap_or(profile);
         let rows = match (slot, &self.gas) {
             (DeviceKind::Esme, _) => self.esme.view(now, profile).log(log, from, to),
-            (DeviceKind::Gpf, Some(gas)) => gas.mirrored(profile).log(log, from, to),
+            (DeviceKind::Gpf, Some(gas)) => gas.mirrored(profile, gas_meter).log(log, from, to),
             _ => Err(Refusal::NotSupported),
         };
         rows.map(Answer::Log)

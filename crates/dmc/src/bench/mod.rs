@@ -54,7 +54,6 @@ pub struct Bench {
     started: bool,
     installation: Installation,
     alerts: Vec<(DeviceKind, u16)>,
-    restarts: u32,
 }
 
 /// The profiles of one installation.
@@ -117,7 +116,6 @@ impl Bench {
             started: false,
             installation,
             alerts: Vec::new(),
-            restarts: 0,
             profiles,
         })
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use domain::keys::Party;
 use domain::operation::{Answer, ClockStatus, Outcome, PaymentMode, Value};
-use domain::{DataItem, DeviceKind, LogRow, Operation, SimDuration};
+use domain::{Access, Association, DataItem, DeviceKind, Execution, LogRow, Operation, SimDuration};
 use meter::Tariff;
 
 use super::Bench;
@@ -88,6 +89,12 @@ impl Bench {
                 self.wait(span);
                 self.with(|installation, context| installation.restore_power(context));
             }),
+            ["tamper"] => self
+                .with(|installation, context| installation.tamper(context, slot))
+                .map_err(|refusal| refusal.to_string()),
+            ["jam"] => self
+                .with(|installation, _| installation.jam_valve(true))
+                .map_err(|refusal| refusal.to_string()),
             ["cut"] => {
                 self.with(|installation, context| installation.cut_power(context));
                 Ok(())
@@ -144,6 +151,11 @@ impl Bench {
                     config.start_gas_litres = number;
                 });
             }
+            ["deaf-gas"] => {
+                let deaf = Arc::make_mut(&mut self.profiles.gsme);
+                deaf.meter.han_loss_permille = 1000;
+                self.rebuild(|_| {});
+            }
             ["before-enrolment"] => self.rebuild(|config| config.enrolled = false),
             ["at", instant] => {
                 self.now = instant.parse().map_err(|_| "no instant".to_owned())?;
@@ -169,6 +181,15 @@ impl Bench {
                 Ok(tolerance) => self.sync(slot, shift, tolerance),
                 Err(_) => Err("no tolerance".to_owned()),
             },
+            ["queue", count, operation] => match (count.parse(), self.operation(operation)) {
+                (Ok(count), Ok(operation)) => Ok(self.queue(slot, count, &operation)),
+                _ => Err("no count, or no operation".to_owned()),
+            },
+            ["nothing"] => Ok("nothing".to_owned()),
+            ["state"] => Ok(self
+                .installation
+                .supply(slot)
+                .map_or_else(|| "no supply".to_owned(), |state| format!("{state:?}").to_lowercase())),
             ["read", item] => item_of(item).map(|item| outcome_words(&self.read(slot, item))),
             ["rise", item, span] => match (item_of(item), length(span)) {
                 (Ok(item), Ok(span)) => self.rise(slot, item, span),
@@ -177,7 +198,15 @@ impl Bench {
             ["log", log, span, rest @ ..] => self.log(slot, log, span, rest),
             ["clock"] => Ok(self.clock(slot)),
             ["alerts"] => Ok(self.alert_words()),
-            ["restarts"] => Ok(self.restarts.to_string()),
+            ["restarts"] => {
+                let restarted = self.installation.take_hub_restart();
+                Ok(if restarted {
+                    "the hub restarts"
+                } else {
+                    "nothing restarts"
+                }
+                .to_owned())
+            }
             _ => return None,
         };
         Some(seen)
@@ -191,10 +220,31 @@ impl Bench {
             K::DisableSupply => Ok(Operation::DisableSupply),
             K::EnableSupply => Ok(Operation::EnableSupply),
             K::ResetBalance => Ok(Operation::ResetBalance),
+            K::StageKeys => Ok(Operation::StageKeys {
+                party: Party::S1sp,
+                epoch: self.config.epoch + 1,
+            }),
             K::ActivateEmergencyCredit => Ok(Operation::ActivateEmergencyCredit),
             K::Read(item) => Ok(Operation::Read(item)),
             _ => Err("this operation needs more than a name".to_owned()),
         }
+    }
+
+    /// Hands in the same operation several times at once; gives how many were taken.
+    fn queue(&mut self, slot: DeviceKind, count: u32, operation: &Operation) -> String {
+        let party = self.installation.active_party(slot);
+        let access = Access {
+            association: Association::Critical,
+            party: Some(party),
+        };
+        let taken = (0..count)
+            .filter(|_| {
+                let execution =
+                    self.with(|installation, context| installation.execute(context, slot, access, operation, None));
+                matches!(execution, Execution::Queued(_))
+            })
+            .count();
+        format!("{taken} taken")
     }
 
     fn read(&mut self, slot: DeviceKind, item: DataItem) -> Outcome {

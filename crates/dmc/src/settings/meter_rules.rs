@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 
 use meter::{DarkHalfHours, GasUnit, Midnight, Relay, Rounding, TokenAction, TokenKind, TokenWords};
 
-use super::{CHF, DISPLAYS, ESME, GAS, GSME, METERS, Setting, WITH_LOGS, number, numbers};
+use super::{CHF, DISPLAYS, ESME, GSME, METERS, Setting, WITH_LOGS, number, numbers};
 use crate::section::Scalar;
 
 pub(super) const METER_RULES: &[Setting] = &[
     // Values.
-    key!("meter.values.register_step", Values, WITH_LOGS, "Registers are shown in whole multiples of so many Wh, varh or litres", "10",
+    key!("meter.values.register_step", Values, METERS, "Registers are shown in whole multiples of so many Wh, varh or litres", "10",
         number 1..=1_000_000 meter.values.register_step),
-    key!("meter.values.profile_step", Values, WITH_LOGS, "Half-hourly values are shown in whole multiples of this", "10",
+    key!("meter.values.profile_step", Values, METERS, "Half-hourly values are shown in whole multiples of this", "10",
         number 1..=1_000_000 meter.values.profile_step),
-    key!("meter.values.rounding", Values, WITH_LOGS, "Towards where values are brought to their step", "\"nearest\"",
+    key!("meter.values.rounding", Values, METERS, "Towards where values are brought to their step", "\"nearest\"",
         word { "down" => Rounding::Down, "nearest" => Rounding::Nearest, "up" => Rounding::Up } meter.values.rounding),
-    key!("meter.values.register_wrap", Values, WITH_LOGS, "A register begins again at zero when it would show so many Wh, varh or litres", "100000000",
+    key!("meter.values.register_wrap", Values, METERS, "A register begins again at zero when it would show so many Wh, varh or litres", "100000000",
         some number 1_000..=4_294_967_295 meter.values.register_wrap),
-    key!("meter.values.refresh_s", Values, WITH_LOGS, "Registers are as they were at the last whole multiple of this time", "900",
+    key!("meter.values.refresh_s", Values, METERS, "Registers are as they were at the last whole multiple of this time", "900",
         seconds meter.values.refresh),
-    key!("meter.values.gas_unit", Values, GAS, "In what gas is stated: litres, or watt-hours by the usual calorific value", "\"watt-hour\"",
+    key!("meter.values.gas_unit", Values, GSME, "In what gas is stated: litres, or watt-hours by the usual calorific value", "\"watt-hour\"",
         word { "litre" => GasUnit::Litre, "watt-hour" => GasUnit::WattHour } meter.values.gas_unit),
     // Logs.
     key!("meter.logs.midnight", Logs, WITH_LOGS, "At which midnight snapshots are taken: of UK civil time, or of standard time all year", "\"standard\"",

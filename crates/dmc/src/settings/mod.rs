@@ -186,7 +186,6 @@ pub(crate) fn seconds(value: &Scalar) -> Option<SimDuration> {
 const CHF: &[DeviceKind] = &[DeviceKind::Chf];
 const DISPLAYS: &[DeviceKind] = &[DeviceKind::Ihd, DeviceKind::Ppmid];
 const ESME: &[DeviceKind] = &[DeviceKind::Esme];
-const GAS: &[DeviceKind] = &[DeviceKind::Gpf, DeviceKind::Gsme];
 const GPF: &[DeviceKind] = &[DeviceKind::Gpf];
 const GSME: &[DeviceKind] = &[DeviceKind::Gsme];
 const METERS: &[DeviceKind] = &[DeviceKind::Esme, DeviceKind::Gsme];

@@ -13,7 +13,7 @@ use crate::calendar::LocalDay;
 use crate::load::Channel;
 use crate::meter::Meter;
 use crate::prepayment::{Account, DebtPeriod, MICRO};
-use crate::profile::Profile;
+use crate::profile::{Profile, ValueRules};
 use crate::switching::{BLOCK, Switching};
 use crate::tariff::in_blocks;
 
@@ -24,6 +24,8 @@ pub(crate) struct View<'a> {
     pub(crate) supply: SupplyState,
     pub(crate) at: SimInstant,
     pub(crate) profile: &'a Profile,
+    /// How the meter itself shows values, whoever holds its logs.
+    pub(crate) values: &'a ValueRules,
 }
 
 impl View<'_> {
@@ -258,6 +260,7 @@ impl Meter {
             supply: self.supply.state,
             at,
             profile,
+            values: &profile.values,
         }
     }
 

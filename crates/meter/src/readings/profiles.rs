@@ -67,10 +67,7 @@ impl View<'_> {
         };
         let amount =
             amount.saturating_mul(i64::from(profile.profile_multiplier)) / i64::from(profile.profile_divisor.max(1));
-        Quantity::new(
-            stepped(amount, profile.values.profile_step, profile.values.rounding),
-            unit,
-        )
+        Quantity::new(stepped(amount, self.values.profile_step, self.values.rounding), unit)
     }
 
     /// What the profile makes of half-hours that were wholly without mains.

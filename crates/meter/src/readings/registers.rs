@@ -50,7 +50,7 @@ impl View<'_> {
     pub(super) fn register(&self, item: DataItem, at: SimInstant) -> Option<Quantity> {
         let meter = self.meter;
         let main = meter.main_channel();
-        let at = refreshed(at, self.profile.values.refresh);
+        let at = refreshed(at, self.values.refresh);
         let channel = match item {
             DataItem::ActiveImport if !meter.gas => Channel::Import,
             DataItem::GasConsumption if meter.gas => Channel::Gas,
@@ -109,7 +109,7 @@ impl View<'_> {
 
     /// An amount of the main channel in the unit and steps in which the meter shows it.
     pub(super) fn shown(&self, amount: i64) -> Quantity {
-        let rules = &self.profile.values;
+        let rules = self.values;
         let (amount, unit) = self.in_unit(amount);
         let value = stepped(amount, rules.register_step, rules.rounding);
         Quantity::new(wrapped(value, rules), unit)
@@ -117,7 +117,7 @@ impl View<'_> {
 
     /// An amount of the main channel in the unit of this meter.
     pub(super) fn in_unit(&self, amount: i64) -> (i64, Unit) {
-        match (self.meter.gas, self.profile.values.gas_unit) {
+        match (self.meter.gas, self.values.gas_unit) {
             (false, _) => (amount, Unit::WattHour),
             (true, GasUnit::Litre) => (amount, Unit::Litre),
             (true, GasUnit::WattHour) => (amount.saturating_mul(GAS_WH_PER_10_000_LITRES) / 10_000, Unit::WattHour),

@@ -99,7 +99,8 @@ fn a_profile_shows_values_in_its_own_way() {
     assert_eq!((tou[0].1.value, tou[6].1.value), (exact, exact), "{:?}", &tou[..8]);
 
     let litres = home.number(DeviceKind::Gpf, DataItem::GasConsumption);
-    home.gpf.values.gas_unit = GasUnit::WattHour;
+    // The proxy mirrors what the gas meter says, in its unit.
+    home.gsme.values.gas_unit = GasUnit::WattHour;
     assert_eq!(
         home.value(DeviceKind::Gpf, DataItem::GasConsumption),
         Value::Quantity(Quantity::new(litres * 112_208 / 10_000, Unit::WattHour))
