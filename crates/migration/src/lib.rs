@@ -21,6 +21,7 @@ pub mod machine;
 pub mod planning;
 pub mod reports;
 pub mod settings;
+pub mod simulate;
 pub mod strict;
 
 pub use identity::{InstallationId, InstallationType};

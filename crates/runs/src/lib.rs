@@ -4,6 +4,7 @@
 //! and judges what the user, the audit and the tape show.
 
 pub mod exercise;
+pub mod plan;
 pub mod report;
 pub mod sit;
 mod trial;

@@ -67,6 +67,11 @@ pub(crate) enum Command {
     /// Run the system integration tests: every service request against every device of an embedded lab
     #[command(after_help = "Example:\n  s1lab sit --seed 7 --worlds 2 --out report\n  xdg-open report/index.html")]
     Sit(Sit),
+    /// Plan a migration programme without devices: scheduling and scaling over months
+    #[command(
+        after_help = "Example:\n  s1lab plan fixtures/plans/programme.toml --out plan\n  xdg-open plan/index.html"
+    )]
+    Plan(Plan),
     /// Start a lab on real sockets and keep it running until interrupted
     #[command(after_help = "Example:\n  s1lab up --latency x0.01\n  s1lab device list")]
     Up(Up),
@@ -107,6 +112,21 @@ pub(crate) struct Sit {
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …
     #[arg(long, value_name = "A-B")]
     pub(crate) cut: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// Scenario (TOML); without it the built-in programme of ten million installations
+    pub(crate) file: Option<PathBuf>,
+    /// Folder with settings (calendar, ramp, scaling and so on) in place of the built-in ones of the same name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Forecasts of suppliers (CSV) in place of the scenario's fleets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) forecast: Option<PathBuf>,
+    /// Journal of a campaign, whose results give the rates
+    #[arg(long, value_name = "DIR")]
+    pub(crate) calibrate: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@ mod front;
 mod house;
 mod machine;
 mod meter;
+mod plan;
 mod request;
 mod table;
 
@@ -30,6 +31,9 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
     }
     if table.wants("front") || table.wants("up") {
         front::run(&mut table)?;
+    }
+    if table.wants("plan") {
+        plan::run_plan(&mut table)?;
     }
     if table.wants("memory") {
         fleet::memory(&mut table, installations)?;

@@ -2,6 +2,7 @@
 
 mod device;
 mod duis;
+mod plan;
 mod sit;
 mod tape;
 mod up;
@@ -19,6 +20,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Sit(args) => sit::run(&global, args),
+        Command::Plan(args) => plan::run(&global, &args),
         Command::Up(args) => up::up(&global, args),
         Command::Role(args) => up::role(&global, args),
         Command::Device(args) => device::run(&global, args),
