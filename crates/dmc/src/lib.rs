@@ -52,14 +52,17 @@ mod assembly;
 mod bench;
 mod builtin;
 mod catalogue;
+pub mod coverage;
 mod error;
 mod layer;
 mod layers;
 mod names;
 mod profile;
+mod rows;
 mod section;
 mod settings;
 mod step_rule;
+mod table;
 
 pub use bench::{Bench, NoCompanion, ScriptError, length, outcome_words, quantity_words, value_words};
 pub use catalogue::Catalogue;
@@ -68,6 +71,9 @@ pub use names::{item_by_name, log_by_name, operation_by_name};
 pub use profile::{
     Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
     WanProfile,
+};
+pub use rows::{
+    Clause, CplEntry, DplEntry, EpclEntry, eligible, read_annex, read_cpl, read_dpl, read_epcl, select, stable,
 };
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};

@@ -11,6 +11,7 @@
 //! ```
 
 pub mod estate;
+mod export;
 mod face;
 mod fleet;
 mod handle;
@@ -20,6 +21,7 @@ mod journal;
 pub mod probe;
 
 pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
+pub use export::{devices_csv, registration_csv};
 pub use face::Face;
 pub use fleet::{Fleet, FleetError, Share};
 pub use handle::{AskError, ConsumerAct, DIRECT_PIECES, DeviceStatus, DirectSession, Handle, Truth};
