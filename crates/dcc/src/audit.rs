@@ -21,14 +21,32 @@ pub enum Event {
     Alert,
     /// A DCC-only request was answered at once.
     Answered,
+    /// A held request was cancelled.
+    Cancelled,
     /// The RequestID counters of a user were reset.
     CountersReset,
+    /// A device accepted a future-dated request and holds it.
+    DatedAccepted,
+    /// The DCC raised an alert itself.
+    DccAlert,
     /// A delivery was given up.
     DeadLettered,
-    /// A user took a delivery.
-    Delivered,
     /// A dead letter was put back into the outbox.
     DeliverAgain,
+    /// A user took a delivery.
+    Delivered,
+    /// The inventory learnt something else of a device.
+    DeviceChanged,
+    /// A device left the inventory.
+    DeviceRemoved,
+    /// The firmware of a device was reported.
+    Firmware,
+    /// A request was acknowledged and waits: for its date, or for another request.
+    Held,
+    /// An alert was held back, being one of too many.
+    HeldBack,
+    /// A device has its image, or did not get it.
+    ImageJob,
     /// The S1SP reported an outcome of a request that has none to come.
     LateOutcome,
     /// A request has its one outcome.
@@ -39,29 +57,53 @@ pub enum Event {
     QuarantineEnded,
     /// A request was refused at the front door.
     Refused,
+    /// A request that waited goes to the S1SP.
+    Released,
     /// After a restart a request was taken up again.
     Resumed,
+    /// A schedule was created.
+    ScheduleCreated,
+    /// A schedule was removed.
+    ScheduleRemoved,
+    /// A schedule runs.
+    ScheduleRun,
+    /// A run of a schedule was left out.
+    ScheduleSkipped,
     /// A request was sent to the S1SP once more.
     SentAgain,
     /// The SMI status of a device changed.
     StatusChanged,
 }
 
-const EVENTS: [(&str, Event); 16] = [
+const EVENTS: &[(&str, Event)] = &[
     ("accepted", Event::Accepted),
     ("acknowledged", Event::Acknowledged),
     ("alert", Event::Alert),
     ("answered", Event::Answered),
+    ("cancelled", Event::Cancelled),
     ("counters-reset", Event::CountersReset),
+    ("dated-accepted", Event::DatedAccepted),
+    ("dcc-alert", Event::DccAlert),
     ("dead-lettered", Event::DeadLettered),
-    ("delivered", Event::Delivered),
     ("deliver-again", Event::DeliverAgain),
+    ("delivered", Event::Delivered),
+    ("device-changed", Event::DeviceChanged),
+    ("device-removed", Event::DeviceRemoved),
+    ("firmware", Event::Firmware),
+    ("held", Event::Held),
+    ("held-back", Event::HeldBack),
+    ("image-job", Event::ImageJob),
     ("late-outcome", Event::LateOutcome),
     ("outcome", Event::Outcome),
     ("quarantined", Event::Quarantined),
     ("quarantine-ended", Event::QuarantineEnded),
     ("refused", Event::Refused),
+    ("released", Event::Released),
     ("resumed", Event::Resumed),
+    ("schedule-created", Event::ScheduleCreated),
+    ("schedule-removed", Event::ScheduleRemoved),
+    ("schedule-run", Event::ScheduleRun),
+    ("schedule-skipped", Event::ScheduleSkipped),
     ("sent-again", Event::SentAgain),
     ("status-changed", Event::StatusChanged),
 ];

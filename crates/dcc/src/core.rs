@@ -6,12 +6,17 @@ mod alerts;
 mod commands;
 mod credentials;
 mod deliveries;
-mod notices;
+mod distribution;
+mod held;
+mod lifecycle;
+mod outcome;
 mod passage;
 mod quarantine;
+mod replay;
 mod requests;
+mod runs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use domain::{CredentialsChange, Eui64, RequestId, SimInstant, Srv};
@@ -23,11 +28,15 @@ use world::StoreError;
 
 use crate::anomaly::Counts;
 use crate::audit::{Event, Record};
-use crate::journal::{self, CredentialsMessage, DeviceMessage, Entry};
+use crate::images::Images;
+use crate::journal::Entry;
 use crate::options::Options;
 use crate::outbox::Outbox;
+use crate::schedules::Schedules;
+use crate::sequences::Sequences;
+use crate::throttle::Throttle;
 use crate::timers::{Timer, Timers};
-use deliveries::delivery_of;
+pub(crate) use outcome::Concern;
 
 /// Something to send once the journal is safe.
 pub(crate) enum Effect {
@@ -57,32 +66,79 @@ pub(crate) struct Core {
     /// Last supplementary originator counter, by target device.
     countersigned: BTreeMap<Eui64, u64>,
     open: BTreeMap<RequestId, Open>,
+    sequences: Sequences,
+    schedules: Schedules,
+    images: Images,
+    throttle: Throttle,
     outboxes: BTreeMap<Eui64, Outbox>,
     /// Deliveries that wait for the acknowledgement of their request to leave.
-    held: BTreeMap<RequestId, (Eui64, u64)>,
+    unacknowledged: BTreeMap<RequestId, (Eui64, u64)>,
     /// Alert counters taken, by device; the smallest are forgotten, and everything below them counts as taken.
     alerts: BTreeMap<Eui64, BTreeSet<u64>>,
     /// What anomaly detection has counted since the start.
     counts: Counts,
     /// Number of the last quarantine.
     quarantines: u64,
+    /// Requests that ended and whose followers are still to go on.
+    followed: VecDeque<(RequestId, bool)>,
+    following: bool,
     timers: Timers,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
 }
 
-/// An acknowledged request without outcome.
+/// An acknowledged request, or a run of a schedule, without outcome.
 #[derive(Debug)]
 struct Open {
     srv: Srv,
-    /// Octets the countersignature covers; empty once the S1SP has them and this DCC has not restarted.
-    countersigned: Bytes,
+    /// Who gets the outcome.
+    user: Eui64,
+    /// The schedule it is a run of.
+    schedule: Option<u64>,
+    /// The request as it was signed; empty once the S1SP has it and this DCC has not restarted.
+    xml: Bytes,
+    stage: Stage,
     acknowledged_left: Option<SimInstant>,
     attempts: u32,
-    /// What it changes of the device's record when it works.
-    change: Option<CredentialsChange>,
+    /// What its outcome changes here.
+    concern: Option<Concern>,
+    /// What it changes of the device's record of certificates when it works.
+    credentials: Option<Box<CredentialsChange>>,
+    /// When it is to be executed, where it was future dated when it came.
+    dated: Option<SimInstant>,
+    /// Whether another request may name it as the one before.
+    in_sequence: bool,
     /// It waits until somebody decides about it.
     quarantine: Option<quarantine::Quarantine>,
+}
+
+/// How far an open request is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// The device, or the S1SP in its place, has it and is to execute it then: one more message about it is to come.
+    Accepted(SimInstant),
+    /// It waits here until then.
+    Held(SimInstant),
+    /// It is the S1SP's.
+    Released(Released),
+    /// It waits for the outcome of another one.
+    Waiting(RequestId),
+}
+
+/// What is added to a request when it goes to the S1SP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Released {
+    originator_counter: u64,
+    at: SimInstant,
+    kind: domain::DeviceKind,
+    hub: Eui64,
+}
+
+impl Open {
+    /// Whether it waits here, or at its device, for its time or its turn.
+    fn waits(&self) -> bool {
+        !matches!(self.stage, Stage::Released(_))
+    }
 }
 
 impl fmt::Debug for Core {
@@ -95,104 +151,6 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
-    /// Reads the journal.
-    pub(crate) fn new(options: Options, ports: Vec<Eui64>, now: SimInstant) -> Result<Self, StoreError> {
-        let mut core = Self {
-            options,
-            ports,
-            counters: BTreeMap::new(),
-            countersigned: BTreeMap::new(),
-            open: BTreeMap::new(),
-            outboxes: BTreeMap::new(),
-            held: BTreeMap::new(),
-            alerts: BTreeMap::new(),
-            counts: Counts::default(),
-            quarantines: 0,
-            timers: Timers::default(),
-            entries: Vec::new(),
-            effects: Vec::new(),
-        };
-        let mut entries = Vec::new();
-        core.options
-            .store
-            .replay(&mut |octets| entries.extend(Entry::read(octets)))?;
-        for entry in entries {
-            core.replay(entry, now);
-        }
-        Ok(core)
-    }
-
-    fn replay(&mut self, entry: Entry, now: SimInstant) {
-        if let Some(id) = entry.counter_used.as_deref().and_then(journal::read_id) {
-            self.counters.insert((id.originator, id.target), id.counter);
-        }
-        if let Some(user) = entry.counters_reset {
-            self.counters.retain(|(originator, _), _| originator.0 != user);
-        }
-        if let Some(acknowledged) = entry.acknowledged {
-            let (id, srv) = (journal::read_id(&acknowledged.request), acknowledged.srv.parse());
-            if let (Some(id), Ok(srv)) = (id, srv) {
-                self.countersigned.insert(id.target, acknowledged.originator_counter);
-                let countersigned = acknowledged.countersigned;
-                let change = Self::asked_change(&countersigned, srv, SimInstant(entry.at_ms));
-                self.open.insert(
-                    id,
-                    Open {
-                        srv,
-                        countersigned,
-                        acknowledged_left: None,
-                        attempts: 0,
-                        change,
-                        quarantine: None,
-                    },
-                );
-            }
-        }
-        for id in entry.ended.iter().filter_map(|octets| journal::read_id(octets)) {
-            self.open.remove(&id);
-        }
-        // Whether an acknowledgement had left before the end is not known; the gap starts anew, for certain.
-        let not_before = now + self.options.limits.delivery_gap;
-        for message in entry.deliveries {
-            let outbox = self.outboxes.entry(Eui64(message.user)).or_default();
-            outbox.put(delivery_of(message), Some(not_before));
-        }
-        if let Some(settled) = entry.settled {
-            self.settle(&settled, not_before);
-        }
-        for device in entry.devices.into_iter().filter_map(DeviceMessage::read) {
-            self.options.inventory.put(device);
-        }
-        for device in entry.devices_removed {
-            self.options.inventory.remove(Eui64(device));
-        }
-        if let Some(quarantine) = entry.quarantine {
-            self.take_quarantine(quarantine, SimInstant(entry.at_ms));
-        }
-        if let Some((device, record)) = entry.credentials.map(CredentialsMessage::read) {
-            self.options.credentials.set(device, record);
-        }
-        if let Some(alert) = entry.alert {
-            self.remember_alert(Eui64(alert.device), alert.counter);
-        }
-    }
-
-    /// Takes up again what the journal left open.
-    pub(crate) fn start(&mut self, now: SimInstant) {
-        let open: Vec<_> = self.open.iter().map(|(id, open)| (*id, open.srv)).collect();
-        for (id, srv) in open {
-            self.record(Record::new(Event::Resumed, now).about(id, Some(srv)), now);
-            // The limit starts anew: a DCC that was down for long must not end what the S1SP may have finished.
-            if self.open.get(&id).is_some_and(|open| open.quarantine.is_none()) {
-                self.timers
-                    .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
-            }
-            self.acknowledgement_left(id, now);
-        }
-        let users: Vec<_> = self.outboxes.keys().copied().collect();
-        users.into_iter().for_each(|user| self.deliver(user, now));
-    }
-
     /// Makes all entries durable and gives the effects that may leave now.
     pub(crate) fn commit(&mut self) -> Result<Vec<Effect>, StoreError> {
         if !self.entries.is_empty() {
@@ -213,17 +171,46 @@ impl Core {
     pub(crate) fn wake(&mut self, now: SimInstant) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
-                Timer::Deadline(id) => self.fail(id, Failure::S1spTimeout, now),
+                Timer::Deadline(id) => self.overdue(id, now),
+                Timer::ImageDeadline(request) => self.images_overdue(request, now),
+                Timer::ImageReport(request) => self.report_images(request, now),
+                Timer::ImageSend(request) => self.send_images(request, now),
                 Timer::Outbox(user) => self.deliver(user, now),
+                Timer::Release(id) => self.release(id, now),
+                Timer::Schedule(id) => self.run_schedule(id, now),
                 Timer::SendAgain(id) => self.send_to_s1sp(id, now),
+                Timer::Throttle => self.end_throttling(now),
             }
         }
     }
 
-    pub(super) fn record(&mut self, record: Record, now: SimInstant) {
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
-            ..Entry::at(now)
-        });
+    /// The time of an open request is up.
+    fn overdue(&mut self, id: RequestId, now: SimInstant) {
+        match self.open.get(&id).map(|open| open.stage) {
+            Some(Stage::Waiting(_)) => self.fail(id, Failure::SequenceTimeout, now),
+            Some(Stage::Accepted(_)) => self.fail(id, Failure::FutureDatedTimeout, now),
+            _ => self.fail(id, Failure::S1spTimeout, now),
+        }
+    }
+
+    /// Puts an entry into the journal, and sends what it put into outboxes.
+    fn write(&mut self, entry: Entry, now: SimInstant) {
+        let users: BTreeSet<Eui64> = entry.deliveries.iter().map(|message| Eui64(message.user)).collect();
+        self.entries.push(entry);
+        users.into_iter().for_each(|user| self.deliver(user, now));
+    }
+
+    fn record(&mut self, record: &Record, now: SimInstant) {
+        self.write(Entry::at(now).noting(record), now);
+    }
+
+    /// A record about an open request.
+    fn about(&self, event: Event, id: RequestId, now: SimInstant) -> Record {
+        let open = self.open.get(&id);
+        let record = Record::new(event, now).about(id, open.map(|open| open.srv));
+        Record {
+            user: open.map_or(record.user, |open| Some(open.user)),
+            ..record
+        }
     }
 }

@@ -126,6 +126,19 @@ pub(crate) fn count(record: &mut Credentials, acting: RemoteParty, row: &Row, co
     row.critical
 }
 
+/// A record as it was before a request with this counter: the counters of the requests that came after it, which may have
+/// been executed before it, do not count against it.
+pub(crate) fn before(record: &Credentials, counter: u64) -> Credentials {
+    let mut record = record.clone();
+    let last = counter.saturating_sub(1);
+    record.cos_counter = record.cos_counter.min(last);
+    for party in [RemoteParty::Supplier, RemoteParty::NetworkOperator] {
+        let of = record.of_mut(party);
+        of.execution_counter = of.execution_counter.min(last);
+    }
+    record
+}
+
 /// Whether the S1SP and the DCO need the record with a request.
 pub(crate) fn goes_along(row: &Row) -> bool {
     row.critical || steps::credentials::concerns(row.srv)

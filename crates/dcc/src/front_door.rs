@@ -6,16 +6,16 @@
 //!    the signer; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
 //!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
 //!    14. applicability to the device (E11); 15. the device's record of certificates: the party notified for critical
-//!    requests, and the counters against replay; 16. what this lab does not have: sequences and future dates.
+//!    requests, and the counters against replay; 16. what it names beyond its device, its sequence and its date.
 //!
 //! A counter is used up by the first authentic request that reaches check 9 with it, whatever becomes of it.
 
 use std::collections::BTreeMap;
 
-use domain::{DeviceKind, Eui64, RequestId, SimInstant, Srv};
+use domain::{Eui64, RequestId, SimInstant, Srv};
 use duis::signature::Certificates;
 use duis::{ReadError, ReadErrorKind, Request};
-use steps::table::{Mode, State};
+use steps::table::{Applicability, Mode, State};
 use steps::{Failure, Row, ServicePath};
 
 use crate::access::Access;
@@ -142,8 +142,11 @@ impl<'a> FrontDoor<'a> {
         if row.mode == Mode::DccOnly {
             return match target {
                 target if target != self.eui => Err(Denied(Failure::UnknownDevice, format!("{target} is not the DCC"))),
+                _ if row.smets1 == Applicability::No => {
+                    Err(Denied(Failure::NotSmets1, format!("{} {}", row.srv, row.name)))
+                }
                 _ if row.state != State::Dcc => Err(Denied(Failure::NotEmulated, format!("{} {}", row.srv, row.name))),
-                _ => in_time(request).map(|()| None),
+                _ => Ok(None),
             };
         }
         let Some(device) = self.inventory.device(target) else {
@@ -162,7 +165,6 @@ impl<'a> FrontDoor<'a> {
         row.applies_to(device.kind)
             .map_err(|failure| Denied(failure, format!("{} to a {}", row.srv, device.kind)))?;
         credentials::check(self.credentials, self.inventory, user, row, request, device)?;
-        in_time(request)?;
         Ok(Some(device))
     }
 }
@@ -174,7 +176,7 @@ fn needed_at(request: &Request, now: SimInstant) -> SimInstant {
 }
 
 /// 3000-01-01T00:00:00Z: later dates cancel.
-const NEVER: SimInstant = SimInstant(32_503_680_000_000);
+pub(crate) const NEVER: SimInstant = SimInstant(32_503_680_000_000);
 /// 11.1 and 11.4 carry firmware images.
 const FIRMWARE: [Srv; 2] = [Srv::new(11, 1, 0), Srv::new(11, 4, 0)];
 
@@ -193,17 +195,6 @@ fn on_path(path: &str, request: &Request) -> Result<&'static Row, Denied> {
             Denied(failure, detail)
         })?;
     Ok(row)
-}
-
-/// What would make a request wait for something: not in this lab yet, and refused rather than ignored.
-fn in_time(request: &Request) -> Result<(), Denied> {
-    if let Some(date) = request.body.child_text("ExecutionDateTime") {
-        return Err(Denied(Failure::NotEmulated, format!("future dated to {date}")));
-    }
-    if let Some(preceding) = request.preceding {
-        return Err(Denied(Failure::NotEmulated, format!("to follow {preceding}")));
-    }
-    Ok(())
 }
 
 fn unreadable(xml: &[u8], error: &ReadError) -> Refused {
@@ -237,14 +228,4 @@ pub(crate) fn said(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
-}
-
-/// Kinds of device that 12.2 can announce and this inventory can hold.
-pub(crate) fn announced_kind(text: &str) -> Result<DeviceKind, Failure> {
-    match text {
-        // Not SMETS1 (HCALCS), or without a place in this inventory (CAD).
-        "HCALCS" => Err(Failure::NotSmets1),
-        "CAD" => Err(Failure::NotEmulated),
-        _ => text.parse().map_err(|_| Failure::Schema),
-    }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{Eui64, SimDuration};
+use domain::{Cohort, Eui64, SimDuration, Srv};
 use duis::signature::{Certificates, SigningKey};
 use world::Store;
 
 use crate::anomaly::Thresholds;
 use crate::credentials::Records;
-use crate::{Directory, Inventory};
+use crate::{Directory, Inventory, Products, WanMatrix};
 
 /// What [`crate::Dcc::new`] takes.
 pub struct Options {
@@ -30,6 +30,12 @@ pub struct Options {
     pub thresholds: Thresholds,
     /// The devices' records of notified certificates at the start; changes in the journal are applied over them.
     pub credentials: Records,
+    /// Which models and combinations may be in service.
+    pub products: Products,
+    /// What 12.1 answers from.
+    pub wan_matrix: WanMatrix,
+    /// Who holds future-dated requests that are the device's to hold.
+    pub holders: Arc<dyn Holders>,
     /// The journal. Requests, outcomes, deliveries and audit records are in it.
     pub store: Box<dyn Store>,
     /// Limits and times.
@@ -99,6 +105,26 @@ pub struct Limits {
     pub outcome_limit: SimDuration,
     /// Whether a supplier may only reach devices it is registered for. Metering points without registration are open.
     pub enforce_registration: bool,
+    /// How far ahead a request may be dated; further ones are refused. 30 days: recalled.
+    pub dated_max: SimDuration,
+    /// Whether a request dated in the past is refused; else it is executed at once.
+    pub refuse_past_dates: bool,
+    /// How long a request waits for the one before it in its sequence; then it ends with an error.
+    pub sequence_wait: SimDuration,
+    /// Outcomes of sequenced requests remembered; of older ones is not known whether they succeeded.
+    pub sequences_remembered: usize,
+    /// Schedules of one user for one device; further ones are refused. 99: what one answer to 5.2 can show.
+    pub schedules_per_device_max: usize,
+    /// Schedules in all; further ones are refused.
+    pub schedules_max: usize,
+    /// From 11.1 to the last result of its jobs; then the devices without one count as failed.
+    pub image_limit: SimDuration,
+    /// The programme's release the lab is at: what came later is not there.
+    pub release: Cohort,
+    /// Alerts of one code about one device that one user gets within a window; further ones are held back and summed up.
+    pub throttle_max: u32,
+    /// How long such a window is.
+    pub throttle_window: SimDuration,
 }
 
 impl Default for Limits {
@@ -121,7 +147,46 @@ impl Default for Limits {
             // Two wakes of a sleepy gas meter, and retries.
             outcome_limit: SimDuration::from_hours(2),
             enforce_registration: true,
+            dated_max: SimDuration::from_days(30),
+            refuse_past_dates: true,
+            sequence_wait: SimDuration::from_hours(24),
+            sequences_remembered: 10_000,
+            schedules_per_device_max: 99,
+            schedules_max: 1_000_000,
+            image_limit: SimDuration::from_days(3),
+            release: Cohort::Moc,
+            throttle_max: 20,
+            throttle_window: SimDuration::from_hours(1),
         }
+    }
+}
+
+/// Who holds a future-dated request that the service request table leaves to the device.
+///
+/// SMETS1 devices hold none by default (inferred): the DCC holds it in their place. What knows of devices that differ, or of
+/// an S1SP that holds requests itself, answers otherwise; the DCC then passes the request on at once and waits for two
+/// messages, the acceptance and the outcome.
+pub trait Holders: Send + Sync {
+    /// Who holds this request to this device.
+    fn holder(&self, device: Eui64, srv: Srv) -> Holder;
+}
+
+/// Who holds a future-dated request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// The DCC.
+    Dcc,
+    /// The device, or the S1SP in its place.
+    Device,
+}
+
+/// The DCC holds everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DccHolds;
+
+impl Holders for DccHolds {
+    fn holder(&self, _device: Eui64, _srv: Srv) -> Holder {
+        Holder::Dcc
     }
 }
 
@@ -133,6 +198,14 @@ pub(crate) const OUTGOING_MAX: usize = 16_384;
 pub(crate) const COMMANDS_MAX: usize = 64;
 /// Devices one answer to 8.2 carries: the schema's limit. More are cut.
 pub(crate) const INVENTORY_ANSWER_MAX: usize = 17;
+/// Schedules one answer to 5.2 carries: the schema's limit.
+pub(crate) const SCHEDULES_SHOWN_MAX: usize = 99;
+/// Images under way at the same time; further ones are refused as busy.
+pub(crate) const IMAGES_MAX: usize = 16;
+/// Jobs of one image that the S1SP has not taken yet.
+pub(crate) const IMAGE_JOBS_SENT_MAX: usize = 64;
+/// How long failed devices of an image are collected before the user is told.
+pub(crate) const IMAGE_REPORT_PAUSE: SimDuration = SimDuration::from_mins(1);
 /// Alert counters of one device remembered to recognise repetitions.
 pub(crate) const ALERTS_REMEMBERED: usize = 256;
 /// How long leaving messages may take after shutdown.

@@ -14,6 +14,7 @@ use crate::core::{Core, Effect};
 use crate::inventory::{Device, Lookup, SmiStatus, StatusError};
 use crate::options::{BATCH, COMMANDS_MAX, GRACE, OUTGOING_MAX, Options};
 use crate::outbox::DeadLetter;
+use crate::products::Products;
 
 /// The mock DCC. Owns its links and its journal; one task runs it.
 #[derive(Debug)]
@@ -62,6 +63,12 @@ pub enum HandleError {
 pub struct InHand {
     /// Acknowledged requests without outcome.
     pub open_requests: usize,
+    /// Those of them that wait for their date or their turn.
+    pub held_requests: usize,
+    /// Schedules.
+    pub schedules: usize,
+    /// Firmware images on their way.
+    pub images: usize,
     /// Deliveries neither taken nor given up.
     pub deliveries: usize,
     /// Dead letters kept.
@@ -93,6 +100,7 @@ pub(crate) enum Command {
     LookUp(Lookup, oneshot::Sender<Vec<Device>>),
     Quarantine(oneshot::Sender<Vec<Quarantined>>),
     ResetCounters(Eui64, oneshot::Sender<()>),
+    SetProducts(Box<Products>, oneshot::Sender<()>),
     SetStatus(Eui64, SmiStatus, oneshot::Sender<Result<(), StatusError>>),
 }
 
@@ -426,6 +434,17 @@ impl Handle {
         self.ask(|answer| Command::ResetCounters(user, answer)).await
     }
 
+    /// Gives the DCC other product lists, and holds every device against them: a device in service whose firmware is listed
+    /// and not active is suspended, a suspended one whose firmware is active again is restored.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn set_products(&self, products: Products) -> Result<(), HandleError> {
+        self.ask(|answer| Command::SetProducts(Box::new(products), answer))
+            .await
+    }
+
+    /// Sets the SMI status of a device, with everything that hangs on it.
     /// The requests in quarantine, by their number.
     ///
     /// # Errors

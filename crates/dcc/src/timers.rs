@@ -9,10 +9,22 @@ use domain::{Eui64, RequestId, SimInstant};
 pub(crate) enum Timer {
     /// A request must have its outcome.
     Deadline(RequestId),
+    /// The distribution of an image must be over.
+    ImageDeadline(RequestId),
+    /// The user is to be told which devices an image did not reach.
+    ImageReport(RequestId),
+    /// An image, or jobs of it, are to be sent, or sent again.
+    ImageSend(RequestId),
     /// Something of this user's outbox is due.
     Outbox(Eui64),
+    /// A held request is due.
+    Release(RequestId),
+    /// A schedule runs.
+    Schedule(u64),
     /// The S1SP has not said that it has a request.
     SendAgain(RequestId),
+    /// A period of throttled alerts is over.
+    Throttle,
 }
 
 /// All alarms set. Equal instants go in the order of [`Timer`].
@@ -37,6 +49,11 @@ impl Timers {
             Some(at) => self.by_instant.remove(&(at, *timer)),
             None => false,
         }
+    }
+
+    /// Whether an alarm is set.
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.by_timer.contains_key(timer)
     }
 
     /// When the next one rings.

@@ -336,7 +336,7 @@ async fn an_announced_device_is_pending_also_after_a_restart() {
         esme_variant: Some("A".into()),
     };
     let order = orders::pre_notify(DCC, &announced);
-    for (counter, expected) in [(1, "I0"), (2, "E5")] {
+    for (counter, expected) in [(1, "I0"), (2, "E120201")] {
         let reply = running.supplier.post(NON_DEVICE, bench.signed(counter, &order)).await;
         assert_eq!(read(&bench, &reply.xml).response.header.code.as_str(), expected);
     }

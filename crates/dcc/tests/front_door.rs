@@ -220,7 +220,6 @@ async fn what_is_not_allowed_is_refused() {
         command_variant: 4,
         ..orders::disable_supply(ESME)
     };
-    let dated = Element::sr("ReadInstantaneousImportRegisters").with_leaf("ExecutionDateTime", "2020-07-01T00:00:00Z");
     let nowhere = Eui64(0x00DB_1234_5678_90FF);
     let cases = [
         (
@@ -276,8 +275,14 @@ async fn what_is_not_allowed_is_refused() {
     for (path, xml, expected) in cases {
         refused(&bench, path, xml, expected).await;
     }
-    let dated = bench.signed(2, &Order::to_device(GPF, Srv::new(4, 1, 1), dated));
-    refused(&bench, SEND, dated, Failure::NotEmulated).await;
+    for (counter, date, expected) in [
+        (2, "2020-06-01T08:00:00.000Z", Failure::DatePassed),
+        (4, "2020-08-01T00:00:00.000Z", Failure::DateFar),
+    ] {
+        let dated = Element::sr("ReadInstantaneousImportRegisters").with_leaf("ExecutionDateTime", date);
+        let dated = bench.signed(counter, &Order::to_device(GPF, Srv::new(4, 1, 1), dated));
+        refused(&bench, SEND, dated, expected).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,10 +6,11 @@
 mod bench;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bench::*;
 use dcc::audit::{self, Event};
-use dcc::{Dcc, Directory, Inventory, Options};
+use dcc::{Dcc, DccHolds, Directory, Inventory, Options, Products, WanMatrix};
 use domain::{RequestId, SimDuration, SimInstant, seed};
 use proto::{DuisDelivery, DuisRequest, Envelope, Kind, Message};
 use tokio_util::sync::CancellationToken;
@@ -167,6 +168,9 @@ async fn nothing_leaves_that_the_journal_does_not_have() {
         directory,
         inventory,
         credentials: dcc::Records::default(),
+        products: Products::default(),
+        wan_matrix: WanMatrix::builtin(),
+        holders: Arc::new(DccHolds),
         thresholds: dcc::Thresholds::default(),
         store: Box::new(Failing {
             store: bench.store.clone(),

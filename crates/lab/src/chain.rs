@@ -220,6 +220,9 @@ impl Chain {
             delivery_attempts: dcc.delivery_retries.saturating_add(1),
             delivery_pause: SimDuration::from_secs(dcc.delivery_pause_s),
             outcome_limit: SimDuration::from_secs(dcc.outcome_limit_s),
+            dated_max: SimDuration::from_days(dcc.dated_days_max),
+            refuse_past_dates: dcc.refuse_past_dates,
+            throttle_max: dcc.alerts_per_hour_max,
             ..dcc::Limits::default()
         };
         let options = dcc::Options {
@@ -232,6 +235,9 @@ impl Chain {
             // Checked when the configuration was read.
             thresholds: parts.config.access.anomaly_detection().unwrap_or_default(),
             credentials: crate::registration::records(parts, self.world.number)?,
+            products: crate::products::products(&parts.config.products, &parts.catalogue)?,
+            wan_matrix: crate::products::wan_matrix(&parts.config.products)?,
+            holders: Arc::new(dcc::DccHolds),
             store: self.journal("dcc")?,
             limits,
         };

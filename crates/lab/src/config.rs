@@ -1,6 +1,7 @@
 //! The one configuration of a lab: a strict TOML file, one struct per section, defaults in one place.
 
 mod access;
+mod products;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use access::{AccessConfig, CertificateValidity, LimitConfig, ThresholdConfig, UserConfig};
+pub use products::ProductsConfig;
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
 pub const DEFAULT_TOML: &str = include_str!("../../../fixtures/lab/default.toml");
@@ -47,6 +49,8 @@ pub struct Config {
     pub folders: FoldersConfig,
     /// What users are judged by.
     pub access: AccessConfig,
+    /// What may be in service, and what is known of coverage.
+    pub products: ProductsConfig,
     /// DCC users, in the order they get their links.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
@@ -117,6 +121,12 @@ pub struct DccConfig {
     pub delivery_pause_s: u64,
     /// How long the DCC waits for the outcome of a request before it answers for the device, in seconds.
     pub outcome_limit_s: u64,
+    /// How many days ahead a request may be dated.
+    pub dated_days_max: u64,
+    /// Whether a request dated in the past is refused; else it is executed at once.
+    pub refuse_past_dates: bool,
+    /// Alerts of one code about one device that a user gets within an hour; further ones are held back and summed up.
+    pub alerts_per_hour_max: u32,
 }
 
 /// The DCO.
@@ -308,6 +318,7 @@ impl Default for Config {
             tunnel: TunnelConfig::default(),
             folders: FoldersConfig::default(),
             access: AccessConfig::default(),
+            products: ProductsConfig::default(),
             users: access::default_users(),
         }
     }
@@ -336,6 +347,9 @@ impl Default for DccConfig {
             delivery_retries: 5,
             delivery_pause_s: 5,
             outcome_limit_s: 7200,
+            dated_days_max: 30,
+            refuse_past_dates: true,
+            alerts_per_hour_max: 20,
         }
     }
 }

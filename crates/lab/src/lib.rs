@@ -19,6 +19,7 @@ pub mod files;
 pub mod messages;
 pub mod parts;
 pub mod pki;
+mod products;
 mod registration;
 pub mod tape_file;
 pub mod tunnel;

@@ -83,6 +83,7 @@ impl Trial {
             kind: self.profile.kind,
             dcc: Eui64(0),
             now: self.bench.now(),
+            firmware: self.profile.model.firmware.clone(),
         };
         let order = script::order(srv, &at)?;
         let id = RequestId {

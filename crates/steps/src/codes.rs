@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use domain::Confidence;
+use domain::{Confidence, UserRole};
 use duis::{DccAlertCode, ResponseCode};
 
 use crate::data::{Cells, TableError};
@@ -158,10 +158,50 @@ impl FromStr for AlertTrigger {
     }
 }
 
-/// Nothing of this name raises an alert.
+/// Nothing of this name raises an alert, or is told by one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0:?} is no trigger of an alert")]
+#[error("{0:?} is no trigger and no recipient of an alert")]
 pub struct UnknownTrigger(String);
+
+/// Who is told by an alert.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Recipient {
+    /// The export supplier registered for the device.
+    Export,
+    /// The network operators registered for the device.
+    Operators,
+    /// Who sent the request it is about, or owns the schedule.
+    Requester,
+    /// The suppliers registered for the device.
+    Suppliers,
+}
+
+impl Recipient {
+    /// The roles it stands for; none for the requester.
+    #[must_use]
+    pub fn roles(self) -> &'static [UserRole] {
+        match self {
+            Self::Export => &[UserRole::ExportSupplier],
+            Self::Operators => &[UserRole::ElectricityDistributor, UserRole::GasTransporter],
+            Self::Requester => &[],
+            Self::Suppliers => &[UserRole::ImportSupplier, UserRole::GasSupplier],
+        }
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = UnknownTrigger;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTrigger> {
+        match text {
+            "export" => Ok(Self::Export),
+            "operators" => Ok(Self::Operators),
+            "requester" => Ok(Self::Requester),
+            "suppliers" => Ok(Self::Suppliers),
+            _ => Err(UnknownTrigger(text.into())),
+        }
+    }
+}
 
 /// What is known of a response code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -198,6 +238,8 @@ pub struct AlertFacts {
     pub part: Option<&'static str>,
     /// What raises it here.
     pub trigger: Option<AlertTrigger>,
+    /// Who is told.
+    pub to: Vec<Recipient>,
     /// How sure text and pairing are.
     pub confidence: Confidence,
     /// What it means here, one sentence without full stop.
@@ -291,6 +333,7 @@ fn read(text: &'static str) -> Result<Codes, TableError> {
                     payload,
                     part,
                     trigger,
+                    to: cells.list("to")?,
                     confidence,
                     text,
                 });
@@ -327,7 +370,10 @@ mod tests {
         for trigger in AlertTrigger::ALL {
             assert_eq!(trigger.as_str().parse(), Ok(*trigger));
             assert_eq!(trigger.alert().trigger, Some(*trigger));
-            assert!(trigger.alert().payload.is_some(), "{trigger}");
+            assert!(
+                trigger.alert().payload.is_some() && !trigger.alert().to.is_empty(),
+                "{trigger}"
+            );
         }
         for class in Failure::ALL {
             let facts = response(class.response_code());

@@ -6,7 +6,7 @@ use world::StoreError;
 
 use super::Core;
 use crate::audit::{self, Event, Record};
-use crate::journal::{self, DeviceMessage, Entry, Settled};
+use crate::journal::{self, Entry, Settled};
 use crate::outbox::Outbox;
 use crate::service::{Command, InHand, Trail};
 
@@ -26,6 +26,9 @@ impl Core {
             Command::Quarantine(answer) => drop(answer.send(self.quarantined())),
             Command::InHand(answer) => drop(answer.send(InHand {
                 open_requests: self.open.len(),
+                held_requests: self.open.values().filter(|open| open.waits()).count(),
+                schedules: self.schedules.len(),
+                images: self.images.len(),
                 deliveries: self.outboxes.values().map(Outbox::len).sum(),
                 dead_letters: self.outboxes.values().map(|outbox| outbox.dead_letters().count()).sum(),
             })),
@@ -47,21 +50,15 @@ impl Core {
                 });
                 let _ = answer.send(());
             }
+            Command::SetProducts(products, answer) => {
+                self.set_products(*products, now);
+                let _ = answer.send(());
+            }
             Command::SetStatus(device, status, answer) => {
-                let set = self.options.inventory.set_status(device, status, now);
-                if let (Ok(()), Some(changed)) = (&set, self.options.inventory.device(device)) {
-                    let record = Record::new(Event::StatusChanged, now);
-                    let record = Record {
-                        device: Some(device),
-                        detail: status.to_string(),
-                        ..record
-                    };
-                    let devices = vec![DeviceMessage::of(changed)];
-                    self.entries.push(Entry {
-                        audits: vec![record.to_message()],
-                        devices,
-                        ..Entry::at(now)
-                    });
+                let mut entry = Entry::at(now);
+                let set = self.change_status(&mut entry, device, status, None, now);
+                if set.is_ok() {
+                    self.write(entry, now);
                 }
                 drop(answer.send(set));
             }

@@ -2,28 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use domain::{Credentials, CredentialsChange, Eui64, RemoteParty, RequestId, SimInstant, Srv, UserRole};
+use domain::{Credentials, CredentialsChange, Eui64, RemoteParty, RequestId, SimInstant};
 use duis::alert::{CertificateUse, MeterPoints, SupplierChange};
-use duis::{AlertPayload, Request, SignedBody};
-use prost::Message;
-use prost::bytes::Bytes;
-use proto::Countersigned;
-use steps::Row;
+use duis::{AlertPayload, Request};
 use steps::codes::AlertTrigger;
 
 use super::Core;
-use super::notices::Notice;
+use super::alerts::Notice;
 use crate::credentials;
-use crate::directory::role_fits;
 use crate::journal::{CredentialsMessage, Entry};
 
 impl Core {
-    /// What goes along with a request of the record as it was before it, and the counters of the record counted on.
-    pub(super) fn count_credentials(
-        &mut self,
-        request: &Request,
-        row: &Row,
-    ) -> Option<(Credentials, CredentialsMessage)> {
+    /// Counts the counters of a device's record on, where the request counts. Gives what the journal is to have of it.
+    pub(super) fn count_credentials(&mut self, request: &Request) -> Option<CredentialsMessage> {
+        let row = steps::table().row(request.srv)?;
         if !credentials::goes_along(row) {
             return None;
         }
@@ -38,93 +30,97 @@ impl Core {
             self.options.credentials.set(device, Credentials::default());
         }
         let record = self.options.credentials.of_mut(device)?;
-        let before = record.clone();
         credentials::count(record, acting, row, request.id.counter);
-        Some((before, CredentialsMessage::of(device, record)))
+        Some(CredentialsMessage::of(device, record))
     }
 
-    /// The change that an acknowledged request asks for, out of the octets in the journal.
-    pub(super) fn asked_change(countersigned: &Bytes, srv: Srv, now: SimInstant) -> Option<CredentialsChange> {
-        if !steps::credentials::concerns(srv) {
+    /// The change of a device's record that a request asks for.
+    pub(super) fn asked_change(request: &Request, now: SimInstant) -> Option<Box<CredentialsChange>> {
+        if !steps::credentials::concerns(request.srv) {
             return None;
         }
-        let countersigned = Countersigned::decode(countersigned.clone()).ok()?;
-        let request = duis::read_request(&countersigned.request_xml).ok()?;
-        steps::credentials::change(&request, now).ok().flatten()
+        steps::credentials::change(request, now).ok().flatten().map(Box::new)
     }
 
-    /// Makes a change that worked, and tells those concerned.
-    pub(super) fn change_credentials(&mut self, id: RequestId, srv: Srv, change: &CredentialsChange, now: SimInstant) {
+    /// Makes the change of a request that worked, as part of the entry that ends it, and tells those concerned.
+    pub(super) fn apply_credentials(&mut self, entry: &mut Entry, id: RequestId, succeeded: bool, now: SimInstant) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        let srv = open.srv;
+        let Some(change) = open.credentials.take().filter(|_| succeeded) else {
+            return;
+        };
         let device = id.target;
         let mut record = self.options.credentials.of(device).cloned().unwrap_or_default();
         let old = record.critical_party(change.party);
-        record.apply(change);
-        self.entries.push(Entry {
-            credentials: Some(CredentialsMessage::of(device, &record)),
-            ..Entry::at(now)
-        });
+        record.apply(&change);
+        entry.credentials = Some(CredentialsMessage::of(device, &record));
         let new = record.critical_party(change.party);
         self.options.credentials.set(device, record);
         if srv == steps::credentials::CHANGE_OF_SUPPLIER {
-            self.tell_change_of_supplier(id, old, now);
+            self.change_supplier(entry, id, old.filter(|old| *old != id.originator), now);
         }
         if credentials::is_handover(srv) {
-            self.tell_handover(id, change, new, now);
+            self.tell_handover(entry, id, &change, new.filter(|new| *new != id.originator), now);
         }
     }
 
-    fn tell_change_of_supplier(&mut self, id: RequestId, old: Option<Eui64>, now: SimInstant) {
+    /// The old supplier is told, and what of its requests and schedules still waits ends.
+    fn change_supplier(&mut self, entry: &mut Entry, id: RequestId, old: Option<Eui64>, now: SimInstant) {
         let Some(device) = self.options.inventory.device(id.target) else {
             return;
         };
-        let kind = device.kind;
         let points = self.options.inventory.metering_points(device);
-        let operators: BTreeSet<Eui64> = [UserRole::ElectricityDistributor, UserRole::GasTransporter]
-            .into_iter()
-            .filter(|role| role_fits(*role, kind))
-            .flat_map(|role| points.iter().map(move |point| (role, *point)))
-            .filter_map(|(role, point)| self.options.directory.registered(point, role, now))
-            .collect();
-        let change = SupplierChange::Device {
+        let payload = AlertPayload::ChangeOfSupplier(SupplierChange::Device {
             device: id.target,
-            kind,
+            kind: device.kind,
             points: MeterPoints {
                 import: points.first().map(ToString::to_string).unwrap_or_default(),
                 ..MeterPoints::default()
             },
-        };
-        let notice = |trigger| Notice {
-            trigger,
-            payload: AlertPayload::ChangeOfSupplier(change.clone()),
-            request: Some(id),
-            device: Some(id.target),
-        };
-        let old = old.filter(|old| *old != id.originator);
-        self.notify(old, &notice(AlertTrigger::SupplierChanged), now);
-        self.notify(operators, &notice(AlertTrigger::SupplierChangedOthers), now);
+        });
+        if let Some(old) = old {
+            let notice = Notice::new(AlertTrigger::SupplierChanged, payload.clone()).to(old);
+            self.raise(entry, &notice.about(id.target).because_of(id), now);
+        }
+        let others = Notice::new(AlertTrigger::SupplierChangedOthers, payload);
+        self.raise(entry, &others.about(id.target).because_of(id), now);
+        let Some(old) = old else { return };
+        let schedules = self
+            .schedules
+            .of_device(id.target)
+            .filter(|schedule| schedule.owner == old);
+        let schedules: Vec<_> = schedules.map(|schedule| schedule.id).collect();
+        for schedule in schedules {
+            self.remove_schedule(entry, schedule, Some(AlertTrigger::ScheduleRemovedSupplier), now);
+        }
+        self.cancel_for(entry, id.target, Some(old), AlertTrigger::HeldCancelledSupplier, now);
     }
 
     /// The party whose certificates somebody else put in is told of it.
-    fn tell_handover(&mut self, id: RequestId, change: &CredentialsChange, new: Option<Eui64>, now: SimInstant) {
+    fn tell_handover(
+        &mut self,
+        entry: &mut Entry,
+        id: RequestId,
+        change: &CredentialsChange,
+        new: Option<Eui64>,
+        now: SimInstant,
+    ) {
+        let Some(new) = new else { return };
         let certificates = [
             (CertificateUse::DigitalSigning, &change.critical),
             (CertificateUse::KeyAgreement, &change.non_critical),
         ];
-        let notice = Notice {
-            trigger: AlertTrigger::CredentialsUpdated,
-            payload: AlertPayload::SecurityCredentialsUpdated {
-                device: id.target,
-                role: change.party.as_str().to_owned(),
-                floors: change.floor.map(|floor| (floor, None)),
-                certificates: certificates
-                    .into_iter()
-                    .filter_map(|(usage, notified)| Some((usage, notified.as_ref()?.fingerprint)))
-                    .collect(),
-            },
-            request: Some(id),
-            device: Some(id.target),
+        let payload = AlertPayload::SecurityCredentialsUpdated {
+            device: id.target,
+            role: change.party.as_str().to_owned(),
+            floors: change.floor.map(|floor| (floor, None)),
+            certificates: certificates
+                .into_iter()
+                .filter_map(|(usage, notified)| Some((usage, notified.as_ref()?.fingerprint)))
+                .collect(),
         };
-        self.notify(new.filter(|new| *new != id.originator), &notice, now);
+        let notice = Notice::new(AlertTrigger::CredentialsUpdated, payload).to(new);
+        self.raise(entry, &notice.about(id.target).because_of(id), now);
     }
 
     /// The parties notified for critical requests of suppliers, of the devices behind the same hub that have a record.
@@ -142,15 +138,4 @@ impl Core {
         let party = |record: &&Credentials| record.critical_party(RemoteParty::Supplier);
         records.iter().filter_map(party).collect()
     }
-}
-
-/// Whether the S1SP's signed answer says that the request worked.
-pub(super) fn worked(signed_response: &[u8]) -> bool {
-    let Ok(response) = duis::read_signed_response(signed_response) else {
-        return false;
-    };
-    let SignedBody::Response { payload, .. } = response.body else {
-        return false;
-    };
-    payload.is_some_and(|payload| payload.attribute("MessageSuccess") == Some("true"))
 }

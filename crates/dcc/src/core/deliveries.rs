@@ -1,7 +1,8 @@
 //! Deliveries to users: what goes out, what its answer means, what the journal says of it.
 
-use domain::{Eui64, SimInstant};
+use domain::{Eui64, RequestId, SimInstant};
 use prost::Message;
+use prost::bytes::Bytes;
 use proto::{DuisDelivery, Envelope, Kind};
 
 use super::{Core, Effect};
@@ -11,6 +12,30 @@ use crate::outbox::{DeadLetter, Delivery, Settlement};
 use crate::timers::Timer;
 
 impl Core {
+    /// Puts a message into an outbox, as part of an entry: it goes once that is written. Without `not_before` it is held
+    /// until it is released. Gives its number.
+    pub(super) fn enqueue(
+        &mut self,
+        entry: &mut Entry,
+        user: Eui64,
+        request: Option<RequestId>,
+        device: Option<Eui64>,
+        xml: Bytes,
+        not_before: Option<SimInstant>,
+    ) -> u64 {
+        let outbox = self.outboxes.entry(user).or_default();
+        let delivery = Delivery {
+            id: outbox.next_id(),
+            request,
+            device: device.filter(|device| *device != Eui64::default()),
+            xml,
+        };
+        let id = delivery.id;
+        entry.deliveries.push(delivery_message(user, &delivery));
+        outbox.put(delivery, not_before);
+        id
+    }
+
     /// Sends what may go to a user now, and sets the alarm for the rest.
     pub(super) fn deliver(&mut self, user: Eui64, now: SimInstant) {
         let limits = self.options.limits;
@@ -99,9 +124,8 @@ impl Core {
             outbox.bury(dead_letter(user, delivery, status, attempts), &limits);
         }
         self.entries.push(Entry {
-            audits: vec![record.to_message()],
             settled: Some(settled),
-            ..Entry::at(now)
+            ..Entry::at(now).noting(&record)
         });
     }
 

@@ -2,13 +2,10 @@
 
 use domain::{RequestId, SimInstant};
 use duis::{AlertPayload, Request};
-use prost::Message;
-use prost::bytes::Bytes;
-use proto::Countersigned;
 use steps::Failure;
 
-use super::Core;
-use super::notices::Notice;
+use super::alerts::Notice;
+use super::{Core, Stage};
 use crate::anomaly::{self, Anomaly};
 use crate::audit::{Event, Record};
 use crate::journal::{Entry, QuarantineMessage, id_octets};
@@ -29,8 +26,8 @@ impl Core {
         self.options.thresholds.judge(&mut self.counts, request, now)
     }
 
-    /// Puts a request that was just acknowledged into quarantine and tells its user.
-    pub(super) fn quarantine(&mut self, id: RequestId, anomaly: Anomaly, now: SimInstant) {
+    /// Puts a request that is just acknowledged into quarantine, as part of its entry, and tells its user.
+    pub(super) fn quarantine(&mut self, entry: &mut Entry, id: RequestId, anomaly: Anomaly, now: SimInstant) {
         self.quarantines += 1;
         let reference = self.quarantines;
         let Anomaly { breach, detail } = anomaly;
@@ -42,27 +39,18 @@ impl Core {
         };
         let record = Record {
             detail: format!("quarantine {reference}: {detail}"),
-            ..Record::new(Event::Quarantined, now).about(id, self.open.get(&id).map(|open| open.srv))
+            ..self.about(Event::Quarantined, id, now)
         };
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
-            quarantine: Some(message.clone()),
-            ..Entry::at(now)
-        });
+        entry.audits.push(record.to_message());
+        entry.quarantine = Some(message.clone());
         self.take_quarantine(message, now);
-        // It waits for people: the limit counts from its release.
-        self.timers.cancel(&Timer::Deadline(id));
-        let notice = Notice {
-            trigger: anomaly::trigger(breach),
-            payload: AlertPayload::QuarantinedRequest {
-                breach,
-                request: id,
-                reference,
-            },
-            request: Some(id),
-            device: Some(id.target),
+        let payload = AlertPayload::QuarantinedRequest {
+            breach,
+            request: id,
+            reference,
         };
-        self.notify([id.originator], &notice, now);
+        let notice = Notice::new(anomaly::trigger(breach), payload).to(id.originator);
+        self.raise(entry, &notice.about(id.target).because_of(id), now);
     }
 
     /// What the journal says of a quarantine; also called when it begins and ends.
@@ -107,7 +95,7 @@ impl Core {
             quarantine.is_some_and(|quarantine| quarantine.reference == reference)
         });
         let Some((id, open)) = found else { return false };
-        let (id, srv) = (*id, open.srv);
+        let (id, stage) = (*id, open.stage);
         let message = QuarantineMessage {
             request: id_octets(id),
             reference,
@@ -117,39 +105,18 @@ impl Core {
         let word = if release { "released" } else { "deleted" };
         let record = Record {
             detail: format!("quarantine {reference}: {word}"),
-            ..Record::new(Event::QuarantineEnded, now).about(id, Some(srv))
+            ..self.about(Event::QuarantineEnded, id, now)
         };
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
-            quarantine: Some(message.clone()),
-            ..Entry::at(now)
-        });
+        let mut entry = Entry::at(now).noting(&record);
+        entry.quarantine = Some(message.clone());
+        self.write(entry, now);
         self.take_quarantine(message, now);
-        if !release {
-            self.fail(id, Failure::Quarantined, now);
-            return true;
-        }
-        self.timers
-            .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
-        if let Some(open) = self.open.get_mut(&id) {
-            open.countersigned = dated(&open.countersigned, now);
-            if open.acknowledged_left.is_some() {
-                self.send_to_s1sp(id, now);
-            }
+        match stage {
+            _ if !release => self.fail(id, Failure::Quarantined, now),
+            Stage::Held(at) if at > now => self.timers.set(Timer::Release(id), at),
+            Stage::Held(_) => self.release(id, now),
+            _ => {}
         }
         true
-    }
-}
-
-/// The octets to countersign with another time: those of long ago are not fresh to the DCO.
-fn dated(countersigned: &Bytes, now: SimInstant) -> Bytes {
-    match Countersigned::decode(countersigned.clone()) {
-        Ok(inner) => Countersigned {
-            countersigned_at_ms: now.0,
-            ..inner
-        }
-        .encode_to_vec()
-        .into(),
-        Err(_) => countersigned.clone(),
     }
 }

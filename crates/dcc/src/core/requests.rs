@@ -1,25 +1,33 @@
 //! Requests of users: admitted, refused, answered by the DCC itself, or acknowledged for the S1SP.
 
-use domain::{RequestId, SimInstant, Srv};
-use duis::Request;
+use domain::{RequestId, SimInstant};
+use duis::{Request, ResponseCode};
 use prost::Message;
 use prost::bytes::Bytes;
-use proto::{Countersigned, DuisDeliveryAck, DuisReply, DuisRequest, Envelope, Kind, TargetFacts};
+use proto::{DuisDeliveryAck, DuisReply, DuisRequest, Envelope, Kind};
 use steps::Failure;
 
-use super::{Core, Effect, Open};
+use super::held::When;
+use super::{Concern, Core, Effect, Open, Stage};
 use crate::answers;
 use crate::audit::{Event, Record};
-use crate::front_door::{FrontDoor, Refused};
+use crate::front_door::{Denied, FrontDoor, Refused};
 use crate::inventory::Device;
-use crate::journal::{Acknowledged, DeviceMessage, Entry, id_octets};
+use crate::journal::{Acknowledged, Entry, id_octets};
+use crate::services::{self, Answer, Scene};
 use crate::timers::Timer;
+
+/// Where a request came from, to be replied to.
+struct Caller {
+    port: usize,
+    envelope: Envelope,
+}
 
 impl Core {
     /// A message on a user's link.
     pub(crate) fn user_message(&mut self, port: usize, envelope: Envelope, now: SimInstant) {
         match envelope.kind() {
-            Kind::DuisRequest => self.request(port, envelope, now),
+            Kind::DuisRequest => self.request(&Caller { port, envelope }, now),
             Kind::DuisDeliveryAck => match DuisDeliveryAck::decode(envelope.body) {
                 Ok(ack) => {
                     if let Some(user) = self.ports.get(port).copied() {
@@ -32,9 +40,9 @@ impl Core {
         }
     }
 
-    fn request(&mut self, port: usize, envelope: Envelope, now: SimInstant) {
+    fn request(&mut self, caller: &Caller, now: SimInstant) {
         // Octets that are no message are a request without XML: refused and recorded as malformed.
-        let posted = DuisRequest::decode(envelope.body.clone()).unwrap_or_default();
+        let posted = DuisRequest::decode(caller.envelope.body.clone()).unwrap_or_default();
         let door = FrontDoor {
             eui: self.options.eui,
             certificates: &*self.options.certificates,
@@ -50,40 +58,214 @@ impl Core {
         };
         let admitted = match door.admit(&posted.path, &posted.xml) {
             Ok(admitted) => admitted,
-            Err(refused) => return self.refuse(port, &envelope, refused, now),
+            Err(refused) => return self.refuse(caller, refused, now),
         };
-        let (id, srv) = (admitted.request.id, admitted.request.srv);
-        let Some(device) = admitted.device else {
-            let answer = answers::answer(&admitted.request, &self.options.inventory, now);
-            return match answer {
-                Ok(answer) => self.answer(port, &envelope, (id, srv), answer, now),
-                Err((failure, detail)) => {
-                    let (request, srv) = (Some(id), Some(srv));
-                    self.refuse(
-                        port,
-                        &envelope,
-                        Refused {
-                            failure,
-                            request,
-                            srv,
-                            detail,
-                            counter_used: true,
-                        },
-                        now,
-                    );
-                }
-            };
-        };
-        let facts = facts(device);
         let request = admitted.request;
-        let anomaly = self.anomaly(&request, now);
-        self.acknowledge(port, &envelope, &request, facts, posted.xml, now);
-        if let Some(anomaly) = anomaly.filter(|_| self.open.contains_key(&id)) {
-            self.quarantine(id, anomaly, now);
+        let judged = match admitted.device.map(|device| device.id) {
+            None => self.own_answer(caller, &request, now),
+            Some(_) => self.to_device(caller, &request, posted.xml, now),
+        };
+        if let Err(Denied(failure, detail)) = judged {
+            let refused = Refused {
+                failure,
+                request: Some(request.id),
+                srv: Some(request.srv),
+                detail,
+                counter_used: true,
+            };
+            self.refuse(caller, refused, now);
         }
     }
 
-    fn refuse(&mut self, port: usize, envelope: &Envelope, refused: Refused, now: SimInstant) {
+    /// A request that the DCC answers itself.
+    fn own_answer(&mut self, caller: &Caller, request: &Request, now: SimInstant) -> Result<(), Denied> {
+        if let Some(preceding) = self.predecessor(request)? {
+            // The answer is due at once, so it cannot wait.
+            let detail = format!("{preceding} has not ended yet");
+            return Err(Denied(Failure::Sequence, detail));
+        }
+        let user = self.options.directory.user(request.id.originator);
+        let row = steps::table().row(request.srv);
+        let (Some(user), Some(row)) = (user, row) else {
+            return Err(Denied(Failure::Internal, "admitted without user or row".to_owned()));
+        };
+        let scene = Scene {
+            request,
+            user,
+            row,
+            access: self.access(),
+            inventory: &self.options.inventory,
+            products: &self.options.products,
+            wan: &self.options.wan_matrix,
+            schedules: &self.schedules,
+            images: &self.images,
+            limits: &self.options.limits,
+            now,
+        };
+        let answer = services::answer(&scene)?;
+        self.answer(caller, request, answer, now)
+    }
+
+    fn answer(&mut self, caller: &Caller, request: &Request, answer: Answer, now: SimInstant) -> Result<(), Denied> {
+        let (id, srv) = (request.id, request.srv);
+        let reply = answers::Reply {
+            request: Some(id),
+            srv: Some(srv),
+            code: answer.code.as_str(),
+            payload: answer.payload.as_ref(),
+            schema_version: answer.schema_version.as_deref(),
+        };
+        let made = reply
+            .made(&self.options.key, now)
+            .map_err(|error| Denied(Failure::Internal, error.to_string()))?;
+        let record = Record::new(Event::Answered, now).about(id, Some(srv));
+        let record = Record {
+            // What it names is the device the record is about, not the DCC it was sent to.
+            device: answer.subject.or(record.device),
+            code: Some(answer.code.to_string()),
+            detail: answer.detail,
+            ..record
+        };
+        self.counters.insert((id.originator, id.target), id.counter);
+        let mut entry = Entry {
+            counter_used: Some(id_octets(id)),
+            ..Entry::at(now).noting(&record)
+        };
+        if request.first_in_sequence == Some(true) || request.preceding.is_some() {
+            self.remember_ended(&mut entry, id, true);
+        }
+        for change in answer.changes {
+            self.change(&mut entry, change, id, now);
+        }
+        self.write(entry, now);
+        self.reply(caller, 200, made, None);
+        self.follow_all(id, true, now);
+        Ok(())
+    }
+
+    /// A request to a device.
+    fn to_device(&mut self, caller: &Caller, request: &Request, xml: Bytes, now: SimInstant) -> Result<(), Denied> {
+        let target = self.options.inventory.device(request.id.target);
+        let (Some(device), Some(row)) = (target, steps::table().row(request.srv)) else {
+            return Err(Denied(Failure::Internal, "admitted without device or row".to_owned()));
+        };
+        let concern = Concern::of(request, device, &self.options.inventory)?;
+        let when = self.when(request, row, device, now)?;
+        let made = answers::Reply {
+            request: Some(request.id),
+            srv: Some(request.srv),
+            code: ResponseCode::I99.as_str(),
+            payload: None,
+            schema_version: None,
+        }
+        .made(&self.options.key, now)
+        .map_err(|error| Denied(Failure::Internal, error.to_string()))?;
+        let device = device.clone();
+        let anomaly = self.anomaly(request, now).filter(|_| when != When::Cancel);
+        let mut entry = self.acknowledge(request, xml, when, concern, now);
+        match anomaly {
+            Some(anomaly) => self.quarantine(&mut entry, request.id, anomaly, now),
+            None if matches!(when, When::Now(_)) => self.hand_over(&mut entry, request.id, now),
+            None => {}
+        }
+        self.reply(caller, 200, made, Some(request.id));
+        match when {
+            When::Cancel => self.cancel(request, &device, entry, now),
+            _ => self.write(entry, now),
+        }
+        Ok(())
+    }
+
+    /// Takes a request in hand, on its way as far as it may go now. Gives what the journal is to have of it.
+    fn acknowledge(
+        &mut self,
+        request: &Request,
+        xml: Bytes,
+        when: When,
+        concern: Option<Concern>,
+        now: SimInstant,
+    ) -> Entry {
+        let (id, srv) = (request.id, request.srv);
+        let (stage, dated) = match when {
+            When::After(preceding, dated) => (Stage::Waiting(preceding), dated),
+            When::Held(at) => (Stage::Held(at), Some(at)),
+            // Held for this moment only: what follows lets it go or ends it.
+            When::Now(dated) => (Stage::Held(now), dated),
+            When::Cancel => (Stage::Held(now), None),
+        };
+        let open = Open {
+            srv,
+            user: id.originator,
+            schedule: None,
+            xml: xml.clone(),
+            stage,
+            acknowledged_left: None,
+            attempts: 0,
+            concern,
+            credentials: Self::asked_change(request, now),
+            dated,
+            in_sequence: request.first_in_sequence == Some(true) || request.preceding.is_some(),
+            quarantine: None,
+        };
+        self.open.insert(id, open);
+        self.counters.insert((id.originator, id.target), id.counter);
+        let record = Record {
+            code: Some(ResponseCode::I99.to_string()),
+            ..self.about(Event::Acknowledged, id, now)
+        };
+        let mut entry = Entry {
+            counter_used: Some(id_octets(id)),
+            credentials: self.count_credentials(request),
+            ..Entry::at(now).noting(&record)
+        };
+        let mut acknowledged = Acknowledged {
+            request: id_octets(id),
+            srv: srv.to_string(),
+            xml,
+            held_until_ms: dated.map(|at| at.0),
+            ..Acknowledged::default()
+        };
+        let held = self.about(Event::Held, id, now);
+        match when {
+            When::Held(at) => {
+                let detail = format!("until {at}");
+                entry = entry.noting(&Record { detail, ..held });
+                self.timers.set(Timer::Release(id), at);
+            }
+            When::After(preceding, _) => {
+                let detail = format!("for {preceding}");
+                entry = entry.noting(&Record { detail, ..held });
+                acknowledged.preceding = Some(id_octets(preceding));
+                self.sequences.wait(id, preceding);
+                let limit = now + self.options.limits.sequence_wait;
+                self.timers.set(Timer::Deadline(id), limit);
+            }
+            When::Now(_) | When::Cancel => {}
+        }
+        entry.acknowledged = Some(acknowledged);
+        entry
+    }
+
+    /// Cancels what is held. What the device may hold is for the device to cancel.
+    fn cancel(&mut self, request: &Request, device: &Device, mut entry: Entry, now: SimInstant) {
+        let id = request.id;
+        let (cancelled, pass_on) = self.cancel_held(request, device, now);
+        if pass_on {
+            self.hand_over(&mut entry, id, now);
+            return self.write(entry, now);
+        }
+        let record = Record {
+            code: Some(ResponseCode::I0.to_string()),
+            detail: format!("cancelled {cancelled}"),
+            ..self.about(Event::Outcome, id, now)
+        };
+        match answers::outcome(&self.options.key, id, request.srv, "I0", &[], now) {
+            Ok(xml) => self.end(id, entry.noting(&record), Some(xml), true, now),
+            Err(error) => tracing::error!(request_id = %id, %error, "an outcome could not be made"),
+        }
+    }
+
+    fn refuse(&mut self, caller: &Caller, refused: Refused, now: SimInstant) {
         let Refused {
             failure,
             request,
@@ -92,167 +274,50 @@ impl Core {
             counter_used,
         } = refused;
         let entry = failure.entry();
-        let record = Record {
-            request,
-            srv,
-            detail,
-            ..Record::new(Event::Refused, now).failing(failure)
-        };
         // The claimed originator only where its signature was proved; before that, whose link it came on.
         let user = if counter_used {
             request.map(|id| id.originator)
         } else {
-            self.ports.get(port).copied()
+            self.ports.get(caller.port).copied()
         };
         let record = Record {
+            request,
+            srv,
+            detail,
             user,
             device: request.map(|id| id.target),
-            ..record
+            ..Record::new(Event::Refused, now).failing(failure)
         };
         let used = request.filter(|_| counter_used);
         if let Some(id) = used {
             self.counters.insert((id.originator, id.target), id.counter);
         }
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
+        let refusal = Entry {
             counter_used: used.map(id_octets),
-            ..Entry::at(now)
-        });
-        let made = answers::reply(&self.options.key, request, srv, entry.code, None, now);
-        self.reply(port, envelope, u32::from(entry.http), made, None);
-    }
-
-    fn answer(
-        &mut self,
-        port: usize,
-        envelope: &Envelope,
-        (id, srv): (RequestId, Srv),
-        answer: answers::Answer,
-        now: SimInstant,
-    ) {
-        let code = "I0";
-        let made = answers::reply(
-            &self.options.key,
-            Some(id),
-            Some(srv),
-            code,
-            answer.payload.as_ref(),
-            now,
-        );
-        let record = Record::new(Event::Answered, now).about(id, Some(srv));
-        // What 12.2 announces is the device the record is about, not the DCC it was sent to.
-        let device = answer.device.as_ref().map_or(record.device, |device| Some(device.id));
-        let record = Record {
-            device,
-            code: Some(code.to_owned()),
-            detail: answer.detail,
-            ..record
+            ..Entry::at(now).noting(&record)
         };
-        self.counters.insert((id.originator, id.target), id.counter);
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
-            counter_used: Some(id_octets(id)),
-            devices: answer.device.as_ref().map(DeviceMessage::of).into_iter().collect(),
-            ..Entry::at(now)
-        });
-        if let Some(device) = answer.device {
-            self.options.inventory.put(device);
+        self.write(refusal, now);
+        let reply = answers::Reply {
+            request,
+            srv,
+            code: entry.code,
+            payload: None,
+            schema_version: None,
+        };
+        match reply.made(&self.options.key, now) {
+            Ok(xml) => self.reply(caller, u32::from(entry.http), xml, None),
+            Err(error) => {
+                tracing::error!(%error, trace_id = caller.envelope.trace_id, "a reply could not be made");
+                self.reply(caller, 500, Bytes::new(), None);
+            }
         }
-        self.reply(port, envelope, 200, made, None);
     }
 
-    fn acknowledge(
-        &mut self,
-        port: usize,
-        envelope: &Envelope,
-        request: &Request,
-        mut facts: TargetFacts,
-        xml: Bytes,
-        now: SimInstant,
-    ) {
-        let (id, srv) = (request.id, request.srv);
-        let made = match answers::reply(&self.options.key, Some(id), Some(srv), "I99", None, now) {
-            Ok(made) => made,
-            Err(error) => {
-                let (request, srv, detail) = (Some(id), Some(srv), error.to_string());
-                let refused = Refused {
-                    failure: Failure::Internal,
-                    request,
-                    srv,
-                    detail,
-                    counter_used: true,
-                };
-                return self.refuse(port, envelope, refused, now);
-            }
-        };
-        let counted = steps::table()
-            .row(srv)
-            .and_then(|row| self.count_credentials(request, row));
-        let (before, credentials) = counted.unzip();
-        facts.credentials = before.as_ref().map(world::credentials::to_proto);
-        let last = self.countersigned.entry(id.target).or_default();
-        *last += 1;
-        let originator_counter = *last;
-        let countersigned = Countersigned {
-            request_xml: xml,
-            supplementary_remote_party_id: id.originator.0,
-            supplementary_remote_party_counter: id.counter,
-            supplementary_originator_counter: originator_counter,
-            countersigned_at_ms: now.0,
-            target: Some(facts),
-        };
-        let countersigned = Bytes::from(countersigned.encode_to_vec());
-        let record = Record {
-            code: Some("I99".to_owned()),
-            ..Record::new(Event::Acknowledged, now).about(id, Some(srv))
-        };
-        self.counters.insert((id.originator, id.target), id.counter);
-        self.entries.push(Entry {
-            audits: vec![record.to_message()],
-            counter_used: Some(id_octets(id)),
-            acknowledged: Some(Acknowledged {
-                request: id_octets(id),
-                srv: srv.to_string(),
-                countersigned: countersigned.clone(),
-                originator_counter,
-            }),
-            credentials,
-            ..Entry::at(now)
-        });
-        self.open.insert(
-            id,
-            Open {
-                srv,
-                countersigned,
-                acknowledged_left: None,
-                attempts: 0,
-                change: steps::credentials::change(request, now).ok().flatten(),
-                quarantine: None,
-            },
-        );
-        self.timers
-            .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
-        self.reply(port, envelope, 200, Ok(made), Some(id));
-    }
-
-    fn reply(
-        &mut self,
-        port: usize,
-        envelope: &Envelope,
-        status: u32,
-        xml: Result<Bytes, answers::MakeError>,
-        acknowledges: Option<RequestId>,
-    ) {
-        let (http_status, xml) = match xml {
-            Ok(xml) => (status, xml),
-            Err(error) => {
-                tracing::error!(%error, trace_id = envelope.trace_id, "a reply could not be made");
-                (500, Bytes::new())
-            }
-        };
+    fn reply(&mut self, caller: &Caller, http_status: u32, xml: Bytes, acknowledges: Option<RequestId>) {
+        let envelope = &caller.envelope;
         let trace_id = acknowledges.map_or_else(|| envelope.trace_id.clone(), |id| id.to_string());
         self.effects.push(Effect::ToUser {
-            port,
+            port: caller.port,
             envelope: Envelope {
                 trace_id,
                 in_reply_to: envelope.id,
@@ -262,15 +327,5 @@ impl Core {
             body: DuisReply { http_status, xml }.encode_to_vec(),
             acknowledges,
         });
-    }
-}
-
-/// What the S1SP needs to know of the target.
-fn facts(device: &Device) -> TargetFacts {
-    TargetFacts {
-        device: device.id.0,
-        device_kind: device.kind.as_str().to_owned(),
-        hub: device.hub.unwrap_or_default().0,
-        credentials: None,
     }
 }

@@ -9,10 +9,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dcc::{Dcc, Device, Directory, Handle, Inventory, Limits, Options, Registration, SmiStatus, Trust, User};
+use dcc::audit::{self, Event};
+use dcc::{
+    Dcc, DccHolds, Device, Directory, Handle, Holders, Inventory, Limits, Options, Products, Property, Registration,
+    SmiStatus, Trust, User, WanMatrix,
+};
 use domain::{DeviceKind, DeviceModel, Eui64, RequestId, Seed, SimDuration, SimInstant, UserRole};
 use duis::signature::{Certificate, CertificateBook, SigningKey, sign};
-use duis::{DeviceAlert, Element, Request, S1spAlert, SignedBody, SignedHeader};
+use duis::{DeviceAlert, Element, Request, ResponseBody, S1spAlert, SignedBody, SignedHeader};
 use proto::{
     Accepted, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisDeliveryAck, DuisReply, DuisRequest,
     Envelope, Kind, Message, S1spResponse,
@@ -111,6 +115,11 @@ impl Parties {
         duis::write::request(&request.with_body(order.body.clone())).unwrap()
     }
 
+    /// A request as it is, signed by its originator.
+    pub(crate) fn sign(&self, request: &Request) -> Vec<u8> {
+        sign(&duis::write::request(request).unwrap(), self.key(request.id.originator)).unwrap()
+    }
+
     pub(crate) fn signed(&self, from: Eui64, counter: u64, order: &Order) -> Vec<u8> {
         sign(&self.unsigned(from, counter, order), self.key(from)).unwrap()
     }
@@ -163,6 +172,8 @@ pub(crate) struct Bench {
     pub(crate) limits: Limits,
     pub(crate) trust: Trust,
     pub(crate) credentials: dcc::Records,
+    pub(crate) products: Products,
+    pub(crate) holders: Arc<dyn Holders>,
     pub(crate) thresholds: dcc::Thresholds,
 }
 
@@ -170,6 +181,7 @@ pub(crate) struct Bench {
 pub(crate) struct Running {
     pub(crate) supplier: Peer,
     pub(crate) other: Peer,
+    pub(crate) network: Peer,
     pub(crate) s1sp: LinkEnd,
     pub(crate) handle: Handle,
     task: JoinHandle<Result<(), StoreError>>,
@@ -198,6 +210,8 @@ impl Bench {
             limits,
             trust: Trust::default(),
             credentials: dcc::Records::default(),
+            products: Products::default(),
+            holders: Arc::new(DccHolds),
             thresholds: dcc::Thresholds::default(),
         }
     }
@@ -206,6 +220,7 @@ impl Bench {
     pub(crate) fn start(&self) -> Running {
         let link = |eui: Eui64| self.world.link("dcc", &format!("user:{eui}"));
         let ((to_supplier, supplier), (to_other, other)) = (link(SUPPLIER), link(OTHER));
+        let (to_network, network) = link(NETWORK);
         let (to_s1sp, s1sp) = self.world.link("dcc", "s1sp");
         let options = Options {
             eui: DCC,
@@ -215,11 +230,14 @@ impl Bench {
             directory: directory(),
             inventory: inventory(),
             credentials: self.credentials.clone(),
+            products: self.products.clone(),
+            wan_matrix: WanMatrix::builtin(),
+            holders: Arc::clone(&self.holders),
             thresholds: self.thresholds.clone(),
             store: Box::new(self.store.reopened()),
             limits: self.limits,
         };
-        let links = vec![(SUPPLIER, to_supplier), (OTHER, to_other)];
+        let links = vec![(SUPPLIER, to_supplier), (OTHER, to_other), (NETWORK, to_network)];
         let (dcc, handle) = Dcc::new(self.world.clone(), links, to_s1sp, options).unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(dcc.run(shutdown.clone()));
@@ -228,10 +246,11 @@ impl Bench {
             world: self.world.clone(),
             deliveries: VecDeque::new(),
         };
-        let (supplier, other) = (peer(supplier), peer(other));
+        let (supplier, other, network) = (peer(supplier), peer(other), peer(network));
         Running {
             supplier,
             other,
+            network,
             s1sp,
             handle,
             task,
@@ -242,6 +261,57 @@ impl Bench {
 
     pub(crate) fn signed(&self, counter: u64, order: &Order) -> Vec<u8> {
         self.parties.signed(SUPPLIER, counter, order)
+    }
+
+    /// What a reply says, verified.
+    pub(crate) fn said(&self, reply: &DuisReply) -> Said {
+        self.read(&reply.xml)
+    }
+
+    /// What a document of the DCC says, verified.
+    pub(crate) fn read(&self, xml: &[u8]) -> Said {
+        let response = users::read(xml, DCC, &*self.parties.book).unwrap().response;
+        Said {
+            code: response.header.code.to_string(),
+            header: response.header,
+            body: response.body,
+        }
+    }
+
+    /// The events of the audit trail about a request.
+    pub(crate) fn events(&self, id: RequestId) -> Vec<Event> {
+        let records = audit::of_request(&self.store, id).unwrap();
+        records.into_iter().map(|record| record.event).collect()
+    }
+}
+
+/// A document of the DCC, read.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: String,
+    pub(crate) header: duis::ResponseHeader,
+    pub(crate) body: ResponseBody,
+}
+
+impl Said {
+    /// The payload of a plain response.
+    pub(crate) fn payload(&self) -> Option<&Element> {
+        match &self.body {
+            ResponseBody::Message { payload, .. } => payload.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Code and payload of a DCC alert.
+    pub(crate) fn alert(&self) -> Option<(&str, &Element)> {
+        match &self.body {
+            ResponseBody::DccAlert {
+                code,
+                alert: duis::DccAlert::Payload(payload),
+                ..
+            } => Some((code.as_str(), payload)),
+            _ => None,
+        }
     }
 }
 
@@ -338,6 +408,16 @@ impl Peer {
         }
     }
 
+    /// All deliveries within the time, each taken.
+    pub(crate) async fn take_all(&mut self, within: SimDuration) -> Vec<DuisDelivery> {
+        let mut taken = Vec::new();
+        while let Some(delivery) = self.delivery(within).await {
+            self.answer(&delivery, 204).await;
+            taken.push(delivery.1);
+        }
+        taken
+    }
+
     /// Sends something and waits for nothing.
     pub(crate) async fn send(&self, kind: Kind, body: &[u8]) {
         self.end.send(Envelope::default(), kind, body).await.unwrap();
@@ -396,6 +476,7 @@ pub(crate) fn directory() -> Directory {
         Registration::always(mpan, UserRole::ImportSupplier, SUPPLIER),
         Registration::always(mprn, UserRole::GasSupplier, SUPPLIER),
         Registration::always(mpan, UserRole::ElectricityDistributor, NETWORK),
+        Registration::always(point("1200000000005"), UserRole::ImportSupplier, OTHER),
         Registration {
             from: change,
             ..Registration::always(mpan, UserRole::ImportSupplier, OTHER)
@@ -416,6 +497,11 @@ pub(crate) fn inventory() -> Inventory {
         hub: Some(HUB),
         mpxn: mpxn.map(|mpxn| mpxn.parse().unwrap()),
         s1sp: Some("S1SP-A".into()),
+        property: Some(Arc::new(Property {
+            uprn: Some("100000000007".into()),
+            post_code: Some("ZZ1 1AA".into()),
+            address_identifier: Some("7".into()),
+        })),
         esme_variant: (kind == DeviceKind::Esme).then(|| "A".into()),
         ..Device::new(id, kind, Arc::clone(&model), status, since)
     };
@@ -427,6 +513,7 @@ pub(crate) fn inventory() -> Inventory {
         Device {
             hub: None,
             mpxn: None,
+            property: None,
             ..device(HELD, DeviceKind::Esme, None, SmiStatus::Suspended)
         },
     ])

@@ -55,6 +55,12 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
             kind: device.kind,
             dcc: lab.parts().config.dcc.eui,
             now: lab.world().clock.now(),
+            firmware: lab
+                .parts()
+                .catalogue
+                .profile(&device.profile)
+                .map(|profile| profile.model.firmware.clone())
+                .unwrap_or_default(),
         };
         let memory = memories.entry(act.device).or_insert_with(|| Memory {
             state: State {

@@ -26,6 +26,8 @@ pub(crate) struct At {
     pub(crate) kind: DeviceKind,
     pub(crate) dcc: Eui64,
     pub(crate) now: SimInstant,
+    /// The firmware the device's profile names.
+    pub(crate) firmware: String,
 }
 
 impl At {
@@ -89,13 +91,13 @@ pub(crate) fn variants(kind: DeviceKind) -> impl Iterator<Item = Srv> {
 }
 
 /// Whether the pack sends this variant to devices of this kind: where the table says it applies, and 7.1 to a gas meter,
-/// which must refuse it. DCC-only requests are made once per device (8.2) or once per hub (12.2).
+/// which must refuse it. DCC-only requests are made as [`dcc::made_for`] says.
 fn sent_to(srv: Srv, kind: DeviceKind) -> bool {
     let Some(row) = steps::table().row(srv) else {
         return false;
     };
     match (row.mode, row.state) {
-        (Mode::DccOnly, State::Dcc) => srv != Srv::new(12, 2, 0) || kind == DeviceKind::Chf,
+        (Mode::DccOnly, State::Dcc) => dcc::made_for(srv, kind),
         (Mode::Device, State::EndToEnd) => {
             row.kinds.contains(&kind) || (srv == Srv::new(7, 1, 0) && kind == DeviceKind::Gsme)
         }

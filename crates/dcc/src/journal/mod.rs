@@ -3,13 +3,16 @@
 //! One entry is one decision: its audit record and what it changes. Entries are prost messages of this room alone; no
 //! other room reads them.
 
-use std::sync::Arc;
+mod device;
+mod schedule;
 
-use domain::{Credentials, DeviceModel, Eui64, RequestId, SimInstant};
+use domain::{Credentials, Eui64, RequestId, SimInstant};
 use prost::Message;
 use prost::bytes::Bytes;
 
-use crate::inventory::{Device, More, Property, SmiStatus};
+use crate::audit::Record;
+pub(crate) use device::DeviceMessage;
+pub(crate) use schedule::ScheduleMessage;
 
 /// One entry.
 #[derive(Clone, PartialEq, Message)]
@@ -45,11 +48,40 @@ pub(crate) struct Entry {
     /// Devices that left the inventory.
     #[prost(fixed64, repeated, tag = "11")]
     pub(crate) devices_removed: Vec<u64>,
+    /// An open request goes to the S1SP.
+    #[prost(message, optional, tag = "12")]
+    pub(crate) released: Option<ReleasedMessage>,
+    /// The device has accepted an open request and holds it.
+    #[prost(message, optional, tag = "13")]
+    pub(crate) accepted: Option<AcceptedMessage>,
+    /// A request of a sequence has ended.
+    #[prost(message, repeated, tag = "14")]
+    pub(crate) sequence_ended: Vec<SequenceEnded>,
+    /// Schedules as they are from now on.
+    #[prost(message, repeated, tag = "15")]
+    pub(crate) schedules: Vec<ScheduleMessage>,
+    #[prost(uint64, repeated, tag = "16")]
+    pub(crate) schedules_removed: Vec<u64>,
+    /// The distribution of an image began.
+    #[prost(message, optional, tag = "17")]
+    pub(crate) images: Option<ImagesMessage>,
+    /// Jobs of images that have their result, or are given up.
+    #[prost(message, repeated, tag = "18")]
+    pub(crate) jobs_ended: Vec<JobEnded>,
+    /// The user was told of failed devices.
+    #[prost(message, repeated, tag = "19")]
+    pub(crate) jobs_reported: Vec<JobsReported>,
+    /// An alert was held back.
+    #[prost(message, repeated, tag = "20")]
+    pub(crate) held_back: Vec<HeldBack>,
+    /// Alerts held back have their summary.
+    #[prost(message, repeated, tag = "21")]
+    pub(crate) summed_up: Vec<SummedUp>,
     /// The record of a device's certificates as it is from now on.
-    #[prost(message, optional, tag = "20")]
+    #[prost(message, optional, tag = "22")]
     pub(crate) credentials: Option<CredentialsMessage>,
     /// A request came into quarantine, or out of it.
-    #[prost(message, optional, tag = "21")]
+    #[prost(message, optional, tag = "23")]
     pub(crate) quarantine: Option<QuarantineMessage>,
 }
 
@@ -120,12 +152,128 @@ pub(crate) struct Acknowledged {
     pub(crate) request: Bytes,
     #[prost(string, tag = "2")]
     pub(crate) srv: String,
-    /// Octets the countersignature covers, the user's request among them.
+    /// The request as it was signed.
     #[prost(bytes = "bytes", tag = "3")]
-    pub(crate) countersigned: Bytes,
-    /// The DCC's counter of the target device that went into them.
-    #[prost(uint64, tag = "4")]
+    pub(crate) xml: Bytes,
+    /// It waits here until then.
+    #[prost(int64, optional, tag = "4")]
+    pub(crate) held_until_ms: Option<i64>,
+    /// It waits for the outcome of this one: 24 octets.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub(crate) preceding: Option<Bytes>,
+    /// It is a run of this schedule.
+    #[prost(uint64, optional, tag = "6")]
+    pub(crate) schedule: Option<u64>,
+    /// Who gets the outcome, where that is not its originator.
+    #[prost(fixed64, optional, tag = "7")]
+    pub(crate) user: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ReleasedMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(uint64, tag = "2")]
     pub(crate) originator_counter: u64,
+    #[prost(int64, tag = "3")]
+    pub(crate) at_ms: i64,
+    #[prost(string, tag = "4")]
+    pub(crate) kind: String,
+    #[prost(fixed64, tag = "5")]
+    pub(crate) hub: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AcceptedMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    /// When it is to be executed.
+    #[prost(int64, tag = "2")]
+    pub(crate) at_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SequenceEnded {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(bool, tag = "2")]
+    pub(crate) succeeded: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ImagesMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(string, tag = "2")]
+    pub(crate) firmware: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) sha256: Bytes,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) image: Bytes,
+    #[prost(int64, tag = "5")]
+    pub(crate) deadline_ms: i64,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) jobs: Vec<JobMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct JobMessage {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) device: u64,
+    #[prost(string, tag = "2")]
+    pub(crate) kind: String,
+    #[prost(fixed64, tag = "3")]
+    pub(crate) hub: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct JobEnded {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) device: u64,
+    /// What the user is to be told; empty: it worked.
+    #[prost(string, tag = "3")]
+    pub(crate) trigger: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct JobsReported {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) request: Bytes,
+    #[prost(string, tag = "2")]
+    pub(crate) trigger: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct HeldBack {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) user: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) device: u64,
+    #[prost(string, tag = "3")]
+    pub(crate) code: String,
+    /// When the period ends.
+    #[prost(int64, tag = "4")]
+    pub(crate) until_ms: i64,
+    /// How many were held back in it so far.
+    #[prost(uint32, tag = "5")]
+    pub(crate) count: u32,
+    /// The alert, not signed.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(crate) xml: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SummedUp {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) user: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) device: u64,
+    #[prost(string, tag = "3")]
+    pub(crate) code: String,
+    #[prost(uint32, tag = "4")]
+    pub(crate) sequence: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -169,72 +317,6 @@ pub(crate) struct AlertTaken {
     pub(crate) counter: u64,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct DeviceMessage {
-    #[prost(fixed64, tag = "1")]
-    pub(crate) id: u64,
-    #[prost(string, tag = "2")]
-    pub(crate) kind: String,
-    #[prost(string, tag = "3")]
-    pub(crate) manufacturer: String,
-    #[prost(string, tag = "4")]
-    pub(crate) model: String,
-    #[prost(string, tag = "5")]
-    pub(crate) hardware: String,
-    #[prost(string, tag = "6")]
-    pub(crate) firmware: String,
-    #[prost(string, tag = "7")]
-    pub(crate) status: String,
-    #[prost(message, repeated, tag = "8")]
-    pub(crate) history: Vec<StatusMessage>,
-    #[prost(fixed64, optional, tag = "9")]
-    pub(crate) hub: Option<u64>,
-    #[prost(string, tag = "10")]
-    pub(crate) mpxn: String,
-    #[prost(string, optional, tag = "11")]
-    pub(crate) esme_variant: Option<String>,
-    #[prost(string, optional, tag = "12")]
-    pub(crate) s1sp: Option<String>,
-    #[prost(message, optional, tag = "13")]
-    pub(crate) property: Option<PropertyMessage>,
-    #[prost(int64, optional, tag = "14")]
-    pub(crate) firmware_reported_ms: Option<i64>,
-    #[prost(message, optional, tag = "15")]
-    pub(crate) more: Option<MoreMessage>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct MoreMessage {
-    #[prost(string, tag = "1")]
-    pub(crate) secondary_import: String,
-    #[prost(string, tag = "2")]
-    pub(crate) export: String,
-    #[prost(fixed64, optional, tag = "3")]
-    pub(crate) proxy: Option<u64>,
-    #[prost(fixed64, repeated, tag = "4")]
-    pub(crate) joined: Vec<u64>,
-    #[prost(string, optional, tag = "5")]
-    pub(crate) smets_version: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct StatusMessage {
-    #[prost(int64, tag = "1")]
-    pub(crate) at_ms: i64,
-    #[prost(string, tag = "2")]
-    pub(crate) status: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PropertyMessage {
-    #[prost(string, optional, tag = "1")]
-    pub(crate) uprn: Option<String>,
-    #[prost(string, optional, tag = "2")]
-    pub(crate) post_code: Option<String>,
-    #[prost(string, optional, tag = "3")]
-    pub(crate) address_identifier: Option<String>,
-}
-
 impl Entry {
     /// Nothing yet, decided at this instant.
     pub(crate) fn at(at: SimInstant) -> Self {
@@ -242,6 +324,12 @@ impl Entry {
             at_ms: at.0,
             ..Self::default()
         }
+    }
+
+    /// With one more audit record.
+    pub(crate) fn noting(mut self, record: &Record) -> Self {
+        self.audits.push(record.to_message());
+        self
     }
 
     /// Reads one; octets that are none are skipped with a warning, so that one bad record does not stop a lab.
@@ -264,78 +352,4 @@ pub(crate) fn id_octets(id: RequestId) -> Bytes {
 /// The inverse of [`id_octets`]; none for other octets.
 pub(crate) fn read_id(octets: &[u8]) -> Option<RequestId> {
     octets.try_into().ok().map(RequestId::from_bytes)
-}
-
-impl DeviceMessage {
-    pub(crate) fn of(device: &Device) -> Self {
-        let status = |(at, status): &(SimInstant, SmiStatus)| StatusMessage {
-            at_ms: at.0,
-            status: status.to_string(),
-        };
-        Self {
-            id: device.id.0,
-            kind: device.kind.as_str().to_owned(),
-            manufacturer: device.model.manufacturer.clone(),
-            model: device.model.model.clone(),
-            hardware: device.model.hardware.clone(),
-            firmware: device.model.firmware.clone(),
-            status: device.status.map(|status| status.to_string()).unwrap_or_default(),
-            history: device.history.iter().map(status).collect(),
-            hub: device.hub.map(|hub| hub.0),
-            mpxn: device.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),
-            esme_variant: device.esme_variant.as_deref().map(str::to_owned),
-            s1sp: device.s1sp.as_deref().map(str::to_owned),
-            property: device.property.as_deref().map(|property| PropertyMessage {
-                uprn: property.uprn.clone(),
-                post_code: property.post_code.clone(),
-                address_identifier: property.address_identifier.clone(),
-            }),
-            firmware_reported_ms: device.firmware_reported.map(|at| at.0),
-            more: device.more.as_deref().map(|more| MoreMessage {
-                secondary_import: more.secondary_import.map(|mpan| mpan.to_string()).unwrap_or_default(),
-                export: more.export.map(|mpan| mpan.to_string()).unwrap_or_default(),
-                proxy: more.proxy.map(|proxy| proxy.0),
-                joined: more.joined.iter().map(|device| device.0).collect(),
-                smets_version: more.smets_version.as_deref().map(str::to_owned),
-            }),
-        }
-    }
-
-    /// None for a device of a kind this program does not have.
-    pub(crate) fn read(self) -> Option<Device> {
-        let status = |message: StatusMessage| Some((SimInstant(message.at_ms), message.status.parse().ok()?));
-        Some(Device {
-            id: Eui64(self.id),
-            kind: self.kind.parse().ok()?,
-            model: Arc::new(DeviceModel {
-                manufacturer: self.manufacturer,
-                model: self.model,
-                hardware: self.hardware,
-                firmware: self.firmware,
-            }),
-            status: self.status.parse().ok(),
-            history: self.history.into_iter().filter_map(status).collect(),
-            hub: self.hub.map(Eui64),
-            mpxn: self.mpxn.parse().ok(),
-            esme_variant: self.esme_variant.map(Arc::from),
-            s1sp: self.s1sp.map(Arc::from),
-            property: self.property.map(|property| {
-                Arc::new(Property {
-                    uprn: property.uprn,
-                    post_code: property.post_code,
-                    address_identifier: property.address_identifier,
-                })
-            }),
-            firmware_reported: self.firmware_reported_ms.map(SimInstant),
-            more: self.more.map(|more| {
-                Box::new(More {
-                    secondary_import: more.secondary_import.parse().ok(),
-                    export: more.export.parse().ok(),
-                    proxy: more.proxy.map(Eui64),
-                    joined: more.joined.into_iter().map(Eui64).collect(),
-                    smets_version: more.smets_version.map(Arc::from),
-                })
-            }),
-        })
-    }
 }
