@@ -502,6 +502,7 @@ mod tests {
                 standing_charge_mp: 12,
                 tou_mp: vec![Some(5), None],
                 block_mp: vec![vec![None, Some(3)]],
+                ..Prices::default()
             }))),
         ]
     }
