@@ -1,11 +1,12 @@
-//! Serves a toy installation over TCP with the Elster face, for trying any DLMS client.
+//! Serves a toy installation over TCP with the face of a family (`dlms-wrapper` unless another is named), for trying any
+//! client.
 //!
 //! Prints one line of JSON with the port and the test keys, then serves one connection at a time until it is ended.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use dialects::{FaceProfile, Host, MeterSession};
+use dialects::{FaceProfile, Family, Host, MeterSession};
 use domain::keys::Purpose;
 use domain::{DeviceKind, Operation};
 
@@ -13,6 +14,10 @@ use domain::{DeviceKind, Operation};
 mod support;
 
 fn main() -> std::io::Result<()> {
+    let named = std::env::args().nth(1).unwrap_or_else(|| "dlms-wrapper".into());
+    let Some(family) = Family::ALL.into_iter().find(|family| family.as_str() == named) else {
+        return Err(std::io::Error::other(format!("no family {named}")));
+    };
     let mut toy = support::Toy::new();
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
@@ -37,13 +42,16 @@ fn main() -> std::io::Result<()> {
     )?;
     out.flush()?;
     for stream in listener.incoming() {
-        serve(stream?, &mut toy)?;
+        serve(stream?, family, &mut toy)?;
     }
     Ok(())
 }
 
-fn serve(mut stream: TcpStream, toy: &mut support::Toy) -> std::io::Result<()> {
-    let mut session = MeterSession::new(&FaceProfile::default());
+fn serve(mut stream: TcpStream, family: Family, toy: &mut support::Toy) -> std::io::Result<()> {
+    let mut session = MeterSession::new(&FaceProfile {
+        family,
+        ..FaceProfile::default()
+    });
     let mut buffer = [0; 4096];
     loop {
         let count = stream.read(&mut buffer)?;

@@ -1,8 +1,8 @@
-//! Numbers of device kinds and approval faults in objects of ours. Operations and outcomes themselves travel in the form of
+//! Numbers of device kinds, approval faults and associations in objects of ours. Operations and outcomes themselves travel in the form of
 //! [`domain::operation::octets`].
 
-use domain::DeviceKind;
 use domain::operation::ApprovalFault;
+use domain::{Association, DeviceKind};
 
 const FAULTS: [ApprovalFault; 4] = [
     ApprovalFault::Missing,
@@ -41,4 +41,23 @@ pub(crate) fn kind_code(kind: DeviceKind) -> u8 {
 /// The device kind of a code.
 pub(crate) fn kind_of(number: u8) -> Option<DeviceKind> {
     of_code(&DeviceKind::ALL, number)
+}
+
+/// The number of an association in what is sealed for it.
+pub(crate) fn seal_of(association: Association) -> u8 {
+    match association {
+        Association::Public => 0,
+        Association::Management => 1,
+        Association::Critical => 2,
+        Association::Reader => 3,
+        Association::StagedManagement => 4,
+        Association::StagedCritical => 5,
+    }
+}
+
+/// The association of a seal.
+pub(crate) fn association_of(seal: u8) -> Option<Association> {
+    Association::ALL
+        .into_iter()
+        .find(|association| seal_of(*association) == seal)
 }

@@ -33,6 +33,7 @@ pub mod registers;
 mod sealing;
 mod session;
 mod submission;
+pub mod text_message;
 pub mod wake_up;
 
 pub use head_end::{FaceError, HeadEndEvent, HeadEndSession, Keys};

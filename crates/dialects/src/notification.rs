@@ -1,4 +1,4 @@
-use domain::{DeviceKind, Outcome, SimInstant};
+use domain::{DeviceKind, LogRow, Outcome, SimInstant};
 
 /// What a device says unasked on an open link.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,6 +13,13 @@ pub enum Notification {
         description: String,
         /// When, by the device's clock; hundredths of a second on the wire.
         at: SimInstant,
+    },
+    /// Readings that a hub sends on schedule.
+    Readings {
+        /// The device they are of.
+        slot: DeviceKind,
+        /// When, hundredths of a second (EDMI: the millisecond), and the values; no code.
+        row: LogRow,
     },
     /// What became of an operation that was held for a sleeping device.
     LateResult {

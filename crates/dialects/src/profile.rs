@@ -1,4 +1,4 @@
-use domain::DeviceKind;
+use domain::{DeviceKind, SimDuration};
 
 /// A family of faces: what the octets on the WAN leg are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -165,6 +165,11 @@ pub struct FaceProfile {
     pub hdlc: Hdlc,
     /// The header of [`Family::DlmsHubTunnel`].
     pub tunnel: Tunnel,
+    /// Reads of one value and payment codes go as the payload of a text message ([`crate::text_message`]) while there is no
+    /// connection.
+    pub text_messages: bool,
+    /// The hub sends readings by itself so often; zero: it does not.
+    pub readings_every: SimDuration,
     /// Most rows of a log fetched from the device at once while a long answer is delivered, 1 to 10 000.
     pub rows_per_fetch: u16,
     /// Defect to inject: one surplus octet after every value. Only for `LAB-` firmware.
@@ -183,6 +188,8 @@ impl Default for FaceProfile {
             time_form: TimeForm::London,
             hdlc: Hdlc::default(),
             tunnel: Tunnel::default(),
+            text_messages: false,
+            readings_every: SimDuration::ZERO,
             rows_per_fetch: 336,
             surplus_octet: false,
             deviation_sign_wrong: false,

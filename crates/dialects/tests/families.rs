@@ -6,7 +6,7 @@ use dialects::{
 use domain::keys::RelationSecret;
 use domain::operation::{ApprovalFault, ClockStatus, ImageFault, LoadLimit, Octets, Setting, Token, TokenFault};
 use domain::{
-    Answer, Association, DataItem, DeviceKind, LogKind, Operation, Outcome, Quantity, Refusal, SecurityEvent,
+    Answer, Association, DataItem, DeviceKind, LogKind, LogRow, Operation, Outcome, Quantity, Refusal, SecurityEvent,
     SimDuration, SupplyState, Unit, Value,
 };
 use proptest::prelude::*;
@@ -195,6 +195,17 @@ fn a_sleeping_meter_answers_late_and_the_hub_says_who_it_is() {
             description: "x".repeat(80),
             at: line.toy.now,
         };
+        let readings = Notification::Readings {
+            slot: DeviceKind::Gpf,
+            row: LogRow {
+                at: line.toy.now,
+                values: vec![(DataItem::GasConsumption, Quantity::new(98_765, Unit::Litre))],
+                code: None,
+            },
+        };
+        let octets = line.meter.notify(&readings, &mut line.toy);
+        let heard = vec![HeadEndEvent::Notification(readings)];
+        assert_eq!(line.receive(&octets), Ok(heard), "{name}");
         let mut last = Vec::new();
         for outcome in [Ok(Answer::Done), Err(Refusal::Unreachable)] {
             let late = Notification::LateResult { ticket: 77, outcome };

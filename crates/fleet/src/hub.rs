@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use dialects::{MeterSession, Notification, wake_up};
+use dialects::{MeterSession, Notification, text_message, wake_up};
 use dmc::{DeviceProfile, WanMode};
 use domain::keys::{Party, Purpose};
 use domain::operation::CriticalOperations;
 use domain::seed::mix;
 use domain::{Association, DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
 use meter::{Context, Effect, Installation, Profiles, Relations};
-use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen};
+use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
 use tokio::sync::mpsc;
 use world::{Clock, LinkSender};
 
@@ -100,6 +100,8 @@ pub(crate) struct Hub {
     sides: [Side; PARTIES.len()],
     /// When the last text message came that did not wake the hub yet, and how many there were in a row.
     texts: (SimInstant, u8),
+    /// When readings are sent next.
+    pub(crate) next_readings: SimInstant,
     direct: Vec<Direct>,
     output: Vec<Output>,
     installed_at: SimInstant,
@@ -187,6 +189,7 @@ impl Hub {
             operator,
             sides: [Side::default(), Side::default()],
             texts: (SimInstant(0), 0),
+            next_readings: SimInstant(i64::MAX),
             direct: Vec::new(),
             output: Vec::new(),
             installed_at,
@@ -238,7 +241,7 @@ impl Hub {
     }
 
     fn next_due(&self) -> SimInstant {
-        let mut due = self.installation.next_wake();
+        let mut due = self.installation.next_wake().min(self.next_readings);
         for side in &self.sides {
             if let Some(connecting) = &side.connecting {
                 due = due.min(connecting.at);
@@ -252,6 +255,7 @@ impl Hub {
 
     /// A hub that is always connected does not wait for anything.
     fn start(&mut self) {
+        self.next_readings = self.readings_after(self.shared.clock.now());
         if self.always_on(self.operator) {
             let now = self.shared.clock.now();
             let trace_id = self.own_trace();
@@ -319,6 +323,9 @@ impl Hub {
             let (installation, context) = self.parts(now);
             installation.wake(&context);
         }
+        if self.next_readings <= now {
+            self.send_readings(now);
+        }
         for party in PARTIES {
             let side = self.side(party);
             let connects = side.connecting.as_ref().is_some_and(|connecting| connecting.at <= now);
@@ -334,6 +341,10 @@ impl Hub {
 
     fn sms(&mut self, now: SimInstant, trace_id: String, payload: &[u8]) {
         if !self.installation.powered() {
+            return;
+        }
+        if self.kit.chf.face.text_messages && text_message::is_text_message(payload) {
+            self.answer_text(now, &trace_id, payload);
             return;
         }
         let hub = self.eui;
@@ -372,6 +383,23 @@ impl Hub {
         }
         let (installation, context) = self.parts(now);
         installation.security_event(&context, DeviceKind::Chf, SecurityEvent::AuthenticationFailed);
+    }
+
+    /// Does what a text message asks for, and answers by another.
+    fn answer_text(&mut self, now: SimInstant, trace_id: &str, payload: &[u8]) {
+        let mut face = Face::new(self.parts(now));
+        let answer = text_message::answer(payload, &mut face);
+        let changed = face.changed;
+        self.note(changed);
+        let Some((association, answer)) = answer else { return };
+        let staged = self.installation.staged(DeviceKind::Chf).map(|(party, _)| party);
+        let party = staged.filter(|_| association.is_staged()).unwrap_or(self.operator);
+        let sms = WanSms {
+            hub: self.eui.0,
+            head_end: self.head_end(party),
+            payload: answer.into(),
+        };
+        self.put(Kind::WanSms, trace_id, sms.encode_to_vec());
     }
 
     /// Whether this text message is the one that wakes the hub: some need more than one in a row.
@@ -516,7 +544,7 @@ impl Hub {
         };
         tracing::debug!(hub = %self.eui, reason, "connection closed");
         let always_on = self.always_on(party);
-        let failed = !link.heard;
+        let failed = !link.heard && reason != proto::RELEASED;
         if failed {
             // Nobody was there: what was told on it is told again.
             let side = self.side(party);
@@ -587,17 +615,7 @@ impl Hub {
                 ),
                 Effect::LateResult { party, ticket, outcome } => (party, Notification::LateResult { ticket, outcome }),
             };
-            if self.side(party).link.is_some() {
-                self.tell(now, party, notification);
-                continue;
-            }
-            let hub = self.eui;
-            let pending = &mut self.side(party).pending;
-            if pending.len() >= PENDING_MAX {
-                tracing::debug!(%hub, "too much to tell: the oldest notification is dropped");
-                pending.pop_front();
-            }
-            pending.push_back(notification);
+            self.tell_or_keep(now, party, notification);
         }
         if !self.installation.powered() {
             return;
@@ -609,6 +627,21 @@ impl Hub {
                 self.connect_after(now, party, self.kit.chf.wan.attach_delay, trace_id);
             }
         }
+    }
+
+    /// Tells at once on an open connection, else keeps it until there is one.
+    pub(crate) fn tell_or_keep(&mut self, now: SimInstant, party: Party, notification: Notification) {
+        if self.side(party).link.is_some() {
+            self.tell(now, party, notification);
+            return;
+        }
+        let hub = self.eui;
+        let pending = &mut self.side(party).pending;
+        if pending.len() >= PENDING_MAX {
+            tracing::debug!(%hub, "too much to tell: the oldest notification is dropped");
+            pending.pop_front();
+        }
+        pending.push_back(notification);
     }
 
     fn tell(&mut self, now: SimInstant, party: Party, notification: Notification) {

@@ -19,6 +19,7 @@ mod hub;
 mod inbox;
 mod journal;
 pub mod probe;
+mod readings;
 
 pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
 pub use export::{devices_csv, registration_csv};

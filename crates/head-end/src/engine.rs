@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use domain::operation::CriticalOperations;
-use domain::{Eui64, Outcome, SimDuration};
-use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen};
+use domain::{Eui64, LogRow, Outcome, SimDuration};
+use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use crate::custody::Custody;
 use crate::directory::Directory;
 use crate::hub::{HubTask, Input, Pending};
 use crate::job::{DeviceAlert, Failure, FailureKind, Job};
-use crate::shared::{Firmware, Shared, WanState};
+use crate::shared::{Firmware, Readings, Shared, WanState};
 use crate::texts::{TextMessages, Texts};
 
 /// Commands that wait for the engine's loop; senders wait beyond that.
@@ -91,6 +91,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     firmware: Firmware,
     texts: Texts,
+    readings: Readings,
 }
 
 pub(crate) struct Command(Pending);
@@ -115,6 +116,7 @@ impl Engine {
         let (to_engine, commands) = mpsc::channel(COMMANDS);
         let firmware = Firmware::default();
         let texts = Texts::default();
+        let readings = Readings::default();
         let counters = Mutex::new(Counters::open(store)?);
         let wan_state = Mutex::new(WanState::default());
         let name = name.to_owned();
@@ -122,6 +124,7 @@ impl Engine {
             commands: to_engine,
             firmware: firmware.clone(),
             texts: texts.clone(),
+            readings: readings.clone(),
         };
         let shared = Shared {
             world,
@@ -133,6 +136,7 @@ impl Engine {
             alerts,
             firmware,
             texts,
+            readings,
             counters,
             wan_state,
         };
@@ -309,6 +313,10 @@ fn read(envelope: &Envelope, name: &str) -> Result<Option<(Eui64, Input)>, prost
                 },
             )
         }
+        Kind::WanSms => {
+            let sms = WanSms::decode(body)?;
+            (sms.head_end, sms.hub, Input::Text { octets: sms.payload })
+        }
         Kind::WanClose => {
             let close = WanClose::decode(body)?;
             (
@@ -351,6 +359,12 @@ impl Handle {
     #[must_use]
     pub fn text_messages(&self, hub: Eui64) -> TextMessages {
         self.texts.of(hub)
+    }
+
+    /// The readings that a device's hub sent last by itself, if it ever did.
+    #[must_use]
+    pub fn readings(&self, device: Eui64) -> Option<LogRow> {
+        self.readings.get(device)
     }
 
     /// The firmware version last read from a device, if any was.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialects::text_message::Told;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
 use dmc::{WanMode, WanProfile};
 use domain::keys::Purpose;
@@ -36,6 +37,10 @@ pub(crate) enum Input {
     },
     /// The WAN has taken the wake-up text message.
     SmsTaken,
+    /// A text message of the hub.
+    Text {
+        octets: Bytes,
+    },
 }
 
 /// A job and the one who waits for its outcome.
@@ -56,19 +61,21 @@ impl Pending {
 }
 
 pub(crate) struct HubTask {
-    shared: Arc<Shared>,
-    site: Arc<Site>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) site: Arc<Site>,
     inbox: mpsc::Receiver<Input>,
     /// Inputs taken from the inbox.
     taken: u64,
     idle: mpsc::Sender<(Eui64, u64)>,
     queue: VecDeque<Pending>,
     link: Option<Link>,
-    events: VecDeque<Event>,
+    pub(crate) events: VecDeque<Event>,
     tickets: BTreeMap<u32, Held>,
     sms_taken: bool,
+    /// Of the text message that asked last.
+    pub(crate) last_reference: u16,
     /// Trace id of what is done now, or was last.
-    trace_id: String,
+    pub(crate) trace_id: String,
 }
 
 /// One connection with the hub.
@@ -89,7 +96,7 @@ struct Held {
 }
 
 /// What [`HubTask::next`] gives.
-enum Event {
+pub(crate) enum Event {
     Closed(String),
     Failed(Fault),
     Finished(Outcome),
@@ -100,11 +107,13 @@ enum Event {
     Queued(u32),
     Released,
     Stopped,
+    /// The hub answered by text message: to which, and what.
+    Text(u16, Told),
     TimedOut,
 }
 
 /// Why one try brought nothing.
-enum Fault {
+pub(crate) enum Fault {
     /// Worth another try.
     Again(Failure),
     /// Another try would end the same way.
@@ -112,7 +121,7 @@ enum Fault {
     Stopped,
 }
 
-enum Reached {
+pub(crate) enum Reached {
     Outcome(Outcome),
     Ticket(u32),
 }
@@ -136,6 +145,7 @@ impl HubTask {
             events: VecDeque::new(),
             tickets: BTreeMap::new(),
             sms_taken: false,
+            last_reference: 0,
             trace_id,
         }
     }
@@ -166,7 +176,7 @@ impl HubTask {
         }
     }
 
-    fn now(&self) -> SimInstant {
+    pub(crate) fn now(&self) -> SimInstant {
         self.shared.world.clock.now()
     }
 
@@ -265,8 +275,6 @@ impl HubTask {
             return Err(Fault::Final(Failure::before(FailureKind::Unknown, reason)));
         };
         let keys = device.keys;
-        self.connect(job.deadline).await?;
-        self.events.clear();
         let critical = job.approval.is_some() || self.shared.options.critical.contains(&job.operation);
         let association = match critical {
             true => Association::Critical,
@@ -276,6 +284,13 @@ impl HubTask {
             Standing::InForce => association,
             Standing::Staged => association.staged(),
         };
+        if self.link.is_none()
+            && let Some(reached) = self.by_text(job, association).await?
+        {
+            return Ok(reached);
+        }
+        self.connect(job.deadline).await?;
+        self.events.clear();
         let counter = Counter::frames(job.device, keys.number, association);
         let reserved = self.shared.counters().reserve(counter, FRAMES_AHEAD);
         reserved.map_err(|error| Fault::Final(Failure::before(FailureKind::Stopped, error.to_string())))?;
@@ -320,7 +335,7 @@ impl HubTask {
                     return Err(Fault::Again(Failure::after(FailureKind::NoResponse, reason)));
                 }
                 Event::Stopped => return Err(Fault::Stopped),
-                Event::Identified | Event::Job | Event::Opened | Event::Released => {}
+                Event::Identified | Event::Job | Event::Opened | Event::Released | Event::Text(..) => {}
             }
         }
     }
@@ -477,7 +492,7 @@ impl HubTask {
     }
 
     /// The next thing that happens, at `until` at the latest. Held operations that run out end on the way.
-    async fn next(&mut self, until: SimInstant) -> Event {
+    pub(crate) async fn next(&mut self, until: SimInstant) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return event;
@@ -536,6 +551,7 @@ impl HubTask {
                 }
             }
             Input::SmsTaken => self.sms_taken = true,
+            Input::Text { octets } => self.text(&octets),
         }
     }
 
@@ -635,6 +651,11 @@ impl HubTask {
                     tracing::debug!(hub = %self.site.hub, "nobody listens to alerts");
                 }
             }
+            Notification::Readings { slot, row } => {
+                if let Some(device) = self.site.slot(slot) {
+                    self.shared.readings.note(device.id, row);
+                }
+            }
             Notification::LateResult { ticket, outcome } => match self.tickets.remove(&ticket) {
                 Some(held) => {
                     let job = &held.pending.job;
@@ -701,7 +722,7 @@ impl HubTask {
         if let Some(link) = self.link.as_mut().filter(|link| link.session == session) {
             link.at_rest = true;
             if !self.is_always_on() {
-                self.close("released").await;
+                self.close(proto::RELEASED).await;
             }
         }
     }
@@ -749,7 +770,7 @@ fn same_behind(one: &Site, other: &Site) -> bool {
     devices(one) == devices(other) && face(one) == face(other)
 }
 
-fn wan_closed() -> Fault {
+pub(crate) fn wan_closed() -> Fault {
     Fault::Final(Failure::before(
         FailureKind::WanUnusable,
         "the link to the WAN is closed",

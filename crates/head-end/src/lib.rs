@@ -37,6 +37,7 @@
 //! # });
 //! ```
 
+mod by_text;
 mod counters;
 mod custody;
 mod directory;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{Answer, DataItem, Eui64, Operation, Outcome, SimInstant, Value};
+use domain::{Answer, DataItem, Eui64, LogRow, Operation, Outcome, SimInstant, Value};
 use proto::{Envelope, Kind, Message};
 use tokio::sync::mpsc;
 use world::{LinkClosed, LinkSender, World};
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) alerts: mpsc::Sender<DeviceAlert>,
     pub(crate) firmware: Firmware,
     pub(crate) texts: Texts,
+    pub(crate) readings: Readings,
     pub(crate) counters: Mutex<Counters>,
     pub(crate) wan_state: Mutex<WanState>,
 }
@@ -54,6 +55,22 @@ impl Shared {
             ..Envelope::default()
         };
         self.wan.send(envelope, kind, &body.encode_to_vec()).await
+    }
+}
+
+/// Readings that hubs sent by themselves: the last of each device.
+#[derive(Clone, Default)]
+pub(crate) struct Readings(Arc<Mutex<BTreeMap<Eui64, LogRow>>>);
+
+impl Readings {
+    pub(crate) fn note(&self, device: Eui64, row: LogRow) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(device, row);
+    }
+
+    pub(crate) fn get(&self, device: Eui64) -> Option<LogRow> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&device).cloned()
     }
 }
 

@@ -15,5 +15,9 @@ pub mod v1 {
     tonic::include_proto!("s1lab.v1");
 }
 
+/// Reason of a [`WanClose`] by which a head-end ends a connection after it has heard everything: what the hub told on it need
+/// not be told again.
+pub const RELEASED: &str = "released";
+
 pub use prost::Message;
 pub use v1::*;

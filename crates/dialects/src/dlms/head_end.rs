@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 use cosem::client::{Client, ClientError, Credentials, Event, Password};
 use cosem::response::{DATA_NOTIFICATION, DataNotification, Envelope, Exception, Form, GENERAL_GLO};
 use cosem::server::Caller;
-use cosem::{Data, DecodeError};
+use cosem::{Attribute, Data, DecodeError, Obis};
 use domain::keys::Purpose;
-use domain::{Approval, Association, DeviceKind, Eui64, Operation};
+use domain::{Approval, Association, DeviceKind, Eui64, LogRow, Operation, Quantity};
 
 use super::carrier::{Directory, Framing, Heard, OperatorEnd};
 use super::device::{CLIENT_PUSH, client};
 use super::job::{Job, Next};
-use super::meter::{BODY_ALERT, BODY_IDENTIFICATION, BODY_LATE_RESULT};
+use super::meter::{BODY_ALERT, BODY_IDENTIFICATION, BODY_LATE_RESULT, BODY_READINGS};
+use super::objects::{Shape, item_at};
 use super::time::from_wire;
 use crate::late::LateResults;
 use crate::sealing::operator_cipher;
@@ -334,8 +335,38 @@ impl Operator {
                 let late = self.late.part(*ticket, *part, *last, octets)?;
                 Ok(late.map(HeadEndEvent::Notification))
             }
+            ([Data::UInt8(BODY_READINGS), Data::UInt8(kind), at, values], true) => {
+                let slot = compact::kind_of(*kind).ok_or_else(unknown)?;
+                let row = self.readings(slot, at, values).ok_or_else(unknown)?;
+                Ok(Some(HeadEndEvent::Notification(Notification::Readings { slot, row })))
+            }
             _ => Err(unknown()),
         }
+    }
+
+    fn readings(&self, slot: DeviceKind, at: &Data, values: &Data) -> Option<LogRow> {
+        let (at, _) = from_wire(at.as_octets()?, &self.profile)?;
+        let mut row = LogRow {
+            at,
+            values: Vec::new(),
+            code: None,
+        };
+        for value in values.as_list()? {
+            let [Data::UInt16(class), Data::OctetString(name), Data::Int8(index), value] = value.as_list()? else {
+                return None;
+            };
+            let attribute = Attribute {
+                class: *class,
+                object: Obis(name.as_slice().try_into().ok()?),
+                index: *index,
+            };
+            let place = item_at(slot, &attribute)?;
+            let (Shape::Register(unit, ..) | Shape::Number(unit)) = place.shape else {
+                return None;
+            };
+            row.values.push((place.item, Quantity::new(value.as_i64()?, unit)));
+        }
+        Some(row)
     }
 }
 

@@ -8,6 +8,7 @@ use domain::{DeviceKind, Eui64, SecurityEvent};
 use super::carrier::{Asked, DeviceEnd, Directory, Framing, Lost};
 use super::device::{CLIENT_PUSH, LogicalDevice, Remembered};
 use super::logs::LogCursor;
+use super::objects::place;
 use super::time::to_wire;
 use crate::sealing::{host_cipher, tells_under};
 use crate::{FaceProfile, Host, Notification, SessionOutput, compact};
@@ -22,6 +23,7 @@ const ENVELOPE_MAX: usize = 64;
 pub(crate) const BODY_IDENTIFICATION: u8 = 1;
 pub(crate) const BODY_ALERT: u8 = 2;
 pub(crate) const BODY_LATE_RESULT: u8 = 3;
+pub(crate) const BODY_READINGS: u8 = 4;
 
 /// Most octets of a late result in one notification.
 const PART_MAX: usize = 900;
@@ -136,6 +138,27 @@ impl Device {
                 // A device without an access point of its own speaks through the hub.
                 let speaker = self.profile.saps.of(*slot).map_or(DeviceKind::Chf, |_| *slot);
                 self.push(speaker, &body, true, host, &mut out);
+            }
+            Notification::Readings { slot, row } => {
+                // Each value with the attribute that holds it.
+                let values: Vec<_> = row
+                    .values
+                    .iter()
+                    .filter_map(|(item, quantity)| Some((place(*slot, *item)?.attribute, quantity)))
+                    .collect();
+                write::structure(&mut body, 4);
+                write::u8(&mut body, BODY_READINGS);
+                write::u8(&mut body, compact::kind_code(*slot));
+                write::octet_string(&mut body, &to_wire(row.at, 0, &self.profile));
+                write::array(&mut body, values.len());
+                for (attribute, quantity) in values {
+                    write::structure(&mut body, 4);
+                    write::u16(&mut body, attribute.class);
+                    write::octet_string(&mut body, &attribute.object.0);
+                    write::i8(&mut body, attribute.index);
+                    write::i64(&mut body, quantity.value);
+                }
+                self.push(*slot, &body, true, host, &mut out);
             }
             Notification::LateResult { ticket, outcome } => {
                 let octets = octets::of_outcome(outcome);

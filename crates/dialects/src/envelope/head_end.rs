@@ -6,8 +6,9 @@ use domain::{Answer, Approval, Association, DataItem, DeviceKind, Eui64, Operati
 use super::frame::{Framer, Header, Kind};
 use super::{
     ORDER_PART, ORDER_SUBMISSION, ORDER_ZCL, PART_MAX, REFUSED_COUNTER, REFUSED_NO_DEVICE, REFUSED_NOT_AUTHENTIC,
-    association_of, seal_of, speaker, zcl,
+    speaker, zcl,
 };
+use crate::compact::{association_of, seal_of};
 use crate::late::LateResults;
 use crate::sealing::{open_at_operator, seal_by_operator};
 use crate::submission::submission;
@@ -213,7 +214,12 @@ impl Operator {
                     at,
                 }));
             }
-            Kind::Readings => return Err(malformed("a reading")),
+            Kind::Readings => {
+                let content = self.open(keys, header, body)?;
+                let row = octets::read(&content, "row").map_err(|error| FaceError::Malformed(error.to_string()))?;
+                let slot = header.device;
+                events.push(HeadEndEvent::Notification(Notification::Readings { slot, row }));
+            }
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use domain::{Access, Answer, Association, DeviceKind, Execution, Operation, Refu
 use super::frame::{COPIED, Fault, Framer, Header, Kind};
 use super::{
     ORDER_MAX, ORDER_PART, ORDER_SUBMISSION, ORDER_ZCL, PART_MAX, REFUSED_COUNTER, REFUSED_MALFORMED,
-    REFUSED_NO_DEVICE, REFUSED_NOT_AUTHENTIC, REFUSED_TOO_LARGE, association_of, speaker, zcl,
+    REFUSED_NO_DEVICE, REFUSED_NOT_AUTHENTIC, REFUSED_TOO_LARGE, speaker, zcl,
 };
+use crate::compact::association_of;
 use crate::sealing::{SEAL_LEN, Unsealed, open_at_device, party_of, seal_by_device, tells_under};
 use crate::submission::split_submission;
 use crate::{FaceProfile, Host, Notification, SessionOutput};
@@ -89,6 +90,9 @@ impl Device {
                 let body = octets::write(&(code, at, description));
                 self.say(Kind::Event, *slot, &body, host, &mut out);
             }
+            Notification::Readings { slot, row } => {
+                self.say(Kind::Readings, *slot, &octets::write(row), host, &mut out);
+            }
             Notification::LateResult { ticket, outcome } => {
                 let outcome = octets::of_outcome(outcome);
                 if let Some(association) = tells_under(host, DeviceKind::Chf, self.party) {
@@ -106,7 +110,7 @@ impl Device {
             hub: host.device(DeviceKind::Chf).unwrap_or_default(),
             device,
             job,
-            seal: super::seal_of(association),
+            seal: crate::compact::seal_of(association),
         }
     }
 

@@ -49,25 +49,7 @@ mod zcl;
 pub(crate) use head_end::Operator;
 pub(crate) use meter::Device;
 
-use domain::{Association, DeviceKind};
-
-/// Client associations by their seal.
-fn seal_of(association: Association) -> u8 {
-    match association {
-        Association::Public => 0,
-        Association::Management => 1,
-        Association::Critical => 2,
-        Association::Reader => 3,
-        Association::StagedManagement => 4,
-        Association::StagedCritical => 5,
-    }
-}
-
-fn association_of(seal: u8) -> Option<Association> {
-    Association::ALL
-        .into_iter()
-        .find(|association| seal_of(*association) == seal)
-}
+use domain::DeviceKind;
 
 /// Whose keys seal what is said of a device: one without keys of its own speaks through the hub.
 fn speaker(device: DeviceKind) -> DeviceKind {

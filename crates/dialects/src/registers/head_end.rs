@@ -280,6 +280,10 @@ impl Operator {
                     octets::read(rest, "late result").map_err(|_| malformed())?;
                 self.late.part(ticket, number, last, &part)
             }
+            Some((3, rest)) => {
+                let row = octets::read(rest, "row").map_err(|_| malformed())?;
+                Ok(Some(Notification::Readings { slot, row }))
+            }
             _ => Err(malformed()),
         }
     }

@@ -111,6 +111,9 @@ impl Device {
                 let body = octets::write(&(1u8, code, at, description));
                 self.say(*slot, &body, host, &mut out);
             }
+            Notification::Readings { slot, row } => {
+                self.say(*slot, &octets::write(&(3u8, row)), host, &mut out);
+            }
             Notification::LateResult { ticket, outcome } => {
                 let whole = octets::of_outcome(outcome);
                 let mut parts = whole.chunks(RECORDS_MAX).enumerate().peekable();

@@ -66,7 +66,7 @@
 //!
 //! A hub that has connected says `Y` and its EUI-64. `Z`, device (1), 1 under the keys of a staged epoch and else 0 (1), and a
 //! sealed body carries what a device says by itself: 1, code, time, description; or 2, ticket, part, last, octets of an
-//! outcome; in the compact form. The seal is that of the LAB envelope, with the management keys of the device.
+//! outcome; or 3 and a row of readings; in the compact form. The seal is that of the LAB envelope, with the management keys of the device.
 
 mod frame;
 mod head_end;

@@ -32,6 +32,7 @@ pub(crate) struct Toy {
     pub(crate) last_approval: u32,
     pub(crate) events: Vec<(DeviceKind, SecurityEvent)>,
     pub(crate) most_rows: usize,
+    pub(crate) text: String,
     pub(crate) synchronised: Vec<(SimInstant, u32)>,
     challenges: u8,
 }
@@ -48,6 +49,7 @@ impl Toy {
             last_approval: 0,
             events: Vec::new(),
             most_rows: 0,
+            text: "LAB-0001".into(),
             synchronised: Vec::new(),
             challenges: 0,
         }
@@ -93,7 +95,7 @@ impl Toy {
         let quantity = |value, unit| Ok(Value::Quantity(Quantity::new(value, unit)));
         match (slot, item) {
             (_, DataItem::Clock) => Ok(Value::Clock(self.now, ClockStatus::Reliable)),
-            (_, DataItem::FirmwareVersion) => Ok(Value::Text("LAB-0001".into())),
+            (_, DataItem::FirmwareVersion) => Ok(Value::Text(self.text.clone())),
             (DeviceKind::Chf, DataItem::DeviceLog) => Ok(Value::Devices(vec![
                 KnownDevice {
                     device: ESME,

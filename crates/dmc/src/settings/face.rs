@@ -2,7 +2,7 @@
 
 use dialects::{Family, TimeForm, TunnelAddress};
 
-use super::{Setting, word};
+use super::{CHF, Setting, word};
 use crate::section::Scalar;
 
 pub(super) const FACE: &[Setting] = &[
@@ -21,6 +21,10 @@ pub(super) const FACE: &[Setting] = &[
         word { "access-point" => TunnelAddress::AccessPoint, "identity" => TunnelAddress::Identity } face.tunnel.address),
     key!("face.tunnel_check", Face, &[], "The hub's tunnel closes each frame with a check sequence", "true",
         flag face.tunnel.check),
+    key!("face.text_messages", Face, &[], "Reads of one value and payment codes go as the payload of a text message", "true",
+        flag face.text_messages),
+    key!("face.readings_every_s", Face, CHF, "The hub sends readings by itself so often; 0: it does not", "86400",
+        seconds face.readings_every),
     key!("face.flag_id", Face, &[], "The FLAG manufacturer id that opens a logical device name", "\"ELS\"",
     own "three capital letters" |parts, value| {
         let Scalar::Text(text) = value else { return None };
