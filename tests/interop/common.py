@@ -4,6 +4,8 @@ Settings, as JSON on standard input:
 
     {"host": "127.0.0.1", "port": 4059,          # or as arguments
      "server_sap": 1,
+     "framing": {"kind": "wrapper"},             # or {"kind": "hdlc", "physical": 17, "information": 128},
+                                                 # or {"kind": "hub-tunnel", "device": "…"}; gurux only
      "client_title": "5331535030303031",         # eight octets in hex, as all keys below are hex
      "public": {"sap": 16},
      "reader": {"sap": 17, "password": "…"},

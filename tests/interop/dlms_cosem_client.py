@@ -17,7 +17,7 @@ from dlms_cosem.client import DlmsClient
 from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
 from dlms_cosem.enumerations import CosemInterface
-from dlms_cosem.io import BlockingTcpIO, TcpTransport
+from dlms_cosem.io import BlockingTcpIO, HdlcTransport, TcpTransport
 from dlms_cosem.protocol import acse, xdlms
 from dlms_cosem.security import (
     HighLevelSecurityGmacAuthentication,
@@ -36,6 +36,19 @@ class RecordingIO(BlockingTcpIO):
     def send(self, data):
         self.last_sent = bytes(data)
         super().send(data)
+
+
+def transport_of(settings, sap, io):
+    framing = settings.get("framing", {"kind": "wrapper"})
+    if framing["kind"] == "hdlc":
+        return HdlcTransport(
+            client_logical_address=sap,
+            server_logical_address=settings["server_sap"],
+            server_physical_address=framing["physical"],
+            io=io,
+            timeout=TIMEOUT_S,
+        )
+    return TcpTransport(sap, settings["server_sap"], io, TIMEOUT_S)
 
 
 class Session:
@@ -58,7 +71,7 @@ class Session:
             options = {"authentication": LowLevelSecurityAuthentication(bytes.fromhex(role["password"]))}
         else:
             options = {"authentication": NoSecurityAuthentication()}
-        transport = TcpTransport(role["sap"], settings["server_sap"], self.io, TIMEOUT_S)
+        transport = transport_of(settings, role["sap"], self.io)
         self.client = DlmsClient(transport, timeout=TIMEOUT_S, **options)
 
     def __enter__(self):

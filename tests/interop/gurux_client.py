@@ -42,8 +42,9 @@ class Session:
             authentication = Authentication.LOW
         else:
             authentication = Authentication.NONE
+        self.framing = framing_of(settings)
         self.client = GXDLMSSecureClient(
-            True, self.role["sap"], settings["server_sap"], authentication, None, InterfaceType.WRAPPER
+            True, self.role["sap"], self.framing.server(settings), authentication, None, self.framing.interface
         )
         if authentication == Authentication.LOW:
             self.client.password = bytes.fromhex(self.role["password"])
@@ -64,6 +65,9 @@ class Session:
 
     def associate(self):
         reply = GXReplyData()
+        for packet in self.framing.connect(self.client):
+            self.exchange(packet, reply)
+            self.client.parseUAResponse(reply.data)
         for packet in self.client.aarqRequest():
             self.exchange(packet, reply)
         self.client.parseAareResponse(reply.data)
@@ -77,17 +81,18 @@ class Session:
         reply = GXReplyData()
         for packet in self.client.releaseRequest():
             self.exchange(packet, reply)
+        for packet in self.framing.disconnect(self.client):
+            self.exchange(packet, reply)
 
     def frame(self):
-        """The next whole wrapper frame."""
-        while len(self.buffer) < 8 or len(self.buffer) < 8 + int.from_bytes(self.buffer[6:8], "big"):
+        """The next whole frame, as the library wants it."""
+        while (length := self.framing.length(self.buffer)) is None or len(self.buffer) < length:
             received = self.socket.recv(65536)
             if not received:
                 raise ConnectionError("the meter closed the connection")
             self.buffer += received
-        length = 8 + int.from_bytes(self.buffer[6:8], "big")
         frame, self.buffer = self.buffer[:length], self.buffer[length:]
-        return frame
+        return self.framing.unwrap(frame)
 
     def exchange(self, packet, reply):
         reply.clear()
@@ -99,7 +104,7 @@ class Session:
             self.receive(reply)
 
     def send(self, packet):
-        self.last_sent = bytes(packet)
+        self.last_sent = self.framing.wrap(bytes(packet), self.role["sap"])
         self.socket.sendall(self.last_sent)
 
     def receive(self, reply):
@@ -137,6 +142,107 @@ class Session:
         profile = self.profile()
         rows = self.rows(self.client.readRowsByRange(profile, start, end), profile)
         return [[common.instant(row[0]), row[1]] for row in rows]
+
+
+class Wrapper:
+    """The TCP wrapper."""
+
+    interface = InterfaceType.WRAPPER
+
+    def server(self, settings):
+        return settings["server_sap"]
+
+    def connect(self, _):
+        return []
+
+    disconnect = connect
+
+    def length(self, octets):
+        return 8 + int.from_bytes(octets[6:8], "big") if len(octets) >= 8 else None
+
+    def wrap(self, packet, _):
+        return packet
+
+    def unwrap(self, frame):
+        return frame
+
+    def apdu(self, frame):
+        return frame[8:]
+
+
+class Hdlc(Wrapper):
+    """HDLC over TCP, with a link connection for every association."""
+
+    interface = InterfaceType.HDLC
+
+    def __init__(self, settings):
+        self.physical = settings["physical"]
+        self.information = settings.get("information", 128)
+
+    def server(self, settings):
+        return GXDLMSSecureClient.getServerAddress(settings["server_sap"], self.physical)
+
+    def connect(self, client):
+        client.hdlcSettings.maxInfoTX = client.hdlcSettings.maxInfoRX = self.information
+        return [client.snrmRequest()]
+
+    def disconnect(self, client):
+        return [client.disconnectRequest()]
+
+    def length(self, octets):
+        # Flag, format with eleven bits of length, and a flag at the end.
+        return 2 + (int.from_bytes(octets[1:3], "big") & 0x7FF) if len(octets) >= 3 else None
+
+    def apdu(self, frame):
+        return frame
+
+
+class HubTunnel(Wrapper):
+    """The hub's header in front of every APDU, with the device's identity and a check sequence."""
+
+    interface = InterfaceType.PDU
+    HEADER = 2 + 1 + 1 + 2 + 8 + 1 + 2
+
+    def __init__(self, settings):
+        self.device = bytes.fromhex(settings["device"])
+        self.number = 0
+
+    def length(self, octets):
+        if len(octets) < self.HEADER:
+            return None
+        return self.HEADER + int.from_bytes(octets[self.HEADER - 2 : self.HEADER], "big") + 2
+
+    def wrap(self, packet, sap):
+        self.number += 1
+        head = b"LT\x01\x02" + self.number.to_bytes(2, "big") + self.device + bytes([sap])
+        frame = head + len(packet).to_bytes(2, "big") + packet
+        return frame + check(frame)
+
+    def unwrap(self, frame):
+        if frame[:4] != b"LT\x01\x03" or frame[-2:] != check(frame[:-2]):
+            raise ValueError(f"not an answer of the hub's tunnel: {frame.hex()}")
+        if int.from_bytes(frame[4:6], "big") != self.number:
+            raise ValueError("the answer to another frame")
+        return frame[self.HEADER : -2]
+
+    def apdu(self, frame):
+        return frame
+
+
+def check(octets):
+    """CRC-16 of X.25, low octet first."""
+    crc = 0xFFFF
+    for octet in octets:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
+    return (crc ^ 0xFFFF).to_bytes(2, "little")
+
+
+def framing_of(settings):
+    framing = settings.get("framing", {"kind": "wrapper"})
+    kinds = {"wrapper": lambda _: Wrapper(), "hdlc": Hdlc, "hub-tunnel": HubTunnel}
+    return kinds[framing["kind"]](framing)
 
 
 def text(value):
@@ -192,7 +298,7 @@ def replay(session):
     """Sends the last request's very octets again."""
     identity(session)
     session.socket.sendall(session.last_sent)
-    return session.frame()[8:].hex()
+    return session.framing.apdu(session.frame()).hex()
 
 
 def association(settings, role):

@@ -182,6 +182,120 @@ fn independent_dlms_clients_read_a_meter_and_need_the_dco_to_operate_it() {
     assert_eq!(lab.terminate().unwrap(), Some(0));
 }
 
+/// Hub and meter of every DLMS family, how its octets are framed, and the library that is to read it. dlms-cosem does not
+/// take long answers over HDLC, and gives up by waiting for ever when it is refused there.
+const FAMILIES: &[(&str, &str, Framing, &str)] = &[
+    (
+        "aclara-hub@BASE",
+        "sgm1300@BASE",
+        Framing::Wrapper,
+        "dlms_cosem_client.py",
+    ),
+    (
+        "itron-hub@BASE",
+        "itron-esme@BASE",
+        Framing::Hdlc(128),
+        "gurux_client.py",
+    ),
+    (
+        "itron-hub@LAB-K001",
+        "itron-esme@BASE",
+        Framing::Hdlc(512),
+        "gurux_client.py",
+    ),
+    (
+        "itron-hub@BASE",
+        "itron-esme@BASE",
+        Framing::Hdlc(128),
+        "dlms_cosem_client.py",
+    ),
+    (
+        "trilliant-dxc@dcc-eligible",
+        "e470-dxc@dcc-eligible",
+        Framing::HubTunnel,
+        "gurux_client.py",
+    ),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Hdlc(u16),
+    HubTunnel,
+    Wrapper,
+}
+
+#[test]
+fn a_meter_of_every_dlms_family_answers_an_independent_client() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => skip!("no Python with the DLMS libraries from PyPI: {why}"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let estate = folder.path().join("estate.toml");
+    let templates = FAMILIES.iter().enumerate().map(|(number, (hub, meter, ..))| {
+        let provider = if hub.starts_with("skyline") {
+            "telefonica"
+        } else {
+            "vodafone"
+        };
+        format!(
+            "[[template]]\nname = \"family-{number}\"\ncount = 1\nprovider = \"{provider}\"\nchf = \"{hub}\"\n\
+             esme = \"{meter}\"\npayment_mode = \"credit\"\nenrolled = true\n"
+        )
+    });
+    let head = "[estate]\nname = \"families\"\nsource = \"invented: for the project's own tests\"\n".to_owned();
+    std::fs::write(&estate, std::iter::once(head).chain(templates).collect::<String>()).unwrap();
+    let arguments = ["--estate", estate.to_str().unwrap(), "--clock", "real"];
+    let lab = RunningLab::start(&folder.path().join("state"), &arguments).unwrap();
+    let devices = lab.json(&["device", "list"]).unwrap();
+    let meters = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|device| device["kind"] == "ESME");
+    let meters: Vec<_> = meters.map(|device| device["device"].as_str().unwrap()).collect();
+    assert_eq!(meters.len(), FAMILIES.len());
+    for ((hub, _, framing, script), meter) in FAMILIES.iter().zip(meters) {
+        let shown = lab.json(&["device", "show", meter, "--secrets"]).unwrap();
+        let exposed = lab.json(&["device", "expose", meter]).unwrap();
+        let mut settings = settings(&shown, exposed["address"].as_str().unwrap());
+        settings["framing"] = match framing {
+            Framing::Wrapper => json!({ "kind": "wrapper" }),
+            Framing::Hdlc(information) => json!({ "kind": "hdlc", "physical": 17, "information": information }),
+            Framing::HubTunnel => json!({ "kind": "hub-tunnel", "device": meter.replace('-', "") }),
+        };
+        let wanted = [
+            "reader register",
+            "management register",
+            "management profile by range",
+            "management object list",
+        ];
+        let all = script.starts_with("gurux") || *framing == Framing::Wrapper;
+        if !all {
+            settings["only"] = json!(wanted);
+        }
+        let checks = Checks::of(&python, script, &settings);
+        for name in wanted {
+            checks.good(name);
+        }
+        if all {
+            assert!(
+                checks.good("management profile by blocks")["rows"].as_u64().unwrap() > 13_000,
+                "{hub}"
+            );
+            checks.refused("reader wrong password");
+            checks.refused("management wrong key");
+            checks.refused("critical supply without approval");
+        }
+        settings["critical"]["script"] = json!(SCRIPT_DISABLE);
+        settings["critical"]["approval"] = json!(approval(&shown, meter, 8));
+        settings["only"] = json!(["critical supply with approval"]);
+        let checks = Checks::of(&python, script, &settings);
+        assert_eq!(checks.good("critical supply with approval"), 0, "{hub}: disconnected");
+    }
+    assert_eq!(lab.terminate().unwrap(), Some(0));
+}
+
 /// Everything that needs no approval, with each kind of association.
 fn reads(checks: &Checks, script: &str) {
     let name = checks.good("public identity").as_str().unwrap();
