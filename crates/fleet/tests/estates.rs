@@ -40,7 +40,10 @@ fn the_default_estate_has_what_the_pack_needs_and_only_profiles_that_exist() {
     ));
     assert!(has(|t| t.dmc.gsme.is_none() && t.dmc.esme.firmware.starts_with("LAB-")));
     assert!(has(|t| !t.enrolled && t.head_end == "smso") && has(|t| t.enrolled && t.head_end == "s1sp"));
-    assert_eq!(Estate::builtin("st").unwrap_err().hint.unwrap(), "there is exercise, sit");
+    assert_eq!(
+        Estate::builtin("st").unwrap_err().hint.unwrap(),
+        "there is exercise, sit"
+    );
 }
 
 #[test]
