@@ -182,6 +182,11 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         Operation::ResetCounters(_) | Operation::SwitchAuxiliaryLoad { .. } => kind == DeviceKind::Esme,
         Operation::RecordNetworkData => kind == DeviceKind::Gsme,
         Operation::Write(setting) => crate::settings::has(kind, setting.kind()),
+        Operation::Join(_) | Operation::Unjoin(_) | Operation::JoinListener(_) | Operation::UnjoinListener(_) => {
+            kind != DeviceKind::Chf
+        }
+        Operation::AddToHan(_) | Operation::RemoveFromHan(_) => kind == DeviceKind::Chf,
+        Operation::RestoreDeviceLog(_) => matches!(kind, DeviceKind::Chf | DeviceKind::Gpf),
         Operation::StageKeys { .. }
         | Operation::CancelStagedKeys
         | Operation::ProbeDualControl { .. }

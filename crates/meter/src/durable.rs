@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::keys::Party;
 use domain::operation::{PaymentMode, octets};
-use domain::{Access, Approval, Association, DeviceKind, Outcome, SupplyState};
+use domain::{Access, Approval, Association, DeviceKind, Eui64, Outcome, SupplyState};
 
 use crate::alerts::ALERT_CODES;
 use crate::calendar::LocalDay;
@@ -18,6 +18,7 @@ use crate::effects::{Effect, Outbox};
 use crate::gas::{Gas, Report};
 use crate::han::{Command, HanResult};
 use crate::installation::Installation;
+use crate::membership::Membership;
 use crate::meter::Meter;
 use crate::metering::Gaps;
 use crate::prepayment::Account;
@@ -40,7 +41,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -56,6 +57,10 @@ impl Installation {
         write_device(&mut w, &self.chf);
         write_meter(&mut w, &self.esme);
         write_outbox(&mut w, &self.effects);
+        w.flag(self.membership.is_some());
+        if let Some(membership) = &self.membership {
+            write_membership(&mut w, membership);
+        }
         w.flag(self.gas.is_some());
         if let Some(gas) = &self.gas {
             write_gas(&mut w, gas);
@@ -82,6 +87,11 @@ impl Installation {
         read_device(&mut r, &mut installation.chf)?;
         read_meter(&mut r, &mut installation.esme)?;
         installation.effects = read_outbox(&mut r)?;
+        installation.membership = if r.flag()? {
+            Some(Box::new(read_membership(&mut r)?))
+        } else {
+            None
+        };
         match (r.flag()?, &mut installation.gas) {
             (true, Some(gas)) => read_gas(&mut r, gas)?,
             (false, None) => {}
@@ -91,6 +101,41 @@ impl Installation {
         installation.reschedule(context);
         Ok(installation)
     }
+}
+
+fn write_membership(w: &mut Writer, membership: &Membership) {
+    w.count(membership.guests.len());
+    for (device, kind) in &membership.guests {
+        w.octets(&device.to_bytes());
+        w.flag(kind.is_some());
+        if let Some(kind) = kind {
+            w.pick(&DeviceKind::ALL, kind);
+        }
+    }
+    w.count(membership.out.len());
+    membership.out.iter().for_each(|device| w.octets(&device.to_bytes()));
+    w.count(membership.joins.len());
+    for (slot, device) in &membership.joins {
+        w.pick(&DeviceKind::ALL, slot);
+        w.octets(&device.to_bytes());
+    }
+}
+
+fn read_membership(r: &mut Reader<'_>) -> Read<Membership> {
+    let device = |r: &mut Reader<'_>| r.octets().map(Eui64::from_bytes);
+    Ok(Membership {
+        guests: r.list(|r| {
+            let id = device(r)?;
+            let kind = if r.flag()? {
+                Some(*r.pick(&DeviceKind::ALL)?)
+            } else {
+                None
+            };
+            Ok((id, kind))
+        })?,
+        out: r.list(device)?,
+        joins: r.list(|r| Ok((*r.pick(&DeviceKind::ALL)?, device(r)?)))?,
+    })
 }
 
 fn write_clock(w: &mut Writer, clock: &DeviceClock) {

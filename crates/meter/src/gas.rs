@@ -10,11 +10,15 @@ use crate::alerts;
 use crate::device::{Around, Device};
 use crate::effects::{Effect, Outbox};
 use crate::han::{Command, HanQueue, HanResult};
+use crate::membership::{Fitted, Membership, change};
 use crate::meter::Meter;
 use crate::prepayment::Account;
 use crate::profile::{Context, Profile};
 use crate::quirks::relays;
 use crate::readings::View;
+
+/// What is kept of the HAN, and the devices fitted with the hub.
+type Han<'a> = (&'a mut Option<Box<Membership>>, Fitted);
 
 /// Gas meter, gas proxy and what is under way between them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,7 +60,14 @@ impl Gas {
     }
 
     /// Deals with the latest scheduled wake that has passed, and with all that has arrived by now.
-    pub(crate) fn advance(&mut self, context: &Context<'_>, gsme: &Profile, hub_on: bool, out: &mut Outbox) {
+    pub(crate) fn advance(
+        &mut self,
+        context: &Context<'_>,
+        gsme: &Profile,
+        hub_on: bool,
+        han: Han<'_>,
+        out: &mut Outbox,
+    ) {
         let due = scheduled_wake(&self.gsme, gsme, context.now);
         if due > self.woken_at {
             self.woken_at = due;
@@ -64,7 +75,7 @@ impl Gas {
             self.gsme.settle(due, gsme, &mut self.alerts);
             self.queue.expire(due, context.profiles.chf.han_queue_lifetime);
             if hub_on && !self.lost(due, gsme) {
-                self.meet_hub(context, gsme, due, out);
+                self.meet_hub(context, gsme, due, (&mut *han.0, han.1), out);
             }
         }
         self.gsme.begin_delayed(context.now, gsme, &mut self.alerts);
@@ -136,9 +147,10 @@ impl Gas {
     }
 
     /// The meter is awake and in reach: it executes what waits for it, reports, and hands over its alerts.
-    fn meet_hub(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, out: &mut Outbox) {
+    fn meet_hub(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, han: Han<'_>, out: &mut Outbox) {
+        let (membership, fitted) = han;
         for command in self.queue.deliver(at) {
-            let outcome = self.execute(context, profile, at, &command);
+            let outcome = self.execute(context, profile, at, &command, (&mut *membership, fitted));
             let delay = period(profile)
                 .as_millis()
                 .saturating_mul(u64::from(profile.result_delay_wakes));
@@ -165,7 +177,14 @@ impl Gas {
         }
     }
 
-    fn execute(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, command: &Command) -> Outcome {
+    fn execute(
+        &mut self,
+        context: &Context<'_>,
+        profile: &Profile,
+        at: SimInstant,
+        command: &Command,
+        (membership, fitted): Han<'_>,
+    ) -> Outcome {
         let time = self.gsme.clock.time(at);
         let mut around = Around {
             kind: DeviceKind::Gsme,
@@ -188,6 +207,12 @@ impl Gas {
         device.check_rights(context, &mut around, access, &command.operation)?;
         device.check_approval(context, &mut around, access.association, &command.operation, approval)?;
         if let Some(outcome) = device.operate(&mut around, &command.operation) {
+            return outcome;
+        }
+        let joined = change(membership, |kept| {
+            kept.operate(DeviceKind::Gsme, &command.operation, fitted)
+        });
+        if let Some(outcome) = joined {
             return outcome;
         }
         match &command.operation {

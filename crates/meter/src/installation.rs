@@ -15,6 +15,7 @@ use crate::device::{Around, Device};
 use crate::effects::{Effect, Outbox};
 use crate::gas::Gas;
 use crate::load::{Channel, Load};
+use crate::membership::{Fitted, Membership, change};
 use crate::meter::{Meter, MeterParts, NO_POINT, clock_alert, clock_outcome, synchronise};
 use crate::profile::{Context, Profile};
 
@@ -34,6 +35,8 @@ pub struct Installation {
     /// No mains since.
     pub(crate) dark_since: Option<SimInstant>,
     pub(crate) challenges: u32,
+    /// What changed about the HAN since the installation was fitted.
+    pub(crate) membership: Option<Box<Membership>>,
     /// The hub has restarted, and nobody has been told yet.
     pub(crate) hub_restarts: bool,
 }
@@ -109,6 +112,7 @@ impl Installation {
             day: LocalDay::of(now),
             dark_since: None,
             challenges: 0,
+            membership: None,
             hub_restarts: false,
         };
         installation.reschedule(context);
@@ -152,7 +156,7 @@ impl Installation {
         self.advance(context);
         let result = match slot {
             _ if self.part(slot).is_none() => Execution::Finished(Err(Refusal::NotSupported)),
-            _ if self.dark_since.is_some() => Execution::Finished(Err(Refusal::Unreachable)),
+            _ if self.dark_since.is_some() || self.is_out(slot) => Execution::Finished(Err(Refusal::Unreachable)),
             _ if let Some(refusal) = self.indisposed(context, slot, profile(context, slot)) => {
                 Execution::Finished(Err(refusal))
             }
@@ -458,6 +462,9 @@ impl Installation {
         if let Some(outcome) = device.operate(&mut around, operation) {
             return outcome;
         }
+        if let Some(outcome) = self.change_membership(context, slot, operation) {
+            return outcome;
+        }
         let now = context.now;
         let profile = profile(context, slot);
         match operation {
@@ -573,16 +580,55 @@ impl Installation {
             DeviceKind::Gpf => &[hub, gsme],
             _ => &[hub],
         };
-        known
-            .iter()
-            .filter_map(|(kind, last_heard)| {
-                self.device(*kind).map(|device| KnownDevice {
-                    device,
-                    kind: *kind,
-                    last_heard: *last_heard,
-                })
+        let fitted = known.iter().filter_map(|(kind, last_heard)| {
+            let device = self.device(*kind).filter(|_| !self.is_out(*kind))?;
+            Some(KnownDevice {
+                device,
+                kind: *kind,
+                last_heard: *last_heard,
             })
-            .collect()
+        });
+        let guests = self
+            .membership
+            .iter()
+            .flat_map(|membership| membership.known(slot, now));
+        fitted.chain(guests).collect()
+    }
+
+    /// Whether a fitted device was put out of the HAN.
+    fn is_out(&self, slot: DeviceKind) -> bool {
+        let device = self.device(slot);
+        self.membership
+            .as_ref()
+            .is_some_and(|membership| device.is_some_and(|device| membership.is_out(device)))
+    }
+
+    /// The devices fitted with the hub, but for it.
+    fn fitted(&self) -> Fitted {
+        [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|slot| self.device(slot))
+    }
+
+    /// Carries out what is about the HAN; rights and approval are checked. `None` for the rest.
+    pub(crate) fn change_membership(
+        &mut self,
+        context: &Context<'_>,
+        slot: DeviceKind,
+        operation: &Operation,
+    ) -> Option<Outcome> {
+        let fitted = self.fitted();
+        let limit = context.profiles.chf.device_log_entries;
+        let own = self.device(slot);
+        change(&mut self.membership, |membership| match operation {
+            Operation::AddToHan(entry) => Some(membership.add(entry, fitted, limit)),
+            Operation::RemoveFromHan(device) => Some(membership.remove(*device, fitted)),
+            // What was fitted with the hub is what the one before it knew; the one before it is not this one.
+            Operation::RestoreDeviceLog(old) if Some(*old) == own => Some(Err(Refusal::OutOfRange)),
+            Operation::RestoreDeviceLog(_) => {
+                membership.out.clear();
+                Some(Ok(Answer::Done))
+            }
+            _ => membership.operate(slot, operation, fitted),
+        })
     }
 
     pub(crate) fn consumer_act(
@@ -610,8 +656,10 @@ impl Installation {
         self.esme
             .begin_delayed(context.now, context.profiles.esme, &mut self.effects);
         self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
+        let (fitted, hub_on) = (self.fitted(), powered && !self.is_out(DeviceKind::Gsme));
         if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
-            gas.advance(context, profile, powered, &mut self.effects);
+            let han = (&mut self.membership, fitted);
+            gas.advance(context, profile, hub_on, han, &mut self.effects);
         }
         self.watch_gas(context);
         self.hub_sync(context);

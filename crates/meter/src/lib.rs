@@ -45,6 +45,7 @@ mod history;
 mod installation;
 mod load;
 mod logs;
+mod membership;
 mod memory;
 mod meter;
 mod metering;

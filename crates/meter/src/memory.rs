@@ -16,7 +16,10 @@ impl Installation {
     #[must_use]
     pub fn memory(&self) -> usize {
         let gas = self.gas.as_ref().map_or(0, |gas| size_of::<Gas>() + gas_heap(gas));
-        size_of::<Self>() + device_heap(&self.chf) + meter_heap(&self.esme) + self.effects.heap() + gas
+        let han = self.membership.as_ref().map_or(0, |kept| {
+            size_of_val(&**kept) + 16 * (kept.guests.capacity() + kept.joins.capacity()) + 8 * kept.out.capacity()
+        });
+        han + size_of::<Self>() + device_heap(&self.chf) + meter_heap(&self.esme) + self.effects.heap() + gas
     }
 }
 

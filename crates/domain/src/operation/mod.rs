@@ -316,9 +316,9 @@ pub enum Operation {
     ResetCounters(Vec<Counter>),
     /// Show a customer identification number on the display.
     ShowCustomerIdentification(String),
-    /// Join with another device of the HAN.
+    /// Join with another device of the HAN that may act on this one.
     Join(Eui64),
-    /// Leave another device of the HAN.
+    /// Leave another device of the HAN that may act on this one.
     Unjoin(Eui64),
     /// Let a device into the HAN (CHF).
     AddToHan(Box<HanEntry>),
@@ -375,6 +375,10 @@ pub enum Operation {
         /// The staged epoch.
         epoch: u32,
     },
+    /// Join with another device of the HAN that only listens.
+    JoinListener(Eui64),
+    /// Leave another device of the HAN that only listens.
+    UnjoinListener(Eui64),
     /// Record gas flow in short steps for some hours, to be read as network data (GSME). The answer is the number of the
     /// recording, as a count.
     RecordNetworkData,
@@ -465,6 +469,8 @@ kinds! {
         "cancel staged keys" CancelStagedKeys = Self::CancelStagedKeys,
         "probe dual control" ProbeDualControl = Self::ProbeDualControl { .. },
         "activate keys" ActivateKeys = Self::ActivateKeys { .. },
+        "join listener" JoinListener = Self::JoinListener(_),
+        "unjoin listener" UnjoinListener = Self::UnjoinListener(_),
         "record network data" RecordNetworkData = Self::RecordNetworkData,
     }
     about {
@@ -531,6 +537,7 @@ impl fmt::Display for Operation {
             Self::AdjustBalance(milli_pence) => write!(f, "{kind} by {milli_pence} mp"),
             Self::RestrictAccess { before } => write!(f, "{kind} before {before}"),
             Self::Join(other) | Self::Unjoin(other) => write!(f, "{kind} {other}"),
+            Self::JoinListener(other) | Self::UnjoinListener(other) => write!(f, "{kind} {other}"),
             Self::RemoveFromHan(other) | Self::RestoreDeviceLog(other) => write!(f, "{kind} {other}"),
             Self::AddToHan(entry) => write!(f, "{kind} {}", entry.device),
             Self::SwitchAuxiliaryLoad { switch, on } => {

@@ -90,6 +90,8 @@ pub struct Profile {
     pub battery_days: u16,
     /// Time from a report of the gas meter to its being readable (GPF).
     pub mirror_lag: SimDuration,
+    /// Devices that the hub's device log has room for (CHF).
+    pub device_log_entries: u16,
     /// Commands held for sleeping devices (CHF); one more is refused as busy.
     pub han_queue_entries: u16,
     /// A command held longer than this is given up as unreachable (CHF).
@@ -206,6 +208,7 @@ impl Default for Profile {
             result_delay_wakes: 0,
             battery_days: 3650,
             mirror_lag: SimDuration::ZERO,
+            device_log_entries: 16,
             han_queue_entries: 8,
             han_queue_lifetime: SimDuration::from_hours(24),
             values: ValueRules::default(),

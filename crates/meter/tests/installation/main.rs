@@ -8,6 +8,7 @@ mod hand_over;
 mod history;
 mod logs;
 mod matrices;
+mod membership;
 mod money;
 mod power;
 mod prepayment;

@@ -17,7 +17,7 @@ pub(super) fn fill(rsp: Element, target: &Target<'_>, values: &Values) -> Result
     }
 }
 
-fn clock(rsp: Element, gas: bool, values: &Values) -> Element {
+pub(super) fn clock(rsp: Element, gas: bool, values: &Values) -> Element {
     let Some(Value::Clock(at, status)) = values.items.get(&DataItem::Clock) else {
         return rsp;
     };

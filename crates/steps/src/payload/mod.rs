@@ -8,6 +8,7 @@
 //! Times are UTC. A row of a profile carries the end of its half-hour (recalled).
 
 mod commands;
+mod han;
 mod parts;
 mod reads;
 mod values;
@@ -25,7 +26,7 @@ type Built = (Element, Option<Report>);
 pub(crate) fn build(name: &'static str, target: &Target<'_>, values: &Values, success: bool) -> Built {
     let mut rsp = Element::ra(name).with_attribute("MessageSuccess", success.to_string());
     // Each group of requests has a file of its own; what is in none says nothing but `MessageSuccess`.
-    for group in [reads::fill, commands::fill] {
+    for group in [reads::fill, commands::fill, han::fill] {
         match group(rsp, target, values) {
             Ok(built) => return built,
             Err(other) => rsp = other,

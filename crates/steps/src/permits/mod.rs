@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod forms;
+mod han;
 mod prepayment;
 mod reads;
 
@@ -93,7 +94,7 @@ pub fn permits(request: &Request, device: Eui64, kind: DeviceKind, operation: &O
         kind,
     };
     // Each group of requests has a file of its own.
-    let groups = [reads::permits, commands::permits, prepayment::permits];
+    let groups = [reads::permits, commands::permits, han::permits, prepayment::permits];
     groups
         .into_iter()
         .find_map(|group| group(&case, operation))

@@ -35,7 +35,7 @@ fn act_on_supply(act: Operation) -> Vec<DraftStep> {
     ]
 }
 
-fn synchronise_clock(body: &Element) -> Result<Operation, Refused> {
+pub(super) fn synchronise_clock(body: &Element) -> Result<Operation, Refused> {
     let time = instant(&child(body, "CurrentDateTime")?.text)?;
     let tolerance = &child(body, "TolerancePeriod")?.text;
     let tolerance_s = tolerance.trim().parse().map_err(|_| {

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod draft;
 mod forms;
+mod han;
 mod prepayment;
 mod reads;
 
@@ -247,7 +248,7 @@ fn equivalent_steps(request: &Request, target: &Target<'_>) -> Result<Vec<draft:
         // Answered from the DCC-side record: no device is asked.
         return crate::credentials::party(request).map(|_| Vec::new());
     }
-    for group in [reads::steps, commands::steps, prepayment::steps] {
+    for group in [reads::steps, commands::steps, han::steps, prepayment::steps] {
         if let Some(steps) = group(request, target)? {
             return Ok(steps);
         }

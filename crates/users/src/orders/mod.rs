@@ -4,6 +4,7 @@ mod commands;
 mod credentials;
 mod dcc;
 mod forms;
+mod han;
 mod prepayment;
 mod reads;
 
@@ -11,5 +12,6 @@ pub use commands::*;
 pub use credentials::*;
 pub use dcc::*;
 pub use forms::Fuel;
+pub use han::*;
 pub use prepayment::*;
 pub use reads::*;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod dcc;
+mod han;
 mod prepayment;
 mod reads;
 
@@ -50,6 +51,7 @@ fn sequence() -> impl Iterator<Item = Turn> {
         reads::SEQUENCE,
         prepayment::SEQUENCE,
         commands::SEQUENCE,
+        han::SEQUENCE,
         dcc::LAST,
     ]
     .into_iter()

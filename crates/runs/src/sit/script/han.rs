@@ -1,0 +1,22 @@
+//! What the pack does about the home area network. The hub lets a guest in first, so that the meters can join with it.
+
+use domain::{Eui64, Srv};
+use users::orders;
+
+use super::{At, Turn};
+
+pub(super) const SEQUENCE: &[Turn] = &[
+    (Srv::new(8, 1, 1), |at| orders::commission(at.device, at.now, 10)),
+    (Srv::new(8, 11, 0), |at| {
+        orders::add_to_log(at.device, guest(at), "0102030405060708", 600)
+    }),
+    (Srv::new(8, 7, 1), |at| orders::join(at.device, guest(at))),
+    (Srv::new(8, 8, 1), |at| orders::unjoin(at.device, guest(at))),
+    (Srv::new(8, 7, 2), |at| orders::join_listener(at.device, guest(at))),
+    (Srv::new(8, 8, 2), |at| orders::unjoin_listener(at.device, guest(at))),
+];
+
+/// The identity that the prepayment interface of this installation would have.
+fn guest(at: &At) -> Eui64 {
+    Eui64(at.device.0 & !(0xFF << 32) | 6 << 32)
+}
