@@ -18,6 +18,7 @@ pub mod day;
 mod identity;
 pub mod invariants;
 pub mod machine;
+pub mod party;
 pub mod planning;
 pub mod reports;
 pub mod settings;

@@ -342,8 +342,8 @@ impl Control {
         for device in devices {
             // Type 2 devices have no firmware in their model.
             let bare = device.kind != domain::DeviceKind::Ihd && device.model.firmware.is_empty();
-            if bare || device.model.model.is_empty() || device.serial.is_empty() {
-                let mut about = Found::new("data-incomplete").saying("model, firmware or serial number is missing");
+            if bare || device.model.model.is_empty() {
+                let mut about = Found::new("data-incomplete").saying("model or firmware is missing");
                 about.device = Some(device.id);
                 found.push(about);
             }

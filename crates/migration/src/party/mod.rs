@@ -1,0 +1,177 @@
+//! Requesting party and commissioning party: two roles that do the control centre's instructions and exchange files.
+//!
+//! Everything they say to the SMSO, the S1SP, the DCO and each other is an envelope on a link. Instructions come from the
+//! control centre in the same process.
+
+mod cp;
+mod office;
+mod rp;
+mod validation;
+
+use domain::keys::Party as KeyParty;
+use domain::{DeviceKind, Eui64};
+use duis::signature::{SignError, SigningKey, sign_octets, verify_octets};
+use proto::{
+    Condition, DeviceRecord, Envelope, InstallationRecord, Kind, Message, MigrationFile, MigrationFileContent,
+};
+use world::file_set::{self, FileFault};
+use world::{CallError, Caller};
+
+use crate::InstallationId;
+use crate::machine::model::{DeviceFacts, Installation};
+use crate::machine::{Done, Found, Instruction, Report};
+use crate::planning::gates::ListedModel;
+
+pub use cp::{Cp, CpOptions, Requests};
+pub use office::Office;
+pub use rp::{Rp, RpOptions};
+pub use validation::{Surroundings, validate};
+
+/// The devices that one operator's records name, as facts. A record of a kind this program does not have is left out.
+fn facts_of(records: &[DeviceRecord]) -> Vec<DeviceFacts> {
+    let facts = records.iter().filter_map(|record| {
+        Some(DeviceFacts {
+            id: Eui64(record.device),
+            kind: record.kind.parse().ok()?,
+            model: ListedModel {
+                manufacturer: record.manufacturer.clone(),
+                model: record.model.clone(),
+                firmware: record.firmware.clone(),
+            },
+            hardware: record.hardware.clone(),
+            serial: record.serial.clone(),
+            profile: record.profile.clone(),
+            configuration: record.configuration_digest.clone(),
+            epoch: record.epoch,
+        })
+    });
+    facts.collect()
+}
+
+/// Conditions about one installation, or about the whole, as findings.
+fn found_of(conditions: &[Condition], id: Option<InstallationId>) -> Vec<Found> {
+    let about = conditions.iter().filter(|condition| {
+        condition.installation_id.is_empty() || id.is_some_and(|id| condition.installation_id == id.to_string())
+    });
+    about
+        .map(|condition| Found {
+            device: (condition.device != 0).then_some(Eui64(condition.device)),
+            ..Found::new(&condition.kind).saying(condition.detail.clone())
+        })
+        .collect()
+}
+
+/// Asks and waits for the one reply, whose kind must be the expected one.
+async fn ask<M: Message, R: Message + Default>(
+    caller: &Caller,
+    reference: &str,
+    kinds: (Kind, Kind),
+    message: &M,
+    within: domain::SimDuration,
+) -> Result<R, Found> {
+    let envelope = Envelope {
+        trace_id: reference.to_owned(),
+        ..Envelope::default()
+    };
+    let reply = caller.call(envelope, kinds.0, &message.encode_to_vec(), within).await;
+    let reply = reply.map_err(|error: CallError| Found::new("no-answer").saying(error.to_string()))?;
+    if reply.kind() != kinds.1 {
+        return Err(Found::new("unknown").saying(format!("a reply of kind {:?}", reply.kind())));
+    }
+    R::decode(reply.body).map_err(|error| Found::new("unknown").saying(error.to_string()))
+}
+
+/// One signed file.
+fn signed(key: &SigningKey, content: &MigrationFileContent) -> Result<MigrationFile, SignError> {
+    file_set::file(content, |octets| {
+        let signature = sign_octets(octets, key)?;
+        Ok((key.certificate().serial().to_owned(), signature))
+    })
+}
+
+/// Verifies files that only `signer` may have made.
+fn verifier(signer: &duis::signature::Certificate) -> impl FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + '_ {
+    move |serial, octets, signature| {
+        if serial != signer.serial() {
+            return Err(FileFault::SignerUnknown(serial.to_owned()));
+        }
+        if verify_octets(octets, signature, signer) {
+            Ok(signer.eui())
+        } else {
+            Err(FileFault::SignatureBad("file".into()))
+        }
+    }
+}
+
+/// A report about each installation of an instruction.
+fn reports(instruction: &Instruction, each: impl Fn(InstallationId) -> Result<Done, Vec<Found>>) -> Vec<Report> {
+    let one = |id: &InstallationId| Report {
+        reference: instruction.reference.clone(),
+        installation: *id,
+        result: each(*id),
+        mended: Vec::new(),
+    };
+    instruction.installations.iter().map(one).collect()
+}
+
+/// What everybody may know of an installation: the record of the common file.
+fn record_of(known: &Installation, snapshot: &[DeviceRecord]) -> InstallationRecord {
+    let facts = &known.facts;
+    let devices = facts
+        .devices
+        .iter()
+        .zip(&known.devices)
+        .filter(|(device, _)| device.kind != DeviceKind::Ihd);
+    let devices = devices.map(|(device, progress)| {
+        let read = snapshot
+            .iter()
+            .find(|read| read.device == device.id.0)
+            .cloned()
+            .unwrap_or_default();
+        DeviceRecord {
+            device: device.id.0,
+            kind: device.kind.as_str().to_owned(),
+            manufacturer: device.model.manufacturer.clone(),
+            model: device.model.model.clone(),
+            hardware: device.hardware.clone(),
+            firmware: device.model.firmware.clone(),
+            serial: device.serial.clone(),
+            profile: device.profile.clone(),
+            configuration_digest: device.configuration.clone(),
+            epoch: device.epoch,
+            staged_epoch: known.staged_epoch(device),
+            in_scope: !progress.left_out,
+            ..read
+        }
+    });
+    let points = known.each_point().map(|(point, progress)| proto::MeteringPoint {
+        mpxn: point.mpxn.to_string(),
+        responsible_supplier: point.supplier.0,
+        network_operator: point.network.0,
+        prepayment: point.prepayment,
+        authorisation: progress
+            .authorisation
+            .as_ref()
+            .map(|by| by.by.clone())
+            .unwrap_or_default(),
+        ..proto::MeteringPoint::default()
+    });
+    InstallationRecord {
+        installation_id: known.id().to_string(),
+        attempt: known.attempt.number,
+        cohort: facts.cohort.to_string(),
+        installation_type: facts.installation_type().as_str().to_owned(),
+        communications_provider: facts.provider.as_str().to_owned(),
+        hub: facts.hub.0,
+        devices: devices.collect(),
+        points: points.collect(),
+        snapshot_ms: known.attempt.snapshot_at.map_or(0, |at| at.0),
+        vulnerable: facts.vulnerable,
+        smso: String::new(),
+    }
+}
+
+/// The word for a recipient of files.
+fn recipient(party: KeyParty) -> &'static str {
+    party.as_str()
+}

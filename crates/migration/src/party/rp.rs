@@ -1,0 +1,412 @@
+//! The requesting party: has the SMSO freeze, read, stage and forget; makes the files; takes outcome files.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::keys::Party as KeyParty;
+use domain::{Eui64, SimDuration};
+use duis::signature::{Certificate, SigningKey};
+use proto::{
+    Condition, DeviceRecord, DeviceSecret, FileAcknowledgement, FileDelivery, InstallationSecrets, Kind, Message,
+    MigrationCommonFile, MigrationFileContent, MigrationFileKind, MigrationFileSet, MigrationGroupSecrets,
+    MigrationHeader, SmsoDecommission, SmsoExtract, SmsoFreeze, SmsoMigrationCommand, SmsoMigrationOutcome,
+    SmsoSnapshot, SmsoStageKeys, SmsoUnfreeze, StagedSecrets, smso_migration_command::Act,
+};
+use tokio_util::sync::CancellationToken;
+use world::call::{self, Router};
+use world::file_set::{self, COMMON_ONLY, FileFault, REQUIRED, Taken};
+use world::sealed::{OpeningKey, PublicKey};
+use world::{Caller, LinkEnd, LinkSender, World};
+
+use super::{ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
+use crate::InstallationId;
+use crate::machine::model::Installation;
+use crate::machine::{Done, Found, Instruction, Report, Work};
+use crate::settings::{Settings, Stage};
+
+/// What a requesting party is made of.
+pub struct RpOptions {
+    /// Its EUI-64 as a producer of files.
+    pub eui: Eui64,
+    /// Signs its files.
+    pub key: SigningKey,
+    /// Opens what the SMSO seals to it.
+    pub opening: OpeningKey,
+    /// To which the S1SP's secrets are sealed.
+    pub s1sp: PublicKey,
+    /// To which the DCO's secrets are sealed.
+    pub dco: PublicKey,
+    /// The commissioning party, whose outcome files it takes.
+    pub cp: Certificate,
+    /// Time limits.
+    pub settings: Arc<Settings>,
+}
+
+/// The requesting party. Cheap to clone; somebody must run its [`Rp::run`].
+#[derive(Clone)]
+pub struct Rp {
+    world: World,
+    options: Arc<RpOptions>,
+    smso: Caller,
+    cp: Caller,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    sequence: u64,
+    snapshots: BTreeMap<InstallationId, Vec<DeviceRecord>>,
+    secrets: BTreeMap<InstallationId, StagedSecrets>,
+    outcomes: Taken,
+    confirmed: BTreeMap<String, u32>,
+}
+
+impl Rp {
+    /// A requesting party on its links with the SMSO and the commissioning party. The routers go to [`Rp::run`].
+    #[must_use]
+    pub fn new(world: World, smso: LinkEnd, cp: LinkEnd, options: RpOptions) -> (Self, [Router; 2]) {
+        let (smso, from_smso) = call::split(smso);
+        let (cp, from_cp) = call::split(cp);
+        let party = Self {
+            world,
+            options: Arc::new(options),
+            smso,
+            cp,
+            state: Arc::default(),
+        };
+        (party, [from_smso, from_cp])
+    }
+
+    /// Receives until cancelled or a link closes: replies to what was asked, and outcome files.
+    pub async fn run(self, routers: [Router; 2], shutdown: CancellationToken) {
+        let [mut smso, mut cp] = routers;
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                late = smso.recv() => if late.is_none() { return },
+                envelope = cp.recv() => {
+                    let Some(envelope) = envelope else { return };
+                    if envelope.kind() == Kind::FileDelivery {
+                        let answer = self.take_outcome(&envelope.body);
+                        reply(self.cp.sender(), &envelope, &answer).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether an outcome file about this attempt was taken: what allows the SMSO to forget the installation.
+    #[must_use]
+    pub fn has_outcome(&self, id: InstallationId, attempt: u32) -> bool {
+        self.state().confirmed.get(&id.to_string()) == Some(&attempt)
+    }
+
+    fn take_outcome(&self, body: &[u8]) -> FileAcknowledgement {
+        let delivery = FileDelivery::decode(body).unwrap_or_default();
+        let set = delivery.set.unwrap_or_default();
+        let mut state = self.state();
+        let taken = file_set::read(
+            &set,
+            "rp",
+            &[MigrationFileKind::Outcome],
+            &mut verifier(&self.options.cp),
+        )
+        .and_then(|opened| {
+            let outcome = proto::MigrationOutcomeFile::decode(opened.payload(MigrationFileKind::Outcome)?)
+                .map_err(|error| FileFault::Malformed(error.to_string()))?;
+            state.outcomes.take(&opened.header)?;
+            Ok(outcome)
+        });
+        let conditions = match taken {
+            Ok(outcome) => {
+                let each = outcome
+                    .installations
+                    .into_iter()
+                    .map(|one| (one.installation_id, one.attempt));
+                state.confirmed.extend(each);
+                Vec::new()
+            }
+            Err(fault) => vec![condition(&fault)],
+        };
+        FileAcknowledgement {
+            reference: delivery.reference,
+            accepted: conditions.is_empty(),
+            conditions,
+        }
+    }
+
+    /// Does one instruction about these installations as they stand. Cancelling it leaves the work half done; given again, it is done once.
+    pub async fn work(&self, instruction: &Instruction, known: &[Installation]) -> Vec<Report> {
+        match &instruction.work {
+            Work::Deliver => self.deliver(instruction, known).await,
+            Work::Secrets => self.secrets(instruction, known).await,
+            work => {
+                let Some(one) = known.first() else { return Vec::new() };
+                let result = self.one(&instruction.reference, work, one).await;
+                reports(instruction, |_| result.clone())
+            }
+        }
+    }
+
+    async fn one(&self, reference: &str, work: &Work, known: &Installation) -> Result<Done, Vec<Found>> {
+        match work {
+            Work::Extract => {
+                let outcome = self.smso(reference, known, Act::Extract(SmsoExtract {})).await?;
+                Ok(Done::Extracted {
+                    devices: facts_of(&outcome.devices),
+                    master_keys: outcome.master_keys,
+                    active: Some(outcome.active),
+                })
+            }
+            Work::Freeze => {
+                let until = self.world.clock.now() + self.options.settings.timers.freeze_max();
+                let freeze = Act::Freeze(SmsoFreeze { until_ms: until.0 });
+                self.smso(&format!("{reference}/freeze"), known, freeze).await?;
+                let read = self
+                    .smso(&format!("{reference}/read"), known, Act::Snapshot(SmsoSnapshot {}))
+                    .await?;
+                let devices = facts_of(&read.devices);
+                self.state().snapshots.insert(known.id(), read.devices);
+                Ok(Done::Frozen {
+                    taken_at: domain::SimInstant(read.taken_ms),
+                    devices,
+                })
+            }
+            Work::Unfreeze => {
+                self.smso(reference, known, Act::Unfreeze(SmsoUnfreeze {})).await?;
+                Ok(Done::Unfrozen)
+            }
+            Work::Decommission => {
+                if !self.has_outcome(known.id(), known.attempt.number) {
+                    return Err(vec![
+                        Found::new("no-answer").saying("no outcome file about it was taken"),
+                    ]);
+                }
+                let group_id = known.attempt.group.clone();
+                self.smso(reference, known, Act::Decommission(SmsoDecommission { group_id }))
+                    .await?;
+                Ok(Done::Removed)
+            }
+            other => Err(vec![
+                Found::new("unknown").saying(format!("{} is not done here", other.word())),
+            ]),
+        }
+    }
+
+    async fn smso(&self, reference: &str, known: &Installation, act: Act) -> Result<SmsoMigrationOutcome, Vec<Found>> {
+        let command = SmsoMigrationCommand {
+            reference: reference.to_owned(),
+            hub: known.facts.hub.0,
+            act: Some(act),
+        };
+        let kinds = (Kind::SmsoMigrationCommand, Kind::SmsoMigrationOutcome);
+        let within = self.options.settings.timers.smso_command();
+        let outcome: SmsoMigrationOutcome = ask(&self.smso, reference, kinds, &command, within)
+            .await
+            .map_err(|found| vec![found])?;
+        if outcome.conditions.is_empty() {
+            Ok(outcome)
+        } else {
+            Err(found_of(&outcome.conditions, Some(known.id())))
+        }
+    }
+
+    /// Stages the epoch of each installation, then sends the group's common files to the commissioning party.
+    async fn deliver(&self, instruction: &Instruction, known: &[Installation]) -> Vec<Report> {
+        let mut failed: BTreeMap<InstallationId, Vec<Found>> = BTreeMap::new();
+        for one in known {
+            if let Err(found) = self.stage(&instruction.reference, one).await {
+                let staging = |found: Found| Found {
+                    stage: Some(Stage::Staging),
+                    ..found
+                };
+                failed.insert(one.id(), found.into_iter().map(staging).collect());
+            }
+        }
+        let staged: Vec<&Installation> = known.iter().filter(|one| !failed.contains_key(&one.id())).collect();
+        let answer = if staged.is_empty() {
+            Ok(FileAcknowledgement {
+                accepted: true,
+                ..FileAcknowledgement::default()
+            })
+        } else {
+            self.send(&instruction.reference, &instruction.group, &staged, None)
+                .await
+        };
+        reports(instruction, |id| match (failed.get(&id), &answer) {
+            (Some(found), _) => Err(found.clone()),
+            (None, Err(found)) => Err(vec![found.clone()]),
+            (None, Ok(answer)) => judged(answer, id, Done::Validated),
+        })
+    }
+
+    async fn stage(&self, reference: &str, known: &Installation) -> Result<(), Vec<Found>> {
+        let keyed: Vec<_> = known.keyed().map(|(facts, _)| facts).collect();
+        let Some(epoch) = keyed.first().map(|device| known.staged_epoch(device)) else {
+            return Err(vec![Found::new("data-incomplete").saying("no device holds keys")]);
+        };
+        let reference = format!("{reference}/stage/{}", known.id());
+        let stage = SmsoStageKeys {
+            devices: keyed.iter().map(|device| device.id.0).collect(),
+            epoch,
+            seal_to: self.options.opening.public_key().octets().to_vec().into(),
+        };
+        let outcome = self.smso(&reference, known, Act::StageKeys(stage)).await?;
+        let sealed = outcome.secrets.unwrap_or_default();
+        let opened = self.options.opening.open(&sealed, reference.as_bytes());
+        let secrets = opened
+            .ok()
+            .and_then(|octets| StagedSecrets::decode(octets.as_slice()).ok());
+        let secrets = secrets.ok_or_else(|| vec![Found::new("keys-not-staged").saying("its secrets do not open")])?;
+        self.state().secrets.insert(known.id(), secrets);
+        Ok(())
+    }
+
+    /// Sends both recipients their sets through the commissioning party.
+    async fn secrets(&self, instruction: &Instruction, known: &[Installation]) -> Vec<Report> {
+        let all: Vec<&Installation> = known.iter().collect();
+        let mut answers = Vec::new();
+        for party in [KeyParty::S1sp, KeyParty::Dco] {
+            answers.push(
+                self.send(&instruction.reference, &instruction.group, &all, Some(party))
+                    .await,
+            );
+        }
+        reports(instruction, |id| {
+            for answer in &answers {
+                match answer {
+                    Err(found) => return Err(vec![found.clone()]),
+                    Ok(answer) => judged(answer, id, Done::Delivered)?,
+                };
+            }
+            Ok(Done::Delivered)
+        })
+    }
+
+    /// One set to the commissioning party: its own (no recipient), or one that it relays.
+    async fn send(
+        &self,
+        reference: &str,
+        group: &str,
+        known: &[&Installation],
+        to: Option<KeyParty>,
+    ) -> Result<FileAcknowledgement, Found> {
+        let word = to.map_or("cp", recipient);
+        let set = self
+            .set(group, known, to)
+            .map_err(|problem| Found::new("unknown").saying(problem))?;
+        let delivery = FileDelivery {
+            reference: format!("{reference}/{word}"),
+            set: Some(set),
+        };
+        let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
+        let within = self.options.settings.timers.file_acknowledgement();
+        ask(&self.cp, reference, kinds, &delivery, within)
+            .await
+            .map_err(|found: Found| Found {
+                kind: "no-acknowledgement".into(),
+                ..found
+            })
+    }
+
+    fn set(&self, group: &str, known: &[&Installation], to: Option<KeyParty>) -> Result<MigrationFileSet, String> {
+        let mut state = self.state();
+        state.sequence += 1;
+        let word = to.map_or("cp", recipient);
+        let header = MigrationHeader {
+            // A group is named once per set: a set that is made anew after a failure is another one.
+            group_id: format!("{group}/{word}/{}", state.sequence),
+            schema_version: file_set::SCHEMA_VERSION,
+            created_ms: self.world.clock.now().0,
+            producer: self.options.eui.0,
+            sequence: state.sequence,
+        };
+        let records = known
+            .iter()
+            .map(|one| record_of(one, state.snapshots.get(&one.id()).map_or(&[], Vec::as_slice)));
+        let (common, validation) = file_set::common_payloads(&MigrationCommonFile {
+            installations: records.collect(),
+        });
+        let mut payloads = vec![common, validation];
+        let kinds = match to {
+            None => &COMMON_ONLY[..],
+            Some(party) => {
+                let secrets = MigrationGroupSecrets {
+                    installations: known
+                        .iter()
+                        .map(|one| InstallationSecrets {
+                            installation_id: one.id().to_string(),
+                            devices: secrets_of(state.secrets.get(&one.id()), party),
+                        })
+                        .collect(),
+                };
+                let key = if party == KeyParty::Dco {
+                    &self.options.dco
+                } else {
+                    &self.options.s1sp
+                };
+                payloads.push(file_set::group_payload(&secrets, key, &header).map_err(|error| error.to_string())?);
+                &REQUIRED[..]
+            }
+        };
+        drop(state);
+        let files = payloads.into_iter().zip(kinds).map(|(payload, kind)| {
+            let content = MigrationFileContent {
+                header: Some(header.clone()),
+                kind: (*kind).into(),
+                recipient: word.to_owned(),
+                payload: payload.into(),
+            };
+            signed(&self.options.key, &content).map_err(|error| error.to_string())
+        });
+        Ok(MigrationFileSet {
+            files: files.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn secrets_of(staged: Option<&StagedSecrets>, party: KeyParty) -> Vec<DeviceSecret> {
+    staged.map_or_else(Vec::new, |staged| match party {
+        KeyParty::Dco => staged.dco.clone(),
+        KeyParty::S1sp | KeyParty::Smso => staged.s1sp.clone(),
+    })
+}
+
+/// What an acknowledgement says about one installation.
+fn judged(answer: &FileAcknowledgement, id: InstallationId, done: Done) -> Result<Done, Vec<Found>> {
+    let found = found_of(&answer.conditions, Some(id));
+    if answer.accepted && found.is_empty() {
+        return Ok(done);
+    }
+    Err(if found.is_empty() {
+        vec![Found::new("unknown").saying("refused without a reason")]
+    } else {
+        found
+    })
+}
+
+/// A fault as a condition about the whole set.
+pub(super) fn condition(fault: &FileFault) -> Condition {
+    Condition {
+        kind: fault.condition().to_owned(),
+        detail: fault.to_string(),
+        ..Condition::default()
+    }
+}
+
+/// Answers a delivery; a closed link shows in the loop by itself.
+pub(super) async fn reply(sender: &LinkSender, envelope: &proto::Envelope, answer: &FileAcknowledgement) {
+    let _sent = sender
+        .reply(envelope, Kind::FileAcknowledgement, &answer.encode_to_vec())
+        .await;
+}
+
+/// How long the commissioning party waits for a relayed acknowledgement: less than the requesting party waits for it.
+pub(super) fn relayed(settings: &Settings) -> SimDuration {
+    SimDuration::from_millis(settings.timers.file_acknowledgement().as_millis() * 9 / 10)
+}
