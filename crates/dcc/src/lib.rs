@@ -5,9 +5,13 @@
 //! S1SP, in this order, and gets exactly one outcome, also when this role dies in between: everything is rebuilt from its
 //! journal.
 //!
-//! This crate deliberately does not know device profiles, Equivalent Steps or device answers: what the S1SP signed is
-//! wrapped and passed on. It does not know HTTP: lab puts a listener in front of its links. Schedules, sequences and future
-//! dates are refused, not ignored.
+//! Requests may wait: for their date, for another request of their sequence, for a decision about their quarantine. Schedules
+//! run by themselves, as requests of the DCC's own in their owner's name. Requests about the inventory, schedules, coverage and
+//! firmware images are answered here (`services`); what an answer or an outcome changes, and whom that concerns, follows in
+//! the same journal entry (`core`). Which failure has which code, and what raises which alert, is data of `steps`.
+//!
+//! This crate deliberately does not know device profiles or Equivalent Steps, and of device answers only what changes the
+//! inventory: what the S1SP signed is wrapped and passed on. It does not know HTTP: lab puts a listener in front of its links.
 //!
 //! Main types: [`Dcc`], [`Handle`], [`Options`], [`Directory`], [`Inventory`], [`audit::Record`].
 //!
@@ -52,5 +56,5 @@ pub use options::{DccHolds, Holder, Holders, Limits, Options, Trust, Validity};
 pub use outbox::DeadLetter;
 pub use products::Products;
 pub use registration::{Registration, Registrations};
-pub use service::{Dcc, Handle, HandleError, InHand, Quarantined};
+pub use service::{Dcc, Fetched, Handle, HandleError, InHand, Quarantined};
 pub use wan_matrix::WanMatrix;

@@ -37,6 +37,28 @@ pub struct DeadLetter {
     pub xml: Bytes,
 }
 
+impl DeadLetter {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let holds = |name: &str| self.xml.windows(name.len()).any(|octets| octets == name.as_bytes());
+        match self.status {
+            // The published helpers' receiver knows no SMETS1 response (sourced).
+            400 if holds("SMETS1ResponseMessage") => Some(
+                "The listener knows no SMETS1 responses, as the published DCC Boxed receiver does not: check them with the \
+                 parser alone, or take 400 as received in a listener of your own; then deliver again.",
+            ),
+            401 | 403 => Some("The listener wants credentials: put them into the user's call-back address."),
+            404 | 405 => Some("The listener has another path or takes no POST: correct the user's call-back address."),
+            413 => Some("The listener takes smaller documents only: raise its limit, then deliver again."),
+            415 => Some("The listener does not take application/xml: correct it, then deliver again."),
+            0 => Some("Nobody listened at the user's call-back address: start the listener, then deliver again."),
+            500..=599 => Some("The listener failed each time: see its own log, then deliver again."),
+            _ => None,
+        }
+    }
+}
+
 /// What a user's answer means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Settlement {
@@ -87,6 +109,21 @@ impl Outbox {
             },
         );
         self.ready.extend(not_before.map(|at| (at, id)));
+    }
+
+    /// Whether a delivery of this number waits.
+    pub(crate) fn holds(&self, id: u64) -> bool {
+        self.waiting.contains_key(&id)
+    }
+
+    /// What may go by now, oldest first, without sending it: for a user that fetches.
+    pub(crate) fn fetchable(&self, now: SimInstant, max: usize) -> Vec<Delivery> {
+        let ready = self.ready.iter().take_while(|(at, _)| *at <= now);
+        let under_way = self.under_way.keys();
+        let mut ids: Vec<u64> = ready.map(|(_, id)| *id).chain(under_way.copied()).collect();
+        ids.sort_unstable();
+        let waiting = ids.iter().take(max).filter_map(|id| self.waiting.get(id));
+        waiting.map(|waiting| waiting.delivery.clone()).collect()
     }
 
     /// Lets a held delivery go from `not_before` on.

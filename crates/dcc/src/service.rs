@@ -90,11 +90,25 @@ pub struct Quarantined {
     pub detail: String,
 }
 
+/// A delivery that a user fetches instead of having it posted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fetched {
+    /// Its number: [`Handle::fetched`] takes it.
+    pub delivery_id: u64,
+    /// The request it answers; none for alerts.
+    pub request: Option<RequestId>,
+    /// The signed document.
+    pub xml: prost::bytes::Bytes,
+}
+
 #[derive(Debug)]
 pub(crate) enum Command {
     Audit(Trail, oneshot::Sender<Result<Vec<audit::Record>, StoreError>>),
     DeadLetters(oneshot::Sender<Vec<DeadLetter>>),
     DeliverAgain(Eui64, u64, oneshot::Sender<bool>),
+    DeliverSince(Eui64, SimInstant, oneshot::Sender<Result<usize, StoreError>>),
+    Fetch(Eui64, usize, oneshot::Sender<Vec<Fetched>>),
+    Fetched(Eui64, Vec<u64>, oneshot::Sender<usize>),
     EndQuarantine(u64, bool, oneshot::Sender<bool>),
     InHand(oneshot::Sender<InHand>),
     LookUp(Lookup, oneshot::Sender<Vec<Device>>),
@@ -406,6 +420,31 @@ impl Handle {
             true => Ok(()),
             false => Err(HandleError::NoDeadLetter { user, delivery_id }),
         }
+    }
+
+    /// Delivers everything a user was sent since an instant once more, under its old numbers. Gives how many that are.
+    ///
+    /// # Errors
+    /// [`HandleError`].
+    pub async fn deliver_since(&self, user: Eui64, since: SimInstant) -> Result<usize, HandleError> {
+        Ok(self.ask(|answer| Command::DeliverSince(user, since, answer)).await??)
+    }
+
+    /// What waits for a user, oldest first and at most so many: for a user that fetches instead of listening. It stays until
+    /// [`Handle::fetched`] or a delivery takes it.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn fetch(&self, user: Eui64, max: usize) -> Result<Vec<Fetched>, HandleError> {
+        self.ask(|answer| Command::Fetch(user, max, answer)).await
+    }
+
+    /// A user has fetched these deliveries: they leave its outbox. Gives how many of them still waited.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn fetched(&self, user: Eui64, delivery_ids: Vec<u64>) -> Result<usize, HandleError> {
+        self.ask(|answer| Command::Fetched(user, delivery_ids, answer)).await
     }
 
     /// What the DCC has in hand.

@@ -1,14 +1,17 @@
 //! What handles ask for.
 
+use std::collections::BTreeMap;
+
 use domain::{Eui64, SimInstant};
 use prost::Message;
 use world::StoreError;
 
 use super::Core;
+use super::deliveries::delivery_of;
 use crate::audit::{self, Event, Record};
 use crate::journal::{self, Entry, Settled};
 use crate::outbox::Outbox;
-use crate::service::{Command, InHand, Trail};
+use crate::service::{Command, Fetched, InHand, Trail};
 
 impl Core {
     /// A handle's question. An answer nobody waits for any more is dropped.
@@ -18,6 +21,22 @@ impl Core {
             Command::DeadLetters(answer) => {
                 let letters = self.outboxes.values().flat_map(Outbox::dead_letters).cloned();
                 drop(answer.send(letters.collect()));
+            }
+            Command::DeliverSince(user, since, answer) => drop(answer.send(self.deliver_since(user, since, now))),
+            Command::Fetch(user, max, answer) => {
+                let outbox = self.outboxes.get(&user);
+                let waiting = outbox.map(|outbox| outbox.fetchable(now, max)).unwrap_or_default();
+                let fetched = waiting.into_iter().map(|one| Fetched {
+                    delivery_id: one.id,
+                    request: one.request,
+                    xml: one.xml,
+                });
+                drop(answer.send(fetched.collect()));
+            }
+            Command::Fetched(user, ids, answer) => {
+                let taken = ids.iter().filter(|id| self.fetched(user, **id, now)).count();
+                self.deliver(user, now);
+                let _ = answer.send(taken);
             }
             Command::DeliverAgain(user, id, answer) => drop(answer.send(self.deliver_again(user, id, now))),
             Command::EndQuarantine(reference, release, answer) => {
@@ -77,6 +96,39 @@ impl Core {
             Trail::Device(device) => audit::of_device(store, *device),
             Trail::Request(request) => audit::of_request(store, *request),
         }
+    }
+
+    /// Puts everything a user was sent since an instant into its outbox once more, under its old numbers.
+    fn deliver_since(&mut self, user: Eui64, since: SimInstant, now: SimInstant) -> Result<usize, StoreError> {
+        // What is not committed yet is on its way anyhow.
+        let mut again = BTreeMap::new();
+        self.options.store.replay(&mut |octets| {
+            let Some(entry) = Entry::read(octets).filter(|entry| entry.at_ms >= since.0) else {
+                return;
+            };
+            let own = entry.deliveries.into_iter().filter(|message| message.user == user.0);
+            again.extend(own.map(|message| (message.id, message)));
+        })?;
+        let outbox = self.outboxes.entry(user).or_default();
+        let mut entry = Entry::at(now);
+        for (id, message) in again {
+            if outbox.holds(id) {
+                continue;
+            }
+            outbox.exhume(id);
+            outbox.put(delivery_of(message.clone()), Some(now));
+            entry.deliveries.push(message);
+        }
+        let count = entry.deliveries.len();
+        if count > 0 {
+            let record = Record {
+                user: Some(user),
+                detail: format!("{count} deliveries since {since}"),
+                ..Record::new(Event::DeliverAgain, now)
+            };
+            self.write(entry.noting(&record), now);
+        }
+        Ok(count)
     }
 
     fn deliver_again(&mut self, user: Eui64, id: u64, now: SimInstant) -> bool {

@@ -89,6 +89,34 @@ impl Core {
         self.deliver(user, now);
     }
 
+    /// A user has fetched a delivery itself. False when it does not wait any more.
+    pub(super) fn fetched(&mut self, user: Eui64, id: u64, now: SimInstant) -> bool {
+        let taken = self.outboxes.get_mut(&user).and_then(|outbox| outbox.take(id));
+        let Some((delivery, attempts)) = taken else {
+            return false;
+        };
+        let settled = Settled {
+            user: user.0,
+            id,
+            how: journal::TAKEN,
+            status: 0,
+            attempts,
+        };
+        let record = Record {
+            user: Some(user),
+            request: delivery.request,
+            device: delivery.device,
+            hop: "user".to_owned(),
+            detail: format!("delivery {id}, fetched"),
+            ..Record::new(Event::Delivered, now)
+        };
+        self.entries.push(Entry {
+            settled: Some(settled),
+            ..Entry::at(now).noting(&record)
+        });
+        true
+    }
+
     fn judge_delivery(&mut self, user: Eui64, id: u64, status: u32, now: SimInstant) {
         let limits = self.options.limits;
         let Some(outbox) = self.outboxes.get_mut(&user) else {

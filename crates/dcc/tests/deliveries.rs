@@ -1,0 +1,62 @@
+//! Deliveries asked for: everything since an instant once more, and fetched instead of posted.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bench;
+
+use bench::*;
+use domain::{RequestId, SimDuration, SimInstant};
+use users::orders;
+
+const MINUTE: SimDuration = SimDuration::from_mins(1);
+
+async fn answered(bench: &Bench, running: &mut Running, counter: u64) {
+    let xml = bench.signed(counter, &orders::read_supply_status(ESME));
+    running.supplier.post(SEND, xml).await;
+    let id = RequestId {
+        originator: SUPPLIER,
+        target: ESME,
+        counter,
+    };
+    running.respond(id, "E20", Vec::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_comes_once_more_when_asked_for() {
+    let bench = Bench::new();
+    let mut running = bench.start();
+    answered(&bench, &mut running, 1).await;
+    let first = running.supplier.take_all(MINUTE).await;
+    let since = bench.world.clock.now();
+    answered(&bench, &mut running, 2).await;
+    let second = running.supplier.take_all(MINUTE).await;
+    assert_eq!(running.handle.deliver_since(SUPPLIER, since).await.unwrap(), 1);
+    running.crash().await;
+    let mut running = bench.start();
+    assert_eq!(running.supplier.take_all(MINUTE).await, second);
+    assert_eq!(running.handle.deliver_since(SUPPLIER, SimInstant(0)).await.unwrap(), 2);
+    assert_eq!(running.supplier.take_all(MINUTE).await, [first, second].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_that_does_not_listen_fetches() {
+    let bench = Bench::new();
+    let mut running = bench.start();
+    answered(&bench, &mut running, 1).await;
+    bench.world.clock.sleep(SimDuration::from_secs(2)).await;
+    let waiting = running.handle.fetch(SUPPLIER, 10).await.unwrap();
+    let [one] = &waiting[..] else { panic!("{waiting:?}") };
+    assert_eq!(bench.read(&one.xml).code, "E20");
+    assert_eq!(
+        running
+            .handle
+            .fetched(SUPPLIER, vec![one.delivery_id, 99])
+            .await
+            .unwrap(),
+        1
+    );
+    running.crash().await;
+    let running = bench.start();
+    assert!(running.handle.fetch(SUPPLIER, 10).await.unwrap().is_empty());
+    assert_eq!(running.handle.in_hand().await.unwrap().deliveries, 0);
+}
