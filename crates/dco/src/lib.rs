@@ -5,6 +5,9 @@
 //! arguments on that device, and only then makes the approval that the device checks. Each step of each request is
 //! approved at most once; counters rise per device and are in the journal before the reply is sent.
 //!
+//! With [`Dco::with_hand_over`] it also takes its Required File Set of a migration, and approves probes and rotations of the
+//! devices in it, and of no others.
+//!
 //! It deliberately does not know: device profiles, plans, sessions, what a device did with an approval, or anything the
 //! S1SP says beyond the signed octets that it passes on.
 //!

@@ -5,6 +5,9 @@
 //! confirmed and gets exactly one outcome, which is sent until the DCC has taken it; the same request again gets the
 //! same outcome and nothing is executed twice. Device alerts and the S1SP's own alerts go the same way.
 //!
+//! With [`S1sp::with_hand_over`] it also takes part in migrations: files in, viability, probes, rotation device by device, purge;
+//! users' requests reach an installation only once the commissioning party has released it.
+//!
 //! It deliberately does not know: user roles, inventory or schedules (the DCC's business), whether an operation deserves
 //! approval (the DCO's), bytes of any device, or which codes a failure gets (those are in `steps`).
 
