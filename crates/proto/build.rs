@@ -4,8 +4,17 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let files = ["envelope", "roles", "device", "wan", "control", "tape", "migration"]
-        .map(|name| root.join(format!("s1lab/{name}.proto")));
+    let files = [
+        "envelope",
+        "roles",
+        "device",
+        "devices",
+        "wan",
+        "control",
+        "tape",
+        "migration",
+    ]
+    .map(|name| root.join(format!("s1lab/{name}.proto")));
     println!("cargo::rerun-if-changed={}", root.display());
     let descriptors = protox::compile(files, [&root])?;
     tonic_prost_build::configure()

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 /// Disables the supply; what DISABLED is called by class 70.
 const SCRIPT_DISABLE: u8 = 1;
 
-/// The interpreter of a virtual environment with the two libraries, or why there is none. It is kept under the target
+/// The interpreter of a virtual environment with the packages of a requirements file, or why there is none. It is kept under the target
 /// folder for as long as the requirements stay what they are.
-fn python() -> Result<PathBuf, String> {
-    let requirements = workspace().join("tests/interop/requirements.txt");
+fn python(requirements: &str) -> Result<PathBuf, String> {
+    let requirements = workspace().join("tests/interop").join(requirements);
     let text = std::fs::read(&requirements).map_err(|error| error.to_string())?;
     // FNV-1a: a name for a folder, nothing more.
     let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
@@ -154,7 +154,7 @@ fn approval(shown: &Value, device: &str, counter: u32) -> String {
 
 #[test]
 fn independent_dlms_clients_read_a_meter_and_need_the_dco_to_operate_it() {
-    let python = match python() {
+    let python = match python("requirements.txt") {
         Ok(python) => python,
         Err(why) => skip!("no Python with the DLMS libraries from PyPI: {why}"),
     };
@@ -226,7 +226,7 @@ enum Framing {
 
 #[test]
 fn a_meter_of_every_dlms_family_answers_an_independent_client() {
-    let python = match python() {
+    let python = match python("requirements.txt") {
         Ok(python) => python,
         Err(why) => skip!("no Python with the DLMS libraries from PyPI: {why}"),
     };
@@ -292,6 +292,66 @@ fn a_meter_of_every_dlms_family_answers_an_independent_client() {
         settings["only"] = json!(["critical supply with approval"]);
         let checks = Checks::of(&python, script, &settings);
         assert_eq!(checks.good("critical supply with approval"), 0, "{hub}: disconnected");
+    }
+    assert_eq!(lab.terminate().unwrap(), Some(0));
+}
+
+#[test]
+fn a_python_program_reads_and_operates_devices_without_bytes() {
+    let python = match python("semantic-requirements.txt") {
+        Ok(python) => python,
+        Err(why) => skip!("no Python with gRPC from PyPI: {why}"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let estate = folder.path().join("estate.toml");
+    std::fs::write(&estate, SMALL_ESTATE).unwrap();
+    let arguments = ["--estate", estate.to_str().unwrap(), "--clock", "real"];
+    let lab = RunningLab::start(&folder.path().join("state"), &arguments).unwrap();
+    let devices = lab.json(&["device", "list"]).unwrap();
+    let id = |kind: &str| {
+        let device = devices.as_array().unwrap().iter().find(|device| device["kind"] == kind);
+        device.unwrap()["device"].as_str().unwrap().to_owned()
+    };
+    let (meter, gas) = (id("ESME"), id("GPF"));
+    let shown = lab.json(&["device", "show", &meter, "--secrets"]).unwrap();
+    let settings = json!({
+        "address": lab.address("control").unwrap(),
+        "meter": meter,
+        "gas": gas,
+        "approval": approval(&shown, &meter, 8),
+    });
+    let proto = workspace().join("proto");
+    let mut child = Command::new(&python)
+        .arg(workspace().join("tests/interop/semantic_client.py"))
+        .arg(proto)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(settings.to_string().as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(results["register"].as_i64().unwrap() > 0, "{results}");
+    let expected = json!({
+        "supply before": "Enabled",
+        "without approval": "Approval.Missing",
+        "disable": true,
+        "again": "Approval.Replayed",
+        "supply after": "Disabled",
+        "write": true,
+        "gas": "Litre",
+        "nonsense": "INVALID_ARGUMENT",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&results[name], value, "{name}: {results}");
     }
     assert_eq!(lab.terminate().unwrap(), Some(0));
 }

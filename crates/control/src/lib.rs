@@ -6,6 +6,7 @@
 //! [`up`] runs a lab with its control service; [`Client`] asks one.
 
 mod client;
+mod devices;
 mod server;
 mod state;
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use lab::{LabHandle, ViewError};
 use proto::v1 as m;
 use proto::v1::control_server::{Control, ControlServer};
+use proto::v1::devices_server::DevicesServer;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -46,11 +47,15 @@ impl Server {
     /// When the listener fails.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), tonic::transport::Error> {
         let stop = shutdown.clone();
+        let devices = DevicesServer::new(crate::devices::Service { lab: self.lab.clone() })
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX);
         let service = ControlServer::new(Service { lab: self.lab, stop })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
         tonic::transport::Server::builder()
             .add_service(service)
+            .add_service(devices)
             .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), shutdown.cancelled_owned())
             .await
     }
@@ -129,7 +134,7 @@ impl Control for Service {
 }
 
 /// A refusal with the whole chain of reasons.
-fn status(error: ViewError) -> Status {
+pub(crate) fn status(error: ViewError) -> Status {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::keys::{DeviceKey, Party, Purpose};
 use domain::{
-    Access, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
+    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
     SupplyState,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -249,6 +249,30 @@ impl Handle {
             powered: hub.installation.powered(),
             next_wake: hub.installation.next_wake(),
             durable: hub.installation.durable(),
+        })
+        .await
+    }
+
+    /// Executes an operation on a device as the party whose keys are in force would on the critical association, without
+    /// octets and beside every link: the semantic device interface. What changes is kept like any other change.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn operate(
+        &self,
+        device: Eui64,
+        operation: Operation,
+        approval: Option<Approval>,
+    ) -> Result<Execution, AskError> {
+        let (hub, slot) = self.find(device)?;
+        self.ask(hub, move |hub, now| {
+            hub.note(operation.changes_state());
+            let (installation, context) = hub.parts(now);
+            let access = Access {
+                association: Association::Critical,
+                party: Some(installation.active_party(slot)),
+            };
+            installation.execute(&context, slot, access, &operation, approval.as_ref())
         })
         .await
     }

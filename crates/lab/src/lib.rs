@@ -17,6 +17,7 @@ pub mod expose;
 pub mod file_store;
 pub mod files;
 pub mod messages;
+pub mod operate;
 pub mod parts;
 pub mod pki;
 mod products;
