@@ -69,7 +69,7 @@ pub fn free_address() -> anyhow::Result<String> {
 /// What the arguments leave open, on ports that the system chooses.
 fn free_ports(arguments: &[&str]) -> Vec<&'static str> {
     let open = |name: &&'static str| !arguments.contains(name);
-    let options = ["--duis", "--control"].into_iter().filter(open);
+    let options = ["--duis", "--control", "--lookup"].into_iter().filter(open);
     options.flat_map(|name| [name, "127.0.0.1:0"]).collect()
 }
 

@@ -13,6 +13,7 @@ fn config(state: &std::path::Path) -> Config {
     config.clock.mode = ClockMode::Real;
     config.clock.latency = 0.001;
     config.listen.duis = loopback;
+    config.lookup.enabled = false;
     config.listen.control = loopback;
     config.folders.state = Some(state.to_owned());
     config

@@ -47,6 +47,8 @@ pub enum Event {
     HeldBack,
     /// A device has its image, or did not get it.
     ImageJob,
+    /// A request was handed to another system, as its device is not in the inventory.
+    Forwarded,
     /// The S1SP reported an outcome of a request that has none to come.
     LateOutcome,
     /// A request has its one outcome.
@@ -93,6 +95,7 @@ const EVENTS: &[(&str, Event)] = &[
     ("held", Event::Held),
     ("held-back", Event::HeldBack),
     ("image-job", Event::ImageJob),
+    ("forwarded", Event::Forwarded),
     ("late-outcome", Event::LateOutcome),
     ("outcome", Event::Outcome),
     ("quarantined", Event::Quarantined),

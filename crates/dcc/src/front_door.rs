@@ -3,7 +3,7 @@
 //! 1. size, by the limit of its service request; 2. XML: well formed, no document type or entity, not too deep; 3. structure
 //!    by the schema; 4. form of the signature, certificate known, signature value; 5. certificate not expired, not revoked,
 //!    of a signing role; 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is
-//!    the signer; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
+//!    the signer; a request for a device of another system is passed on here; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
 //!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
 //!    14. applicability to the device (E11); 15. the device's record of certificates: the party notified for critical
 //!    requests, and the counters against replay; 16. what it names beyond its device, its sequence and its date.
@@ -86,6 +86,10 @@ impl<'a> FrontDoor<'a> {
             directory: self.directory,
         };
         let user = signers.user(&proof, request.id.originator, self.now).map_err(before)?;
+        if self.is_elsewhere(&request) {
+            let detail = format!("{} is for another system", request.id.target);
+            return Err(before(Denied(Failure::ForwardFailed, detail)));
+        }
         let row = on_path(path, &request).map_err(before)?;
         if self.open_requests >= self.limits.open_requests_max {
             let detail = format!("{} requests are open", self.open_requests);
@@ -96,6 +100,16 @@ impl<'a> FrontDoor<'a> {
             Ok(device) => Ok(Admitted { request, device }),
             Err(denied) => Err(refuse(denied, true)),
         }
+    }
+
+    /// Whether it is for a device of another system, where there is one: command variants and paths are then that system's
+    /// to judge.
+    fn is_elsewhere(&self, request: &Request) -> bool {
+        let row = steps::table().row(request.srv);
+        self.limits.forward_unknown
+            && row.is_some_and(|row| row.mode == Mode::Device)
+            && request.id.target != self.eui
+            && self.inventory.device(request.id.target).is_none()
     }
 
     /// The limit of its service request, as far as its header can be read: only firmware may be large.

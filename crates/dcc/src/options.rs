@@ -125,6 +125,8 @@ pub struct Limits {
     pub throttle_max: u32,
     /// How long such a window is.
     pub throttle_window: SimDuration,
+    /// Whether requests for devices that the inventory does not have are for another system: the reply then says so.
+    pub forward_unknown: bool,
 }
 
 impl Default for Limits {
@@ -157,6 +159,7 @@ impl Default for Limits {
             release: Cohort::Moc,
             throttle_max: 20,
             throttle_window: SimDuration::from_hours(1),
+            forward_unknown: false,
         }
     }
 }

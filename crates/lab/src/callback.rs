@@ -8,6 +8,7 @@ use domain::SimDuration;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -16,10 +17,26 @@ use world::Clock;
 /// Octets of a listener's answer that are read; what comes after is not.
 const ANSWER_MAX: usize = 64 << 10;
 
+/// A client of HTTP with and without TLS.
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that shows and trusts what `tls` says where an address is `https`.
+pub(crate) fn client(tls: rustls::ClientConfig) -> HttpClient {
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(5))
+        .build(connector)
+}
+
 /// A client for one listener. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Poster {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: HttpClient,
     listener: Uri,
     wall: Clock,
     allowed: SimDuration,
@@ -34,23 +51,25 @@ pub struct NotAListener {
 }
 
 impl Poster {
-    /// A client for `listener`, an `http` address. `wall` is a clock that runs as the machine's does; a post takes at
-    /// most `allowed` of it.
+    /// A client for `listener`, an `http` or `https` address; over TLS it shows and trusts what `tls` says. `wall` is a
+    /// clock that runs as the machine's does; a post takes at most `allowed` of it.
     ///
     /// # Errors
     /// [`NotAListener`].
-    pub fn new(listener: &str, wall: Clock, allowed: SimDuration) -> Result<Self, NotAListener> {
+    pub fn new(
+        listener: &str,
+        tls: rustls::ClientConfig,
+        wall: Clock,
+        allowed: SimDuration,
+    ) -> Result<Self, NotAListener> {
         let wrong = || NotAListener {
             found: listener.chars().take(200).collect(),
         };
         let uri = Uri::from_str(listener).map_err(|_| wrong())?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none() {
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(wrong());
         }
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(5))
-            .build(HttpConnector::new());
+        let client = client(tls);
         Ok(Self {
             client,
             listener: uri,

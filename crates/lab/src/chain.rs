@@ -217,6 +217,7 @@ impl Chain {
         let limits = dcc::Limits {
             firmware_octets_max: parts.config.http.body_max,
             enforce_registration: parts.config.access.enforce_registration,
+            forward_unknown: parts.config.forward.address.is_some(),
             delivery_attempts: dcc.delivery_retries.saturating_add(1),
             delivery_pause: SimDuration::from_secs(dcc.delivery_pause_s),
             outcome_limit: SimDuration::from_secs(dcc.outcome_limit_s),

@@ -1,6 +1,7 @@
 //! The one configuration of a lab: a strict TOML file, one struct per section, defaults in one place.
 
 mod access;
+mod front;
 mod products;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use access::{AccessConfig, CertificateValidity, LimitConfig, ThresholdConfig, UserConfig};
+pub use front::{CallBackConfig, ClientCertificates, ForwardConfig, LookupConfig, TlsConfig};
 pub use products::ProductsConfig;
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
@@ -43,6 +45,14 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Limits of the front door's HTTP.
     pub http: HttpConfig,
+    /// TLS in front of DUIS.
+    pub tls: TlsConfig,
+    /// How the lab shows itself to users' listeners.
+    pub call_back: CallBackConfig,
+    /// Certificate look-up over HTTP.
+    pub lookup: LookupConfig,
+    /// Where requests for devices go that the inventory does not have.
+    pub forward: ForwardConfig,
     /// The tunnel between the core and a fleet elsewhere.
     pub tunnel: TunnelConfig,
     /// Folders.
@@ -115,6 +125,12 @@ pub struct DccConfig {
     /// The DCC's own EUI-64, target of requests that no device answers.
     #[serde(with = "text")]
     pub eui: Eui64,
+    /// Certificate of its XML signatures, PEM, instead of one of the lab's own: for clients that know the published one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The private key of that certificate, PKCS#8 PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     /// How often a delivery is tried again after a connection failure or a 5xx.
     pub delivery_retries: u32,
     /// Pause before the first retry, in seconds; it doubles with each.
@@ -275,6 +291,9 @@ impl Config {
             }
         }
         self.access.anomaly_detection()?;
+        self.lookup.check()?;
+        self.tls.check()?;
+        self.call_back.check()?;
         for service in self.listen.paths.values() {
             if !SERVICES.contains(&service.as_str()) {
                 return Err(format!(
@@ -315,6 +334,10 @@ impl Default for Config {
             head_end: HeadEndConfig::default(),
             listen: ListenConfig::default(),
             http: HttpConfig::default(),
+            tls: TlsConfig::default(),
+            call_back: CallBackConfig::default(),
+            lookup: LookupConfig::default(),
+            forward: ForwardConfig::default(),
             tunnel: TunnelConfig::default(),
             folders: FoldersConfig::default(),
             access: AccessConfig::default(),
@@ -344,6 +367,8 @@ impl Default for DccConfig {
     fn default() -> Self {
         Self {
             eui: Eui64(0x90B3_D51F_3000_0002),
+            certificate: None,
+            key: None,
             delivery_retries: 5,
             delivery_pause_s: 5,
             outcome_limit_s: 7200,

@@ -22,12 +22,35 @@ use world::Clock;
 use world::call::CallError;
 
 use crate::config::HttpConfig;
-use crate::user_port::UserPorts;
+use crate::forward::Forwarder;
+use crate::tls::TlsListener;
+use crate::user_port::{Reply, UserPorts};
 
 /// The bound listener of the front door.
 pub struct DuisHttp {
     listener: TcpListener,
     app: Router,
+    tls: Option<rustls::ServerConfig>,
+    wall: Clock,
+    handshake: SimDuration,
+}
+
+/// What the front door is made of.
+pub struct DuisOptions {
+    /// Paths of the outside on the left, services of the DCC on the right.
+    pub paths: BTreeMap<String, String>,
+    /// Limits of its HTTP.
+    pub limits: HttpConfig,
+    /// The users' places at the DCC.
+    pub ports: UserPorts,
+    /// A clock that runs as the machine's does.
+    pub wall: Clock,
+    /// Calendar time per second of the machine, for waits on links.
+    pub speed: f64,
+    /// What it shows and asks for over TLS; plain HTTP without.
+    pub tls: Option<rustls::ServerConfig>,
+    /// Where requests for devices that the inventory does not have go.
+    pub forwarder: Option<Forwarder>,
 }
 
 struct Door {
@@ -35,33 +58,33 @@ struct Door {
     limits: HttpConfig,
     in_progress: Semaphore,
     wall: Clock,
-    /// Calendar time per second of the machine, for waits on links.
     speed: f64,
+    forwarder: Option<Forwarder>,
 }
 
 impl DuisHttp {
-    /// Binds the listener. `paths` maps outside paths to the DCC's services; `wall` runs as the machine's clock does.
+    /// Binds the listener.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(
-        address: SocketAddr,
-        paths: &BTreeMap<String, String>,
-        limits: HttpConfig,
-        ports: UserPorts,
-        wall: Clock,
-        speed: f64,
-    ) -> io::Result<Self> {
-        let in_progress = Semaphore::new(limits.in_progress_max);
+    pub async fn bind(address: SocketAddr, options: DuisOptions) -> io::Result<Self> {
+        let in_progress = Semaphore::new(options.limits.in_progress_max);
+        let (wall, handshake) = (options.wall.clone(), SimDuration::from_millis(options.limits.reply_ms));
+        let receive = options
+            .forwarder
+            .as_ref()
+            .and_then(Forwarder::receive)
+            .map(str::to_owned);
         let door = Arc::new(Door {
-            ports,
-            limits,
+            ports: options.ports,
+            limits: options.limits,
             in_progress,
-            wall,
-            speed,
+            wall: options.wall,
+            speed: options.speed,
+            forwarder: options.forwarder,
         });
         let mut app = Router::new();
-        for (path, service) in paths {
+        for (path, service) in &options.paths {
             let service: Arc<str> = Arc::from(format!("/api/v1/{service}"));
             let answer = move |State(door): State<Arc<Door>>, request: Request| {
                 let service = Arc::clone(&service);
@@ -69,9 +92,16 @@ impl DuisHttp {
             };
             app = app.route(path, post(answer));
         }
+        if let Some(path) = receive {
+            let answer = async |State(door): State<Arc<Door>>, request: Request| door.pass_on(request).await;
+            app = app.route(&path, post(answer));
+        }
         Ok(Self {
             listener: TcpListener::bind(address).await?,
             app: app.with_state(door),
+            tls: options.tls,
+            wall,
+            handshake,
         })
     }
 
@@ -88,9 +118,19 @@ impl DuisHttp {
     /// # Errors
     /// When the listener fails.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
-        axum::serve(self.listener, self.app)
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await
+        match self.tls {
+            None => {
+                axum::serve(self.listener, self.app)
+                    .with_graceful_shutdown(shutdown.cancelled_owned())
+                    .await
+            }
+            Some(tls) => {
+                let listener = TlsListener::new(self.listener, tls, self.wall, self.handshake)?;
+                axum::serve(listener, self.app)
+                    .with_graceful_shutdown(shutdown.cancelled_owned())
+                    .await
+            }
+        }
     }
 }
 
@@ -110,11 +150,13 @@ impl Door {
             let Some(port) = self.ports.for_message(&xml) else {
                 return StatusCode::SERVICE_UNAVAILABLE.into_response();
             };
-            match port.post(service, xml, self.in_calendar(self.limits.reply_ms)).await {
-                Ok(reply) => {
-                    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                    (status, [(CONTENT_TYPE, "application/xml")], reply.xml).into_response()
-                }
+            let allowed = self.in_calendar(self.limits.reply_ms);
+            match port.post(service, xml.clone(), allowed).await {
+                Ok(reply) if reply.forward => match &self.forwarder {
+                    Some(forwarder) => forwarder.request(service, xml).await.unwrap_or_else(|| xml_of(&reply)),
+                    None => xml_of(&reply),
+                },
+                Ok(reply) => xml_of(&reply),
                 Err(CallError::TooManyOutstanding { .. }) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
                 Err(error) => {
                     tracing::warn!(%error, "the DCC did not reply");
@@ -126,6 +168,23 @@ impl Door {
             .timeout(allowed, exchange)
             .await
             .unwrap_or_else(|_| StatusCode::GATEWAY_TIMEOUT.into_response())
+    }
+
+    /// What another system posts for a user of ours goes to that user's listener, and its status back.
+    async fn pass_on(&self, request: Request) -> Response {
+        if !is_xml(request.headers()) {
+            return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+        }
+        let Some(xml) = body(request.into_body(), self.limits.body_max).await else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        let Some(port) = self.ports.of_response(&xml) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let status = port.pass_on(xml).await;
+        StatusCode::from_u16(status)
+            .unwrap_or(StatusCode::BAD_GATEWAY)
+            .into_response()
     }
 
     fn in_calendar(&self, ms: u64) -> SimDuration {
@@ -144,6 +203,11 @@ pub fn in_calendar(ms: u64, speed: f64) -> SimDuration {
     )]
     let scaled = (ms as f64 * speed).round() as u64;
     SimDuration::from_millis(scaled)
+}
+
+fn xml_of(reply: &Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, "application/xml")], reply.xml.clone()).into_response()
 }
 
 fn is_xml(headers: &HeaderMap) -> bool {
@@ -205,7 +269,9 @@ mod tests {
         let (dcc, user_end) = world.link("dcc", &format!("user:{user}"));
         let own = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let listener = format!("http://{}/smartdcc/duis", own.local_addr().expect("bound"));
-        let poster = Poster::new(&listener, world.clock.clone(), SimDuration::from_secs(5)).expect("an address");
+        let tls = crate::tls::of_nobody().expect("made");
+        let poster = Poster::new(&listener, tls, world.clock.clone(), SimDuration::from_secs(5));
+        let poster = poster.expect("an address");
         let (port, task) = UserPort::new(user, user_end, Some(poster));
         let mailbox = port.mailbox().clone();
         let limits = HttpConfig {
@@ -214,14 +280,16 @@ mod tests {
         };
         let paths = crate::Config::default().listen.paths;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let http = DuisHttp::bind(
-            address,
-            &paths,
+        let options = DuisOptions {
+            paths,
             limits,
-            UserPorts::new([port]),
-            world.clock.clone(),
-            1.0,
-        );
+            ports: UserPorts::new([port]),
+            wall: world.clock.clone(),
+            speed: 1.0,
+            tls: None,
+            forwarder: None,
+        };
+        let http = DuisHttp::bind(address, options);
         let http = http.await.expect("bound");
         let address = http.address().expect("bound");
         let shutdown = CancellationToken::new();
@@ -239,7 +307,11 @@ mod tests {
                 }
                 let request = DuisRequest::decode(envelope.body.clone()).expect("a request");
                 let xml = Bytes::from(format!("{} {}", request.path, request.xml.len()));
-                let reply = DuisReply { http_status: 200, xml };
+                let reply = DuisReply {
+                    http_status: 200,
+                    xml,
+                    forward: false,
+                };
                 sender
                     .reply(&envelope, Kind::DuisReply, &reply.encode_to_vec())
                     .await

@@ -133,6 +133,7 @@ impl Parts {
             Some(state) => Journals::on_disk(state),
             None => Journals::default(),
         };
+        of_the_dcc(&config, &pki)?;
         let certificates = Arc::new(book(&pki)?);
         let directory = Arc::new(registration::directory(&config, &pki, &estate)?);
         Ok(Arc::new(Self {
@@ -273,6 +274,9 @@ fn keys(config: &Config) -> Result<(Pki, Custody), BuildError> {
         Some(folder) => (Pki::load(folder)?, Custody::load(folder)?),
         None => (Pki::generate(config)?, Custody::of_run(config)),
     };
+    if let (Some(certificate), Some(key)) = (&config.dcc.certificate, &config.dcc.key) {
+        pki.dcc = Identity::new(read_text(certificate)?, read_text(key)?);
+    }
     for user in &mut pki.users {
         let configured = config.users.iter().find(|other| other.eui == user.eui);
         if let Some(listener) = configured.and_then(|other| other.listener.clone()) {
@@ -286,6 +290,23 @@ fn keys(config: &Config) -> Result<(Pki, Custody), BuildError> {
         }
     }
     Ok((pki, custody))
+}
+
+/// The DCC's certificate must name the DCC: everybody else looks for that.
+fn of_the_dcc(config: &Config, pki: &Pki) -> Result<(), BuildError> {
+    let wrong = |problem: String| BuildError::Certificate {
+        whose: "the DCC".to_owned(),
+        problem,
+    };
+    let certificate = Certificate::from_pem(&pki.dcc.certificate_pem).map_err(|error| wrong(error.to_string()))?;
+    if certificate.eui() == config.dcc.eui {
+        return Ok(());
+    }
+    Err(wrong(format!(
+        "it is of {}, while dcc.eui is {}; set dcc.eui to the certificate's",
+        certificate.eui(),
+        config.dcc.eui
+    )))
 }
 
 fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {

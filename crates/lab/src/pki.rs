@@ -5,6 +5,7 @@
 //! from the seed, so that a message which names its signer has the same octets in every run.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use domain::{Eui64, Seed, UserRole};
@@ -33,6 +34,8 @@ pub const S1SP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0051);
 pub const RP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0061);
 /// EUI-64 of the lab's commissioning party as a signer of migration files.
 pub const CP_EUI: Eui64 = Eui64(0x90B3_D51F_3000_0062);
+/// Name of the lab in the certificate its call-backs show.
+pub const TLS_CLIENT: &str = "call-back.s1lab.invalid";
 /// Name of the core in its tunnel certificate.
 pub const TUNNEL_CORE: &str = "core.s1lab.invalid";
 /// Name of the fleet in its tunnel certificate.
@@ -130,6 +133,11 @@ pub struct Pki {
     pub tunnel_core: Identity,
     /// The fleet's end of the tunnel.
     pub tunnel_fleet: Identity,
+    /// What the front door shows over TLS: for localhost, issued by the tunnel's authority. None in a PKI made before there
+    /// was one.
+    pub tls_server: Option<Identity>,
+    /// What call-backs show over TLS; likewise.
+    pub tls_client: Option<Identity>,
     /// Users, in the order of the configuration.
     pub users: Vec<User>,
 }
@@ -223,6 +231,8 @@ impl Pki {
             rp_opening: Opening::generate()?,
             tunnel_core: tunnel.tunnel_end(&seed, TUNNEL_CORE)?,
             tunnel_fleet: tunnel.tunnel_end(&seed, TUNNEL_FLEET)?,
+            tls_server: Some(tunnel.tls_end(&seed, "localhost")?),
+            tls_client: Some(tunnel.tls_end(&seed, TLS_CLIENT)?),
             root: root.identity,
             issuer: issuer.identity,
             tunnel_ca: tunnel.identity,
@@ -246,6 +256,11 @@ impl Pki {
         };
         for (name, of) in self.parties() {
             identity(name, of)?;
+        }
+        for (name, of) in [("tls-server", &self.tls_server), ("tls-client", &self.tls_client)] {
+            if let Some(of) = of {
+                identity(name, of)?;
+            }
         }
         for user in &self.users {
             if let Some(own) = &user.identity {
@@ -278,6 +293,10 @@ impl Pki {
             let file = opening_file(name);
             Opening::from_hex(&file, &read_text(&folder.join(&file))?)
         };
+        let optional = |name: &str| -> Result<Option<Identity>, Error> {
+            let there = folder.join(format!("{name}.crt.pem")).exists();
+            there.then(|| identity(name)).transpose()
+        };
         let mut users = load_users(&folder.join("users.toml"))?;
         for user in &mut users {
             let key = folder.join(format!("{}.key.pem", user_file(user.eui)));
@@ -298,6 +317,8 @@ impl Pki {
             tunnel_ca: identity("tunnel-ca")?,
             tunnel_core: identity("tunnel-core")?,
             tunnel_fleet: identity("tunnel-fleet")?,
+            tls_server: optional("tls-server")?,
+            tls_client: optional("tls-client")?,
             users,
         })
     }
@@ -541,7 +562,16 @@ impl Authority {
         Ok(Identity::new(pem("CERTIFICATE", &der), key.serialize_pem()))
     }
 
+    /// For TLS between the front door and users on this machine.
+    fn tls_end(&self, seed: &Seed, name: &str) -> Result<Identity, Error> {
+        self.end(seed, name, &[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    }
+
     fn tunnel_end(&self, seed: &Seed, name: &str) -> Result<Identity, Error> {
+        self.end(seed, name, &[])
+    }
+
+    fn end(&self, seed: &Seed, name: &str, addresses: &[IpAddr]) -> Result<Identity, Error> {
         let failed = |source| Error::Certificate {
             subject: name.to_owned(),
             source,
@@ -549,6 +579,8 @@ impl Authority {
         let mut params = params(seed, name);
         params.distinguished_name.push(DnType::CommonName, name);
         params.subject_alt_names = vec![rcgen::SanType::DnsName(name.to_owned().try_into().map_err(failed)?)];
+        let addresses = addresses.iter().copied().map(rcgen::SanType::IpAddress);
+        params.subject_alt_names.extend(addresses);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().map_err(failed)?;
@@ -697,8 +729,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let pki = Pki::generate(&Config::default()).expect("made");
         let files = pki.write(folder.path()).expect("written");
-        // Certificates and keys of nine parties and of the users, three keys for sealed files, and the list of users.
-        assert_eq!(files.len(), 18 + 2 * pki.users.len() + 3 + 1);
+        // Certificates and keys of nine parties, of the two ends of TLS and of the users, three keys for sealed files, and the list of users.
+        assert_eq!(files.len(), 18 + 4 + 2 * pki.users.len() + 3 + 1);
         let back = Pki::load(folder.path()).expect("read");
         let fleet = tempfile::tempdir().expect("a folder");
         pki.write_fleet(fleet.path()).expect("written");

@@ -16,9 +16,12 @@ use crate::callback::{NotAListener, Poster};
 use crate::chain::Chain;
 use crate::config::{ClockMode, Config};
 use crate::custody::Custody;
-use crate::duis_http::DuisHttp;
+use crate::duis_http::{DuisHttp, DuisOptions};
+use crate::forward::Forwarder;
+use crate::lookup_http::LookupHttp;
 use crate::parts::{BuildError, Journals, Parts};
 use crate::pki::{self, Pki};
+use crate::tls::{self, TlsError};
 use crate::tunnel::{self, CoreEnd, Credentials, FleetEnd};
 use crate::user_port::{UserPort, UserPorts};
 use crate::view::{Inner, LabHandle};
@@ -50,6 +53,9 @@ pub enum UpError {
         #[source]
         source: io::Error,
     },
+    /// The address that other devices' requests are forwarded to is none.
+    #[error("forward.address")]
+    Forward(#[source] NotAListener),
     /// A user's listener is no address.
     #[error("user {user}")]
     Listener {
@@ -59,6 +65,9 @@ pub enum UpError {
         #[source]
         source: NotAListener,
     },
+    /// Certificates of the front door or of call-backs.
+    #[error("set up TLS")]
+    Tls(#[from] TlsError),
     /// The tunnel.
     #[error("the tunnel failed")]
     Tunnel(#[from] tunnel::Error),
@@ -68,6 +77,7 @@ pub enum UpError {
 pub struct Running {
     chain: Chain,
     http: DuisHttp,
+    lookup: Option<LookupHttp>,
     tunnel: Option<(CoreEnd, world::LinkEnd)>,
     ports: JoinSet<()>,
     handle: LabHandle,
@@ -138,6 +148,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
     let mut chain = Chain::start(world.clone(), Arc::clone(&parts), !config.tunnel.remote_fleet)?;
     let stop = CancellationToken::new();
 
+    let call_backs = tls::of_call_backs(&config.call_back, &parts.pki)?;
     let mut tasks = JoinSet::new();
     let mut ports = Vec::new();
     for (user, link) in chain.take_user_links() {
@@ -151,6 +162,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
             .map(|listener| {
                 Poster::new(
                     listener,
+                    call_backs.clone(),
                     wall.clone(),
                     SimDuration::from_millis(config.http.delivery_ms),
                 )
@@ -172,16 +184,18 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
         address: duis,
         source,
     };
-    let http = DuisHttp::bind(
-        duis,
-        &config.listen.paths,
-        config.http.clone(),
-        ports.clone(),
-        wall.clone(),
+    let reply = SimDuration::from_millis(config.http.reply_ms);
+    let forwarder = Forwarder::new(&config.forward, call_backs, wall.clone(), reply).map_err(UpError::Forward)?;
+    let options = DuisOptions {
+        paths: config.listen.paths.clone(),
+        limits: config.http.clone(),
+        ports: ports.clone(),
+        wall: wall.clone(),
         speed,
-    )
-    .await
-    .map_err(failed)?;
+        tls: tls::of_front_door(config, &parts.pki)?,
+        forwarder,
+    };
+    let http = DuisHttp::bind(duis, options).await.map_err(failed)?;
     let handle = LabHandle::new(Inner {
         parts: Arc::clone(&parts),
         world,
@@ -194,6 +208,19 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
         counters: Mutex::new(BTreeMap::new()),
     });
     handle.note_address("duis", http.address().map_err(failed)?);
+    let lookup = match config.lookup.enabled {
+        false => None,
+        true => {
+            let failed = |source| UpError::Listen {
+                what: "certificate look-up ([lookup] in the configuration)",
+                address: config.lookup.listen,
+                source,
+            };
+            let lookup = LookupHttp::bind(config, &parts.pki).await.map_err(failed)?;
+            handle.note_address("lookup", lookup.address().map_err(failed)?);
+            Some(lookup)
+        }
+    };
     let tunnel = match chain.take_fleet_link() {
         None => None,
         Some(link) => {
@@ -209,6 +236,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
     Ok(Running {
         chain,
         http,
+        lookup,
         tunnel,
         ports: tasks,
         handle,
@@ -252,6 +280,17 @@ impl Running {
                 })
             }
         });
+        if let Some(lookup) = self.lookup.take() {
+            let stop = stop.clone();
+            let address = self.handle.parts().config.lookup.listen;
+            servers.spawn(async move {
+                lookup.run(stop).await.map_err(|source| UpError::Listen {
+                    what: "certificate look-up",
+                    address,
+                    source,
+                })
+            });
+        }
         if let Some((end, link)) = self.tunnel.take() {
             let stop = stop.clone();
             servers.spawn(async move { Ok(end.run(link, stop).await?) });

@@ -4,6 +4,7 @@
 //! deliveries are posted to the user's listener where it has one, and are kept in its mailbox always.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub struct UserPort {
     eui: Eui64,
     caller: Caller,
     mailbox: Mailbox,
+    poster: Option<Poster>,
+    passed_on: Arc<AtomicU64>,
 }
 
 /// What the DCC answered at once.
@@ -37,6 +40,8 @@ pub struct Reply {
     pub status: u16,
     /// Signed `sr:Response`.
     pub xml: Bytes,
+    /// Whether the request is to be passed on to another system; `xml` is then for the case that it cannot be.
+    pub forward: bool,
 }
 
 /// What was delivered to one user, oldest first. Cheap to clone.
@@ -83,6 +88,8 @@ impl UserPort {
             eui,
             caller,
             mailbox: mailbox.clone(),
+            poster: poster.clone(),
+            passed_on: Arc::default(),
         };
         (
             port,
@@ -123,7 +130,27 @@ impl UserPort {
         Ok(Reply {
             status: u16::try_from(reply.http_status).unwrap_or(500),
             xml: reply.xml,
+            forward: reply.forward,
         })
+    }
+
+    /// Hands on what another system has for the user: to its listener, or into its mailbox where it has none. Gives the
+    /// listener's status.
+    pub async fn pass_on(&self, xml: Bytes) -> u16 {
+        match &self.poster {
+            Some(poster) => match poster.post(xml).await {
+                0 => 502,
+                status => status,
+            },
+            None => {
+                let id = u64::MAX - self.passed_on.fetch_add(1, Ordering::Relaxed);
+                let request = duis::read_response(&xml)
+                    .ok()
+                    .and_then(|response| response.header.request_id);
+                self.mailbox.keep(Delivery { id, request, xml });
+                204
+            }
+        }
     }
 
     /// What was delivered so far and will be.
@@ -268,6 +295,18 @@ impl UserPorts {
         request_id_of(xml)
             .and_then(|id| self.of(id.originator))
             .or_else(|| self.0.values().next())
+    }
+
+    /// The port of the user a response or alert is for: the originator of the request it answers, or the target of its own
+    /// id.
+    #[must_use]
+    pub fn of_response(&self, xml: &[u8]) -> Option<&UserPort> {
+        let header = duis::read_response(xml).ok()?.header;
+        let user = header
+            .request_id
+            .map(|id| id.originator)
+            .or(header.response_id.map(|id| id.target))?;
+        self.of(user)
     }
 
     /// All ports, by EUI-64.

@@ -12,6 +12,7 @@ fn config() -> Config {
     config.clock.mode = ClockMode::Real;
     config.clock.latency = 0.001;
     config.listen.duis = loopback;
+    config.lookup.enabled = false;
     config.listen.tunnel = loopback;
     config.tunnel.reconnect_ms = 1;
     config

@@ -137,6 +137,9 @@ pub(crate) struct Up {
     /// Address of the control service
     #[arg(long, value_name = "ADDR")]
     pub(crate) control: Option<SocketAddr>,
+    /// Address of the certificate look-up
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) lookup: Option<SocketAddr>,
     /// Wait for the fleet on this address (mutual TLS) instead of running it in this process
     #[arg(long, value_name = "ADDR")]
     pub(crate) fleet: Option<SocketAddr>,

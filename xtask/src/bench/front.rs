@@ -63,6 +63,7 @@ fn config(state: &Path) -> Result<Config> {
     config.folders.state = Some(state.to_owned());
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.listen.duis, config.listen.control, config.listen.tunnel) = (any, any, any);
+    config.lookup.enabled = false;
     Ok(config)
 }
 

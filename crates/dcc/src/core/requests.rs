@@ -280,13 +280,20 @@ impl Core {
         } else {
             self.ports.get(caller.port).copied()
         };
+        let forward = failure == Failure::ForwardFailed;
+        let record = if forward {
+            // The code stands in a reply that is only for the case that the other system does not answer.
+            Record::new(Event::Forwarded, now)
+        } else {
+            Record::new(Event::Refused, now).failing(failure)
+        };
         let record = Record {
             request,
             srv,
             detail,
             user,
             device: request.map(|id| id.target),
-            ..Record::new(Event::Refused, now).failing(failure)
+            ..record
         };
         let used = request.filter(|_| counter_used);
         if let Some(id) = used {
@@ -305,7 +312,14 @@ impl Core {
             schema_version: None,
         };
         match reply.made(&self.options.key, now) {
-            Ok(xml) => self.reply(caller, u32::from(entry.http), xml, None),
+            Ok(xml) => {
+                let reply = DuisReply {
+                    http_status: u32::from(entry.http),
+                    xml,
+                    forward,
+                };
+                self.send_reply(caller, reply, None);
+            }
             Err(error) => {
                 tracing::error!(%error, trace_id = caller.envelope.trace_id, "a reply could not be made");
                 self.reply(caller, 500, Bytes::new(), None);
@@ -314,6 +328,15 @@ impl Core {
     }
 
     fn reply(&mut self, caller: &Caller, http_status: u32, xml: Bytes, acknowledges: Option<RequestId>) {
+        let reply = DuisReply {
+            http_status,
+            xml,
+            forward: false,
+        };
+        self.send_reply(caller, reply, acknowledges);
+    }
+
+    fn send_reply(&mut self, caller: &Caller, reply: DuisReply, acknowledges: Option<RequestId>) {
         let envelope = &caller.envelope;
         let trace_id = acknowledges.map_or_else(|| envelope.trace_id.clone(), |id| id.to_string());
         self.effects.push(Effect::ToUser {
@@ -324,7 +347,7 @@ impl Core {
                 ..Envelope::default()
             },
             kind: Kind::DuisReply,
-            body: DuisReply { http_status, xml }.encode_to_vec(),
+            body: reply.encode_to_vec(),
             acknowledges,
         });
     }

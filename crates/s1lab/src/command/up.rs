@@ -16,6 +16,9 @@ pub(crate) fn up(global: &Global, args: Up) -> Result<(), Failure> {
     if let Some(address) = args.control {
         config.listen.control = address;
     }
+    if let Some(address) = args.lookup {
+        config.lookup.listen = address;
+    }
     if let Some(address) = args.fleet {
         config.listen.tunnel = address;
         config.tunnel.remote_fleet = true;
