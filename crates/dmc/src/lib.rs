@@ -77,3 +77,10 @@ pub use rows::{
 };
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
+
+/// What an event code means, for people; `None` for a code that no device of this lab raises.
+#[must_use]
+pub fn event_meaning(code: u16) -> Option<&'static str> {
+    let found = meter::ALERT_CODES.iter().find(|alert| alert.code == code);
+    found.map(|alert| alert.description)
+}

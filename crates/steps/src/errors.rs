@@ -126,6 +126,8 @@ classes! {
     LinkLost = "link-lost",
     /// Local command service is not allowed.
     LocalNotAllowed = "local-not-allowed",
+    /// The log asked for is not one of this type of device.
+    LogNotForType = "log-not-for-type",
     /// The message is not well-formed XML, or uses what is refused (DOCTYPE, entities).
     Malformed = "malformed",
     /// Another user is registered for the metering point.

@@ -22,6 +22,11 @@ pub(crate) fn message_code(row: &Row, request: &Request, kind: DeviceKind) -> Op
             mode + reset
         }
         "UpdatePaymentMode" => usize::from(body.child("Prepayment").is_some()),
+        // Security logs have the second code; of the others of a meter only the first is known.
+        "ReadEventOrSecurityLog" => {
+            let log = body.child_text("LogToRead").unwrap_or_default().trim();
+            usize::from(matches!(log, "Security" | "GSMESecurity"))
+        }
         _ => 0,
     };
     codes.get(place).or(codes.first()).copied()

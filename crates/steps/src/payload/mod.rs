@@ -7,10 +7,16 @@
 //! Percentages in hundredths (inferred from the range 0 to 10000 of the matching request element).
 //! Times are UTC. A row of a profile carries the end of its half-hour (recalled).
 
+mod alert_behaviour;
+mod calendars;
 mod commands;
+mod configuration;
 mod han;
+mod logs;
 mod parts;
 mod reads;
+mod registers;
+mod tariff;
 mod values;
 
 use duis::Element;

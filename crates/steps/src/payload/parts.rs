@@ -48,6 +48,18 @@ pub(super) fn number(quantity: Quantity) -> String {
     }
 }
 
+/// A quantity of a matrix with its place in it.
+pub(super) fn indexed(name: &'static str, index: u8, quantity: Quantity) -> Element {
+    Element::ra(name)
+        .with_attribute("index", index.to_string())
+        .with_text(number(quantity))
+}
+
+/// A minute of the local day as the schema's time, which requests write with a `Z` that means nothing.
+pub(super) fn time_of_day(minute: u16) -> String {
+    format!("{:02}:{:02}:00Z", minute / 60 % 24, minute % 60)
+}
+
 pub(super) fn timestamp(at: SimInstant) -> String {
     at.to_string()
 }

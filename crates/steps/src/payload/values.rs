@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dmc::Derivation;
-use domain::operation::{Answer, PaymentMode, Quantity, SupplyState, Unit, Value};
-use domain::{DataItem, LogKind, LogRow, Operation};
+use domain::operation::{Answer, PaymentMode, Quantity, Setting, SettingKind, SupplyState, Unit, Value};
+use domain::{DataItem, LogKind, LogRow, Operation, SimInstant};
 
 use crate::plan::Derived;
 
@@ -88,6 +88,42 @@ impl Values {
         }
     }
 
+    /// The registers of a matrix.
+    pub(super) fn table(&self, item: DataItem) -> &[(DataItem, Quantity)] {
+        match self.items.get(&item) {
+            Some(Value::Table(table)) => table,
+            _ => &[],
+        }
+    }
+
+    /// A number and when it was so.
+    pub(super) fn stamped(&self, item: DataItem) -> Option<(Quantity, SimInstant)> {
+        match self.items.get(&item) {
+            Some(Value::Stamped(quantity, at)) => Some((*quantity, *at)),
+            _ => None,
+        }
+    }
+
+    /// A setting as the device has it.
+    pub(super) fn setting(&self, kind: SettingKind) -> Option<&Setting> {
+        match self.items.get(&DataItem::Setting(kind)) {
+            Some(Value::Setting(setting)) => Some(setting),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self, item: DataItem) -> Option<&str> {
+        match self.items.get(&item) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The rows of a log; `None` where it was not read.
+    pub(super) fn log(&self, log: LogKind) -> Option<&[LogRow]> {
+        self.logs.get(&log).map(Vec::as_slice)
+    }
+
     pub(super) fn rows(&self, log: LogKind) -> &[LogRow] {
         self.logs.get(&log).map_or(&[], Vec::as_slice)
     }
@@ -99,10 +135,19 @@ fn fits(item: DataItem, value: &Value) -> bool {
     match item {
         I::Clock => matches!(value, Value::Clock(..)),
         I::DeviceLog => matches!(value, Value::Devices(_)),
-        I::FirmwareVersion => matches!(value, Value::Text(_)),
+        I::FirmwareVersion | I::Manufacturer | I::ModelType | I::MeterVariant => matches!(value, Value::Text(_)),
         I::PaymentMode => matches!(value, Value::PaymentMode(_)),
         I::SupplyState => matches!(value, Value::Supply(_)),
-        I::SuspendDebtDisabled | I::SuspendDebtEmergency => matches!(value, Value::Flag(_)),
+        I::SuspendDebtDisabled | I::SuspendDebtEmergency | I::AuxiliaryLoadSwitch(_) | I::DebtRecoveryHourly(_) => {
+            matches!(value, Value::Flag(_))
+        }
+        I::TouRegisters | I::SecondaryTouRegisters | I::BlockTouRegisters | I::BlockTouCounters | I::BlockCounters => {
+            matches!(value, Value::Table(_))
+        }
+        I::MaximumDemandExport | I::MaximumDemandImport | I::MaximumDemandImportInPeriod => {
+            matches!(value, Value::Stamped(..))
+        }
+        I::Setting(kind) => matches!(value, Value::Setting(setting) if setting.kind() == kind),
         I::GasConsumption => matches!(value, Value::Quantity(quantity) if quantity.unit == Unit::Litre),
         _ => matches!(value, Value::Quantity(_)),
     }

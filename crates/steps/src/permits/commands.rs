@@ -14,6 +14,7 @@ pub(super) fn permits(case: &Case<'_>, operation: &Operation) -> Option<Result<(
         ("7.1", Operation::EnableSupply) | ("7.2", Operation::DisableSupply) | ("7.3", Operation::ArmSupply) => {
             Some(Ok(()))
         }
+        ("14.1", Operation::RecordNetworkData) => Some(Ok(())),
         _ => None,
     }
 }

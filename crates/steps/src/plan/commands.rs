@@ -22,6 +22,7 @@ pub(super) fn steps(request: &Request, target: &Target<'_>) -> Result<Option<Vec
         "EnableSupply" => act_on_supply(Operation::EnableSupply),
         "DisableSupply" => act_on_supply(Operation::DisableSupply),
         "ArmSupply" => act_on_supply(Operation::ArmSupply),
+        "RecordNetworkDataGAS" => vec![DraftStep::new(Operation::RecordNetworkData)],
         _ => return Ok(None),
     };
     Ok(Some(steps))

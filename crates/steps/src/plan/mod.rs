@@ -19,7 +19,7 @@ use self::arguments::instant;
 use self::draft::Draft;
 pub(crate) use self::draft::answers_for;
 use crate::errors::Failure;
-use crate::table::table;
+use crate::table::{Applicability, table};
 
 /// The device a request is for.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +221,10 @@ pub fn plan(request: &Request, target: &Target<'_>) -> Result<Plan, Refused> {
             format!("{} holds {}, not {}", row.srv, request.body.name, row.body),
         ));
     }
+    if row.smets1 == Applicability::ByModel && !has_what_it_takes(request.body.name, target.profile) {
+        let text = format!("{} {} on a {}", row.srv, row.name, target.profile.id);
+        return Err(Refused::new(Failure::NotApplicable, text));
+    }
     let mut draft = Draft::new(equivalent_steps(request, target)?);
     for rule in target.profile.s1sp.iter().filter(|rule| rule.request == request.srv) {
         draft.apply(rule)?;
@@ -228,10 +232,31 @@ pub fn plan(request: &Request, target: &Target<'_>) -> Result<Plan, Refused> {
     Ok(draft.finish(request, target, row.confidence))
 }
 
+/// Whether a device of this profile has what a request is about that applies by model only.
+fn has_what_it_takes(body: &str, profile: &DeviceProfile) -> bool {
+    match body {
+        "ReadTariffSecondaryElement" | "UpdateImportTariffSecondaryElement" | "UpdatePriceSecondaryElement" => {
+            profile.second_element
+        }
+        "ActivateAuxiliaryLoad" | "DeactivateAuxiliaryLoad" | "ReadALCSData" => {
+            profile.meter.supply.auxiliary_switches > 0
+        }
+        "RecordNetworkDataGAS" => profile.meter.logs.records_flow,
+        _ => true,
+    }
+}
+
 /// A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
 fn via(kind: DeviceKind, operation: &Operation) -> Via {
     let own = match operation {
-        Operation::Read(item) => matches!(item, DataItem::Clock | DataItem::DeviceLog | DataItem::FirmwareVersion),
+        Operation::Read(item) => matches!(
+            item,
+            DataItem::Clock
+                | DataItem::DeviceLog
+                | DataItem::FirmwareVersion
+                | DataItem::Manufacturer
+                | DataItem::ModelType
+        ),
         Operation::ReadLog { log, .. } => matches!(log, LogKind::Event | LogKind::Security),
         _ => true,
     };

@@ -3,6 +3,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod reads;
+pub(crate) mod settings;
 pub(crate) mod writes;
 
 use std::fmt::Write as _;

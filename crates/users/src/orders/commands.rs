@@ -31,3 +31,9 @@ pub fn disable_supply(device: Eui64) -> Order {
 pub fn arm_supply(device: Eui64) -> Order {
     Order::to_device(device, Srv::new(7, 3, 0), Element::sr("ArmSupply"))
 }
+
+/// 14.1 Record Network Data (GAS).
+#[must_use]
+pub fn record_network_data(device: Eui64) -> Order {
+    Order::to_device(device, Srv::new(14, 1, 0), Element::sr("RecordNetworkDataGAS"))
+}

@@ -16,6 +16,7 @@ pub(super) const SEQUENCE: &[Turn] = &[
     (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
     (Srv::new(7, 1, 0), |at| orders::enable_supply(at.device)),
     (Srv::new(7, 4, 0), |at| orders::read_supply_status(at.device)),
+    (Srv::new(14, 1, 0), |at| orders::record_network_data(at.device)),
     // Registers once more: they never go back.
     (Srv::new(4, 1, 1), |at| orders::read_import_registers(at.device)),
 ];
