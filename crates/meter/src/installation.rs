@@ -502,6 +502,11 @@ impl Installation {
             DataItem::DeviceLog => Some(Value::Devices(self.known_devices(slot, now))),
             DataItem::FirmwareVersion => Some(Value::Text(profile.firmware.clone())),
             _ if slot == DeviceKind::Esme => self.esme.view(now, profile).item(item),
+            // A mirror shows the model of the meter it mirrors (inferred from the basic attributes of a mirror).
+            DataItem::Manufacturer | DataItem::ModelType if slot == DeviceKind::Gpf => {
+                let gas = self.gas.as_ref();
+                gas.and_then(|gas| gas.mirrored(gas_meter, gas_meter).item(item))
+            }
             _ if slot == DeviceKind::Gpf => self
                 .gas
                 .as_ref()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Eui64, SimDuration, SimInstant, SupplyState};
+use domain::Eui64;
 use duis::{Element, ResponseBody, SignedBody};
 use fleet::{Site, SiteDevice};
 use lab::Lab;
@@ -11,7 +11,8 @@ use proto::{Envelope, Kind, SmsoCommand, SmsoOutcome};
 use users::{Client, ClientError, Exchange, Order};
 use world::LinkEnd;
 
-use super::expect::{Expected, State, expected, text_of};
+use super::expect::{Expected, expected, text_of};
+use super::memory::Memory;
 use super::script::{At, script};
 use super::{Progress, REQUEST_LIMIT, merged_check};
 use crate::verdict::{Cell, Check, Verdict};
@@ -28,17 +29,6 @@ impl Findings {
         self.cells.extend(other.cells);
         self.checks.extend(other.checks);
     }
-}
-
-/// What is remembered of a device between its cells.
-struct Memory {
-    state: State,
-    /// Register at local midnights, as 4.6.1 gave it.
-    midnights: Vec<(SimInstant, i64)>,
-    /// Half-hours, as 4.8.1 gave them.
-    half_hours: Vec<(SimInstant, i64)>,
-    /// Readings of 4.1.1.
-    readings: Vec<i64>,
 }
 
 /// Runs the script of one installation.
@@ -62,20 +52,14 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
                 .map(|profile| profile.model.firmware.clone())
                 .unwrap_or_default(),
         };
-        let memory = memories.entry(act.device).or_insert_with(|| Memory {
-            state: State {
-                supply: SupplyState::Enabled,
-                mode: site.template().payment_mode,
-            },
-            midnights: Vec::new(),
-            half_hours: Vec::new(),
-            readings: Vec::new(),
-        });
+        let memory = memories
+            .entry(act.device)
+            .or_insert_with(|| Memory::new(site.template().payment_mode));
         findings.cells.push(cell(lab, device, &(act.order)(&at), memory).await);
         progress.one_more();
     }
     for (device, memory) in &memories {
-        findings.checks.extend(values_agree(*device, memory));
+        findings.checks.extend(memory.values_agree(*device));
     }
     findings
 }
@@ -144,7 +128,7 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
         Expected::Refused(failure) => code == failure.response_code().as_str(),
     };
     memory.state = memory.state.after(order, success == Some(true));
-    let fault = payload.and_then(|payload| remember(payload, order, memory));
+    let fault = payload.and_then(|payload| memory.take(payload, order));
     if let Some(fault) = &fault {
         cell.observed = format!("{}, but {fault}", cell.observed);
     }
@@ -153,102 +137,6 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
     } else {
         Verdict::Failed
     };
-}
-
-/// Takes values from a payload; says what is wrong with them.
-fn remember(payload: &Element, order: &Order, memory: &mut Memory) -> Option<String> {
-    match payload.name {
-        "ReadInstantaneousImportRegistersRsp" => {
-            let register = payload
-                .at(&["Electricity", "ActiveImportRegister"])
-                .or_else(|| payload.at(&["Gas", "ConsumptionRegister"]));
-            let reading = register.and_then(|register| thousandths(text_of(register, "Value")?));
-            match reading {
-                Some(reading) => memory.readings.push(reading),
-                None => return Some("no register is in the answer".into()),
-            }
-        }
-        "RetrieveImportDailyReadLogRsp" => {
-            let names = [
-                "ElecActiveImportRegisterConsumption",
-                "GasActiveImportRegisterConsumption",
-            ];
-            memory.midnights = rows(payload, &names);
-            if memory.midnights.is_empty() {
-                return Some("there is no daily read of the last three days".into());
-            }
-        }
-        "ReadActiveImportProfileDataRsp" => {
-            memory.half_hours = rows(payload, &["PrimaryValue"]);
-            if memory.half_hours.is_empty() {
-                return Some("there is no half-hour of the last three days".into());
-            }
-        }
-        "ReadSupplyStatusRsp" => {
-            let shown = payload.child_text("SupplyState");
-            let believed = format!("{:?}", memory.state.supply);
-            if shown != Some(believed.as_str()) {
-                return Some(format!(
-                    "the supply shows {shown:?} after {}, expected {believed}",
-                    order.srv
-                ));
-            }
-        }
-        _ => {}
-    }
-    None
-}
-
-/// Rows of a log: time and first value of one of these names, in thousandths.
-fn rows(payload: &Element, names: &[&str]) -> Vec<(SimInstant, i64)> {
-    payload
-        .children_named("LogEntry")
-        .filter_map(|entry| {
-            let at = entry.child_text("Timestamp")?.parse().ok()?;
-            let value = names.iter().find_map(|name| text_of(entry, name))?;
-            Some((at, thousandths(value)?))
-        })
-        .collect()
-}
-
-/// A decimal with up to three places as a whole number of thousandths.
-fn thousandths(text: &str) -> Option<i64> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if part.len() > 3 {
-        return None;
-    }
-    let digits = format!("{whole}{part:0<3}");
-    digits.parse().ok()
-}
-
-/// The half-hours between two midnights add up to what the register moved, and registers never go back.
-fn values_agree(device: Eui64, memory: &Memory) -> Vec<Check> {
-    let mut checks = Vec::new();
-    if memory.readings.len() > 1 {
-        let rising = memory.readings.is_sorted();
-        checks.push(merged_check(
-            "registers never go back",
-            rising,
-            format!("{device}: {:?}", memory.readings),
-        ));
-    }
-    for days in memory.midnights.windows(2) {
-        let [(from, before), (to, after)] = days else { continue };
-        let within = memory.half_hours.iter().filter(|(at, _)| at > from && at <= to);
-        let (count, sum) = within.fold((0, 0), |(count, sum), (_, value)| (count + 1, sum + value));
-        if to.since(*from) > SimDuration::from_hours(26) || count == 0 {
-            continue;
-        }
-        checks.push(merged_check(
-            "half-hours add up to the daily reads",
-            sum == after - before,
-            format!(
-                "{device}, day to {to}: {count} half-hours sum to {sum}, register moved {}",
-                after - before
-            ),
-        ));
-    }
-    checks
 }
 
 /// Failed hop, rules and confidence, from the DCC's audit trail.

@@ -4,6 +4,7 @@
 mod checks;
 mod expect;
 mod installation;
+mod memory;
 pub(crate) mod script;
 
 use std::path::Path;

@@ -249,14 +249,7 @@ fn has_what_it_takes(body: &str, profile: &DeviceProfile) -> bool {
 /// A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
 fn via(kind: DeviceKind, operation: &Operation) -> Via {
     let own = match operation {
-        Operation::Read(item) => matches!(
-            item,
-            DataItem::Clock
-                | DataItem::DeviceLog
-                | DataItem::FirmwareVersion
-                | DataItem::Manufacturer
-                | DataItem::ModelType
-        ),
+        Operation::Read(item) => matches!(item, DataItem::Clock | DataItem::DeviceLog | DataItem::FirmwareVersion),
         Operation::ReadLog { log, .. } => matches!(log, LogKind::Event | LogKind::Security),
         _ => true,
     };
