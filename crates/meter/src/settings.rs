@@ -367,8 +367,21 @@ fn period_is_right(period: BillingPeriod) -> bool {
     }
 }
 
+/// With each list in the order of its codes.
+pub(crate) fn sorted(mut behaviour: AlertBehaviour) -> AlertBehaviour {
+    for list in [
+        &mut behaviour.wan,
+        &mut behaviour.han,
+        &mut behaviour.alarm,
+        &mut behaviour.logged,
+    ] {
+        list.sort_unstable();
+    }
+    behaviour
+}
+
 /// The later word on each code counts; codes nobody named stay as they are.
-fn merged(mut held: AlertBehaviour, change: &AlertBehaviour) -> AlertBehaviour {
+pub(crate) fn merged(mut held: AlertBehaviour, change: &AlertBehaviour) -> AlertBehaviour {
     let lists = [
         (&mut held.wan, &change.wan),
         (&mut held.han, &change.han),

@@ -5,15 +5,18 @@ mod profiles;
 mod registers;
 mod snapshots;
 
-use domain::operation::{Counter, PaymentMode, Setting, SettingKind};
+use domain::operation::{AlertBehaviour, Counter, PaymentMode, Setting, SettingKind};
 use domain::seed::mix;
 use domain::{DataItem, LogKind, LogRow, Quantity, Refusal, SimDuration, SimInstant, SupplyState, Unit, Value};
 
+use crate::alerts::{ALERT_CODES, AlertCode};
+use crate::billing;
 use crate::calendar::LocalDay;
 use crate::load::Channel;
 use crate::meter::Meter;
 use crate::prepayment::{Account, DebtPeriod, MICRO};
 use crate::profile::{Profile, ValueRules};
+use crate::settings;
 use crate::switching::{BLOCK, Switching};
 use crate::tariff::in_blocks;
 
@@ -61,10 +64,7 @@ impl View<'_> {
                 let index = usize::from(n).checked_sub(1)?;
                 money(*self.account.time_debts.get(index)?)
             }
-            DataItem::Setting(kind) => self
-                .meter
-                .setting(kind)
-                .map(|setting| Value::Setting(Box::new(setting))),
+            DataItem::Setting(kind) => self.setting(kind).map(|setting| Value::Setting(Box::new(setting))),
             DataItem::DebtRecoveryRate(n) => {
                 let index = usize::from(n).checked_sub(1)?;
                 setting(settings.time_debts.get(index)?.rate_mp)
@@ -87,6 +87,37 @@ impl View<'_> {
             other if self.meter.gas => self.register(other, self.at).map(Value::Quantity),
             other => self.electrical(other),
         }
+    }
+
+    /// A setting as the meter has it in effect, also where nobody ever set it.
+    fn setting(&self, kind: SettingKind) -> Option<Setting> {
+        Some(match self.meter.setting(kind)? {
+            Setting::AlertBehaviour(told) => Setting::AlertBehaviour(self.behaviour(&told)),
+            // The gas form states the start of a period; one that nobody set began with the present one.
+            Setting::BillingCalendar(mut calendar) if self.meter.gas && calendar.start.is_none() => {
+                calendar.start = billing::latest(&calendar, self.at);
+                Setting::BillingCalendar(calendar)
+            }
+            other => other,
+        })
+    }
+
+    /// What becomes of each event that this meter can have: what its profile says, and over it what it was told.
+    fn behaviour(&self, told: &AlertBehaviour) -> AlertBehaviour {
+        let profile = self.profile;
+        let events = || ALERT_CODES.iter().filter(|alert| alert.log == LogKind::Event);
+        let pushed = |alert: &AlertCode| {
+            let pushes = profile.alerts.pushes(alert.code, alert.pushed);
+            pushes && !profile.suppressed_alerts.contains(&alert.code)
+        };
+        let usual = AlertBehaviour {
+            wan: events().map(|alert| (alert.code, pushed(alert))).collect(),
+            logged: events()
+                .map(|alert| (alert.code, !profile.unlogged_events.contains(&alert.code)))
+                .collect(),
+            ..AlertBehaviour::default()
+        };
+        settings::merged(settings::sorted(usual), told)
     }
 
     /// An item that only an electricity meter has.

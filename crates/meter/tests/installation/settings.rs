@@ -185,8 +185,26 @@ fn alert_behaviour_is_changed_code_by_code() {
     home.set(change(&[(0x810E, true), (0x810D, false)], &[]))
         .expect("taken");
     home.set(change(&[(0x810D, true)], &[(0x8161, false)])).expect("taken");
-    assert_eq!(
-        home.setting(DeviceKind::Esme, SettingKind::AlertBehaviour),
-        change(&[(0x810D, true), (0x810E, true)], &[(0x8161, false)])
-    );
+    let Setting::AlertBehaviour(behaviour) = home.setting(DeviceKind::Esme, SettingKind::AlertBehaviour) else {
+        panic!("alert behaviour")
+    };
+    // What nobody named is shown as the profile has it.
+    let word = |list: &[(u16, bool)], code| list.iter().find(|(known, _)| *known == code).map(|(_, on)| *on);
+    for (code, expected) in [
+        (0x810D, Some(true)),
+        (0x810E, Some(true)),
+        (0x8161, Some(false)),
+        (0x81AA, Some(true)),
+        (0x8F3D, None),
+    ] {
+        assert_eq!(word(&behaviour.wan, code), expected, "{code:04X}");
+    }
+    assert_eq!(word(&behaviour.logged, 0x8161), Some(false));
+    assert_eq!(word(&behaviour.logged, 0x810D), Some(true));
+    assert!(behaviour.wan.is_sorted_by_key(|(code, _)| *code));
+    home.esme.suppressed_alerts.insert(0x81AA);
+    let Setting::AlertBehaviour(behaviour) = home.setting(DeviceKind::Esme, SettingKind::AlertBehaviour) else {
+        panic!("alert behaviour")
+    };
+    assert_eq!(word(&behaviour.wan, 0x81AA), Some(false));
 }

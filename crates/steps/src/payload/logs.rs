@@ -380,11 +380,17 @@ fn event_log(rsp: Element, target: &Target<'_>, values: &Values) -> Built {
     ];
     let rows = logs.into_iter().find_map(|log| values.log(log)).unwrap_or_default();
     let (rows, cut) = newest(rows, EVENT_ROWS_MAX);
-    let own = &target.profile.meter.alerts.non_mandated;
+    let alerts = &target.profile.meter.alerts;
     let entry = |row: &LogRow| {
         let code = row.code.unwrap_or_default();
-        let meaning = dmc::event_meaning(code).unwrap_or("not in the list of this lab");
-        let set = if own.contains(&code) { "non-mandated: " } else { "" };
+        let renamed = alerts.renamed.iter().find(|(_, own)| *own == code);
+        let usual = renamed.map_or(code, |(usual, _)| *usual);
+        let meaning = dmc::event_meaning(usual).unwrap_or("not in the list of this lab");
+        let set = if alerts.non_mandated.contains(&code) {
+            "non-mandated: "
+        } else {
+            ""
+        };
         let meaning: String = format!("{set}{meaning}").chars().take(MEANING_MAX).collect();
         Element::ra("LogEntry")
             .with_leaf("Timestamp", timestamp(row.at))

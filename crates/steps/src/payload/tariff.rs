@@ -117,7 +117,10 @@ fn second_tariff(rsp: Element, now: Option<i64>, tables: Option<&TariffTables>, 
 fn gas_tariff(now: Option<i64>, tables: Option<&TariffTables>, prices: Option<&Prices>) -> Element {
     let plain = |price: i64| price.max(0).to_string();
     let leaf = |name: &'static str, text: Option<String>| text.map(|text| Element::ra(name).with_text(text));
-    let currency = tables.map(|tables| label(tables.currency).to_owned());
+    let currency = prices
+        .and_then(|prices| prices.currency)
+        .or(tables.map(|tables| tables.currency));
+    let currency = currency.map(|currency| label(currency).to_owned());
     let standing = prices.map(|prices| plain(prices.standing_charge_mp));
     let scale = now.map(|_| MILLI_PENCE_SCALE.to_string());
     let mut tariff = Element::ra("Gas")

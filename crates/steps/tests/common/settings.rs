@@ -63,11 +63,13 @@ pub(crate) fn example(kind: SettingKind, gas: bool) -> Setting {
             standing_charge_mp: 54_794,
             tou_mp: vec![Some(9_600), None, Some(10_750)],
             block_mp: vec![vec![Some(9_600), Some(12_345), None]],
+            thresholds_used: Some(2),
+            currency: gas.then_some(Currency::Gbp),
         }),
         K::SecondaryPrices => Setting::SecondaryPrices(Prices {
             standing_charge_mp: 0,
             tou_mp: vec![Some(8_000)],
-            block_mp: Vec::new(),
+            ..Prices::default()
         }),
         K::SecondaryTariff => Setting::SecondaryTariff(tables(gas, TariffAction::Tou(2))),
         K::SupplierName => Setting::SupplierName(("Example Energy".into(), "0800 000000".into())),
