@@ -75,7 +75,7 @@ fn device(body: &Element, name: &str) -> Judged<Eui64> {
 fn code(element: &Element) -> Judged<Vec<u8>> {
     let text = element.text.trim();
     let pair = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let plain = text.len() % 2 == 0 && text.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let plain = text.len().is_multiple_of(2) && text.bytes().all(|octet| octet.is_ascii_hexdigit());
     let octets = (0..text.len()).step_by(2).map(pair).collect::<Option<Vec<u8>>>();
     octets.filter(|_| plain).ok_or_else(|| strange(element))
 }

@@ -65,7 +65,7 @@ fn identity(body: &Element, name: &str) -> Read<Eui64> {
 
 fn octets(element: &Element) -> Read<Vec<u8>> {
     let digits: Vec<u32> = element.text.trim().chars().filter_map(|c| c.to_digit(16)).collect();
-    if digits.len() != element.text.trim().len() || digits.len() % 2 != 0 {
+    if digits.len() != element.text.trim().len() || !digits.len().is_multiple_of(2) {
         return Err(unreadable(element));
     }
     let pairs = digits
