@@ -94,7 +94,12 @@ pub fn respond(
         None => row.and_then(|row| row.payload).map(|name| {
             let (element, cut) = payload::build(name, target, &run.values, run.success);
             if let Some(report) = cut {
-                run.reports.push(report);
+                // Rows are those of the first log that was read: a second one only accompanies it.
+                let mut logs = plan.steps.iter();
+                let log = logs.find(|step| matches!(step.operation, Operation::ReadLog { .. }));
+                let position = log.map_or(report.position, |step| step.position);
+                run.reports.push(Report { position, ..report });
+                run.reports.sort_by_key(|report| report.position);
             }
             element
         }),
@@ -291,7 +296,10 @@ fn changed(answer: &Answer, step: &Step, target: &Target<'_>) -> Answer {
 /// Changes every quantity of an answer that a rule is about.
 fn each(answer: &mut Answer, subject: Subject, change: impl Fn(&mut Quantity)) {
     match (answer, subject) {
-        (Answer::Value(Value::Quantity(quantity)), Subject::Item(_)) => change(quantity),
+        (Answer::Value(Value::Quantity(quantity) | Value::Stamped(quantity, _)), Subject::Item(_)) => change(quantity),
+        (Answer::Value(Value::Table(table)), Subject::Item(_)) => {
+            table.iter_mut().for_each(|(_, quantity)| change(quantity));
+        }
         (Answer::Log(rows), Subject::Log(_)) => {
             rows.iter_mut()
                 .flat_map(|row: &mut LogRow| &mut row.values)

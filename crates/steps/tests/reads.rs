@@ -144,3 +144,71 @@ fn events_outside_the_mandated_set_and_renamed_ones_say_so() {
     let answer = respond(&security, &target, &plan, &[], SimInstant(0));
     assert_eq!(answer.message_code.as_deref(), Some("0049"));
 }
+
+#[test]
+fn what_is_cut_is_reported_at_the_step_that_read_it() {
+    let target = target(catalogue(), "as300p@BASE");
+    let request = request("4.10");
+    let plan = plan(&request, &target).unwrap();
+    let row = |n: i64| LogRow {
+        at: SimInstant(n * 1_800_000),
+        values: vec![(
+            domain::DataItem::VoltageAverage,
+            domain::Quantity::new(n, domain::Unit::Count),
+        )],
+        code: None,
+    };
+    let outcome = |step: &steps::Step| {
+        let answer = match &step.operation {
+            Operation::ReadLog { .. } => Answer::Log((0..4_400).map(row).collect()),
+            other => common::reads::answer(other, step.kind),
+        };
+        StepOutcome {
+            position: step.position,
+            result: StepResult::Device(Ok(answer)),
+            at: None,
+        }
+    };
+    let outcomes: Vec<_> = plan.steps.iter().map(outcome).collect();
+    let answer = respond(&request, &target, &plan, &outcomes, SimInstant(0));
+    assert!(answer.success);
+    let debug = answer.debug.expect("80 rows too many");
+    let entry = debug.at(&["SMETS1Debug", "SMETS1Response"]).expect("an entry");
+    assert_eq!(
+        entry.attribute("Position"),
+        Some("4"),
+        "after two counters and the period"
+    );
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_others_in_the_answer() {
+    let target = target(catalogue(), "as300p@BASE");
+    let request = request("6.2.4");
+    let plan = plan(&request, &target).unwrap();
+    let outcomes: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| StepOutcome {
+            position: step.position,
+            result: StepResult::Device(if step.position == 2 {
+                Err(domain::Refusal::NotSupported)
+            } else {
+                Ok(common::reads::answer(&step.operation, step.kind))
+            }),
+            at: None,
+        })
+        .collect();
+    let answer = respond(&request, &target, &plan, &outcomes, SimInstant(0));
+    assert!(!answer.success);
+    let payload = answer.payload.expect("what the device did say");
+    assert_eq!(
+        payload.child_text("ModelType"),
+        Some("AS300P-L"),
+        "cut to eight characters"
+    );
+    assert_eq!(payload.child_text("ManufacturerIdentifier"), None);
+    let debug = answer.debug.expect("one step failed");
+    let entry = debug.at(&["SMETS1Debug", "SMETS1Response"]).expect("an entry");
+    assert_eq!(entry.attribute("Position"), Some("2"));
+}

@@ -163,7 +163,7 @@ impl View<'_> {
             let size = i64::try_from(drawn / 256 % 600).unwrap_or(0);
             let upwards = matches!(kind, 3 | 6);
             let reached = if upwards { 2_530 + size } else { 2_160 - size };
-            drawn % 200 == 0
+            drawn.is_multiple_of(200)
                 && (if upwards {
                     reached > threshold
                 } else {
