@@ -10,6 +10,9 @@ use crate::front_door::said;
 /// What stands in for a reference that could not be read: the schema demands one, and this is the first of its list.
 const UNREADABLE: Srv = Srv::new(1, 1, 1);
 
+/// What a message says that [`Request::SCHEMA_VERSION`] does not have everything of.
+const LATER_VERSION: &str = "5.4";
+
 /// A message the DCC could not make: our bug, or something from outside that no check caught.
 #[derive(Debug, thiserror::Error)]
 #[error("make a response: {0}")]
@@ -55,11 +58,20 @@ pub(crate) fn outcome(
     at: SimInstant,
 ) -> Result<Bytes, MakeError> {
     let header = ResponseHeader::answering(request, known(code)?, at);
-    let xml = if signed_response.is_empty() {
-        duis::write::response(&header, srv, None)
-    } else {
-        duis::write::smets1_response(&header, Some(srv), None, None, signed_response)
+    let write = |header: &ResponseHeader| {
+        if signed_response.is_empty() {
+            duis::write::response(header, srv, None)
+        } else {
+            duis::write::smets1_response(header, Some(srv), None, None, signed_response)
+        }
     };
+    let xml = write(&header).or_else(|_| {
+        // What only a later version of the schema has says so; whether its user can read it is judged elsewhere.
+        write(&ResponseHeader {
+            schema_version: LATER_VERSION.to_owned(),
+            ..header.clone()
+        })
+    });
     signed(key, &xml.map_err(|error| MakeError::of(&error))?)
 }
 

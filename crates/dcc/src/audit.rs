@@ -75,6 +75,8 @@ pub enum Event {
     SentAgain,
     /// The SMI status of a device changed.
     StatusChanged,
+    /// A request was taken although something is to be said against it.
+    Warned,
 }
 
 const EVENTS: &[(&str, Event)] = &[
@@ -109,6 +111,7 @@ const EVENTS: &[(&str, Event)] = &[
     ("schedule-skipped", Event::ScheduleSkipped),
     ("sent-again", Event::SentAgain),
     ("status-changed", Event::StatusChanged),
+    ("warned", Event::Warned),
 ];
 
 impl Event {

@@ -8,6 +8,7 @@ use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use serde::{Deserialize, Deserializer};
 
 use crate::registration::{Registration, Registrations};
+use crate::schema_policy::SchemaPolicy;
 
 /// One DCC user.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -27,6 +28,9 @@ pub struct User {
     /// Where its responses go: opaque here, the lab's listener reads it.
     #[serde(default)]
     pub call_back: Option<String>,
+    /// Which version of the schema it works with; none: whatever a request says, and 5.1 for what it is sent.
+    #[serde(default)]
+    pub schema: Option<SchemaPolicy>,
     /// Whether it is suspended as a user; its requests are then refused.
     #[serde(default)]
     pub suspended: bool,

@@ -3,7 +3,7 @@
 //! 1. size, by the limit of its service request; 2. XML: well formed, no document type or entity, not too deep; 3. structure
 //!    by the schema; 4. form of the signature, certificate known, signature value; 5. certificate not expired, not revoked,
 //!    of a signing role; 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is
-//!    the signer; a request for a device of another system is passed on here; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
+//!    the signer; schema version by the user's policy; a request for a device of another system is passed on here; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
 //!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
 //!    14. applicability to the device (E11); 15. the device's record of certificates: the party notified for critical
 //!    requests, and the counters against replay; 16. what it names beyond its device, its sequence and its date.
@@ -23,6 +23,7 @@ use crate::credentials::{self, Records};
 use crate::directory::User;
 use crate::inventory::Device;
 use crate::options::Trust;
+use crate::schema_policy::OtherVersions;
 use crate::signer::Signers;
 use crate::{Directory, Inventory, Limits};
 
@@ -53,6 +54,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) request: Request,
     /// The target; none for requests to the DCC itself.
     pub(crate) device: Option<&'a Device>,
+    /// For the audit trail, where there is something to say.
+    pub(crate) warning: Option<String>,
 }
 
 /// A request that may not.
@@ -86,6 +89,7 @@ impl<'a> FrontDoor<'a> {
             directory: self.directory,
         };
         let user = signers.user(&proof, request.id.originator, self.now).map_err(before)?;
+        let warning = version(user, &request).map_err(before)?;
         if self.is_elsewhere(&request) {
             let detail = format!("{} is for another system", request.id.target);
             return Err(before(Denied(Failure::ForwardFailed, detail)));
@@ -97,7 +101,11 @@ impl<'a> FrontDoor<'a> {
         }
         self.check_counter(request.id).map_err(before)?;
         match self.authorise(user, row, &request) {
-            Ok(device) => Ok(Admitted { request, device }),
+            Ok(device) => Ok(Admitted {
+                request,
+                device,
+                warning,
+            }),
             Err(denied) => Err(refuse(denied, true)),
         }
     }
@@ -209,6 +217,19 @@ fn on_path(path: &str, request: &Request) -> Result<&'static Row, Denied> {
             Denied(failure, detail)
         })?;
     Ok(row)
+}
+
+/// What the user's policy says of the request's version: a warning for the audit trail, or a refusal.
+fn version(user: &User, request: &Request) -> Result<Option<String>, Denied> {
+    let Some(policy) = &user.schema else { return Ok(None) };
+    let Some(detail) = policy.differs(&request.schema_version) else {
+        return Ok(None);
+    };
+    match policy.others {
+        OtherVersions::Accept => Ok(None),
+        OtherVersions::Warn => Ok(Some(detail)),
+        OtherVersions::Refuse => Err(Denied(Failure::SchemaVersion, detail)),
+    }
 }
 
 fn unreadable(xml: &[u8], error: &ReadError) -> Refused {

@@ -26,6 +26,12 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
             roles: user.roles.clone(),
             certificates: named(&user.certificate_pem),
             call_back: user.listener.clone(),
+            schema: configured
+                .and_then(|other| other.schema.as_ref())
+                .map(|schema| dcc::SchemaPolicy {
+                    version: schema.version.clone(),
+                    others: schema.others,
+                }),
             suspended: configured.is_some_and(|other| other.suspended),
         }
     });

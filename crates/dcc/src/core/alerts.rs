@@ -330,7 +330,7 @@ impl Core {
     }
 
     /// The id of the DCC's next message of its own to a user.
-    fn own_id(&mut self, user: Eui64) -> RequestId {
+    pub(super) fn own_id(&mut self, user: Eui64) -> RequestId {
         RequestId {
             originator: self.options.eui,
             target: user,

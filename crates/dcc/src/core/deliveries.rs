@@ -1,11 +1,14 @@
 //! Deliveries to users: what goes out, what its answer means, what the journal says of it.
 
 use domain::{Eui64, RequestId, SimInstant};
+use duis::{AlertPayload, ResponseHeader};
 use prost::Message;
 use prost::bytes::Bytes;
 use proto::{DuisDelivery, Envelope, Kind};
+use steps::codes::AlertTrigger;
 
 use super::{Core, Effect};
+use crate::answers;
 use crate::audit::{Event, Record};
 use crate::journal::{self, DeliveryMessage, Entry, Settled, id_octets};
 use crate::outbox::{DeadLetter, Delivery, Settlement};
@@ -23,6 +26,7 @@ impl Core {
         xml: Bytes,
         not_before: Option<SimInstant>,
     ) -> u64 {
+        let xml = self.readable(entry, user, request, xml);
         let outbox = self.outboxes.entry(user).or_default();
         let delivery = Delivery {
             id: outbox.next_id(),
@@ -34,6 +38,45 @@ impl Core {
         entry.deliveries.push(delivery_message(user, &delivery));
         outbox.put(delivery, not_before);
         id
+    }
+
+    /// The message, or, where the user's version of the schema does not have it, an alert that says that it is held back.
+    fn readable(&mut self, entry: &mut Entry, user: Eui64, request: Option<RequestId>, xml: Bytes) -> Bytes {
+        let policy = self.options.directory.user(user).and_then(|user| user.schema.as_ref());
+        let Some(policy) = policy else { return xml };
+        // What a response answers came in the user's own version, as far as is remembered.
+        let Some(held_back) = policy.held_back(&xml, &policy.version) else {
+            return xml;
+        };
+        let user_version = policy.version.clone();
+        let facts = AlertTrigger::VersionHeldBack.alert();
+        let at = SimInstant(entry.at_ms);
+        let header = ResponseHeader::alert(self.own_id(user), at);
+        let record = Record {
+            request,
+            user: Some(user),
+            code: Some(facts.code.to_string()),
+            confidence: Some(facts.confidence),
+            detail: format!("{held_back:?}"),
+            ..Record::new(Event::DccAlert, at)
+        };
+        let payload = AlertPayload::DuisVersionMismatch {
+            held_back,
+            user_version,
+        };
+        let made = duis::write::dcc_alert(&header, facts.code, None, &payload.element())
+            .map_err(|error| error.to_string())
+            .and_then(|alert| answers::signed(&self.options.key, &alert).map_err(|error| error.to_string()));
+        match made {
+            Ok(alert) => {
+                entry.audits.push(record.to_message());
+                alert
+            }
+            Err(error) => {
+                tracing::error!(error, "an alert about a held back message could not be made");
+                xml
+            }
+        }
     }
 
     /// Sends what may go to a user now, and sets the alarm for the rest.

@@ -61,7 +61,15 @@ impl Core {
             Err(refused) => return self.refuse(caller, refused, now),
         };
         let request = admitted.request;
-        let judged = match admitted.device.map(|device| device.id) {
+        let warning = admitted.warning.map(|detail| Record {
+            detail,
+            ..Record::new(Event::Warned, now).about(request.id, Some(request.srv))
+        });
+        let device = admitted.device.map(|device| device.id);
+        if let Some(record) = warning {
+            self.warn(&record, now);
+        }
+        let judged = match device {
             None => self.own_answer(caller, &request, now),
             Some(_) => self.to_device(caller, &request, posted.xml, now),
         };
@@ -75,6 +83,11 @@ impl Core {
             };
             self.refuse(caller, refused, now);
         }
+    }
+
+    /// Notes what a request is taken in spite of.
+    fn warn(&mut self, record: &Record, now: SimInstant) {
+        self.entries.push(Entry::at(now).noting(record));
     }
 
     /// A request that the DCC answers itself.

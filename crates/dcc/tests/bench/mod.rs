@@ -12,7 +12,7 @@ use std::sync::Arc;
 use dcc::audit::{self, Event};
 use dcc::{
     Dcc, DccHolds, Device, Directory, Handle, Holders, Inventory, Limits, Options, Products, Property, Registration,
-    SmiStatus, Trust, User, WanMatrix,
+    SchemaPolicy, SmiStatus, Trust, User, WanMatrix,
 };
 use domain::{DeviceKind, DeviceModel, Eui64, RequestId, Seed, SimDuration, SimInstant, UserRole};
 use duis::signature::{Certificate, CertificateBook, SigningKey, sign};
@@ -175,6 +175,7 @@ pub(crate) struct Bench {
     pub(crate) products: Products,
     pub(crate) holders: Arc<dyn Holders>,
     pub(crate) thresholds: dcc::Thresholds,
+    pub(crate) directory: Directory,
 }
 
 /// A running DCC with its peers' ends.
@@ -213,6 +214,7 @@ impl Bench {
             products: Products::default(),
             holders: Arc::new(DccHolds),
             thresholds: dcc::Thresholds::default(),
+            directory: directory(),
         }
     }
 
@@ -227,7 +229,7 @@ impl Bench {
             key: Arc::clone(self.parties.key(DCC)),
             certificates: self.parties.book.clone(),
             trust: self.trust.clone(),
-            directory: directory(),
+            directory: self.directory.clone(),
             inventory: inventory(),
             credentials: self.credentials.clone(),
             products: self.products.clone(),
@@ -453,6 +455,16 @@ impl Peer {
     }
 }
 
+/// The usual users, the supplier with this policy about versions of the schema.
+pub(crate) fn directory_with(schema: SchemaPolicy) -> Directory {
+    let usual = directory();
+    let users = usual.users().cloned().map(|user| User {
+        schema: (user.eui == SUPPLIER).then(|| schema.clone()),
+        ..user
+    });
+    Directory::new(users, usual.registrations().iter().copied()).unwrap()
+}
+
 pub(crate) fn directory() -> Directory {
     let user = |eui, roles: &[UserRole], suspended| User {
         eui,
@@ -460,6 +472,7 @@ pub(crate) fn directory() -> Directory {
         roles: roles.to_vec(),
         certificates: Vec::new(),
         call_back: None,
+        schema: None,
         suspended,
     };
     let supplier = [UserRole::ImportSupplier, UserRole::GasSupplier];

@@ -152,9 +152,23 @@ pub struct UserConfig {
     /// Where its responses are posted in a lab on sockets; without one they wait in the outbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
+    /// Which version of the schema it works with; without one whatever its requests say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaConfig>,
     /// Whether it is suspended as a user: its requests are then refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+}
+
+/// The version of the schema a user works with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaConfig {
+    /// For example `5.1`. What it is sent is held against it; what it does not have is held back, and N57 sent instead.
+    pub version: String,
+    /// What becomes of its requests of another version: `accept`, `warn` or `refuse`.
+    #[serde(default, with = "text")]
+    pub others: dcc::OtherVersions,
 }
 
 /// The users of a lab that is told of none: one of each role at least, two suppliers of both fuels.
@@ -165,6 +179,7 @@ pub(super) fn default_users() -> Vec<UserConfig> {
         eui: Eui64(eui),
         roles: roles.to_vec(),
         listener: None,
+        schema: None,
         suspended: false,
     };
     let supplier = [R::ImportSupplier, R::ExportSupplier, R::GasSupplier];
