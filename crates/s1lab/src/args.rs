@@ -1,5 +1,6 @@
 //! The command line as clap sees it. Names are a contract with scripts.
 
+mod dmc;
 mod duis;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
 pub(crate) use duis::Duis;
 
 /// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
@@ -81,6 +83,13 @@ pub(crate) enum Command {
     /// Look at the devices of a running lab, or open one to a DLMS client
     #[command(subcommand)]
     Device(Device),
+    /// Look at the catalogue of device profiles: what it holds, what bears on a request, how two of them differ
+    Dmc {
+        #[command(flatten)]
+        shelf: ShelfArgs,
+        #[command(subcommand)]
+        command: DmcCommand,
+    },
     /// Make, plan, sign, verify, send, receive and explain DUIS messages
     #[command(subcommand)]
     Duis(Duis),

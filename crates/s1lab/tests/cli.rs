@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["sit"],
         &["up"],
@@ -73,6 +73,17 @@ fn help_says_what_each_command_is_for() {
         &["duis", "dead-letters"],
         &["duis", "exercise"],
         &["duis", "reset-counters"],
+        &["duis", "plan"],
+        &["dmc"],
+        &["dmc", "list"],
+        &["dmc", "show"],
+        &["dmc", "check"],
+        &["dmc", "coverage"],
+        &["dmc", "select"],
+        &["dmc", "explain"],
+        &["dmc", "diff"],
+        &["dmc", "import"],
+        &["dmc", "import", "annex-a"],
         &["pki", "init"],
         &["tape"],
         &["tape", "show"],
@@ -83,7 +94,7 @@ fn help_says_what_each_command_is_for() {
     for command in commands {
         let answer = s1lab(folder.path(), &[&["help"], command].concat());
         assert_eq!(answer.code, Some(0), "{command:?}: {}", answer.err);
-        let groups: [&[&str]; 3] = [&["device"], &["duis"], &["tape"]];
+        let groups: [&[&str]; 5] = [&["device"], &["dmc"], &["dmc", "import"], &["duis"], &["tape"]];
         assert!(
             groups.contains(&command) || answer.out.contains("Example:"),
             "{command:?} shows no example"
@@ -267,3 +278,83 @@ fn a_cut_link_makes_the_run_red_and_is_named() {
     assert_eq!(answer.code, Some(1), "{}", answer.err);
     assert!(results.to_string().contains("dco"), "{results}");
 }
+
+#[test]
+fn the_catalogue_answers_questions_without_a_lab() {
+    let folder = folder(&[
+        ("mine/clauses.toml", CLAUSE),
+        ("annex.csv", "ref,model\nA1,AS300P\nA2,AS300P\nA3,AS300P\n"),
+        (
+            "deployed.csv",
+            "dmc,count\nvodafone/am110r@BASE/as300p@BASE/-/-/-/-,90\nvodafone/am110r@LAB-A/as300p@BASE/-/-/-/-,10\n",
+        ),
+        ("deployed-wrong.csv", "dmc,cuont\n"),
+    ]);
+    let ask = |arguments: &[&str]| s1lab(folder.path(), &[&["dmc"], arguments].concat());
+
+    let all = ask(&["list", "--json"]);
+    let sure = ask(&["list", "--json", "--min-confidence", "inferred"]);
+    let count = |answer: &Answer| serde_json::from_str::<Vec<Value>>(&answer.out).unwrap().len();
+    assert!(count(&sure) < count(&all), "{} {}", sure.err, all.err);
+
+    let coverage = ask(&["coverage"]);
+    assert_eq!(coverage.code, Some(0), "{}", coverage.err);
+    assert!(coverage.out.contains("206 items: "), "{}", coverage.out);
+    assert!(coverage.out.contains("10 not modelled"), "{}", coverage.out);
+
+    let explained = ask(&["explain", "4.8.1", "--profile", "as300p@BASE"]);
+    assert!(
+        explained.out.contains("fixtures/dmc/") || explained.out.contains("aclara/cgi-ie.toml"),
+        "{}",
+        explained.out
+    );
+
+    let selected = ask(&["select", "--dpl", "deployed.csv", "--cover", "80%"]);
+    assert!(
+        selected.out.contains("1 of 2 combinations, 90 of 100"),
+        "{}{}",
+        selected.out,
+        selected.err
+    );
+    let wrong = ask(&["select", "--dpl", "deployed-wrong.csv"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.err.contains("deployed-wrong.csv:1") && wrong.err.contains("count"),
+        "{}",
+        wrong.err
+    );
+
+    let same = ask(&["diff", "as300p@BASE", "as300p@BASE"]);
+    assert_eq!((same.code, same.out.trim()), (Some(0), "no difference"));
+
+    let annex = ask(&["import", "annex-a", "annex.csv", "--dmc", "mine"]);
+    assert!(
+        annex.out.contains("3 clauses: 1 modelled, 2 not"),
+        "{}{}",
+        annex.out,
+        annex.err
+    );
+}
+
+/// A firmware of one's own with a rule that names a clause.
+const CLAUSE: &str = r#"
+[[firmware]]
+id = "LAB-MINE"
+model = "as300p"
+from = "BASE"
+duis = "LAB-MINE"
+identifier = { source = "mine", confidence = "invented" }
+text = "With a clause"
+source = "mine"
+confidence = "invented"
+
+[[firmware.rule]]
+id = "LAB-MINE-LOG"
+side = "device"
+text = "The daily read log has 7 entries"
+source = "mine"
+confidence = "invented"
+clause = "A1"
+requests = ["4.6.1"]
+set.meter.daily_log_entries = 7
+"#;

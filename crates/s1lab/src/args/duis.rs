@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::ShelfArgs;
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum Duis {
     /// Sign a request or response with a key and certificate
@@ -28,6 +30,17 @@ pub(crate) enum Duis {
         /// Certificates to verify with, PEM; may be given again
         #[arg(long, value_name = "FILE", required = true)]
         cert: Vec<PathBuf>,
+    },
+    /// Print the Equivalent Steps of a request for a device profile; exit code 1 if it is refused
+    #[command(after_help = "Example:\n  s1lab duis plan fixtures/requests/4.1.1.xml --profile as300p@BASE")]
+    Plan {
+        /// File with the request; - for standard input
+        file: PathBuf,
+        /// model@firmware
+        #[arg(long, value_name = "PROFILE")]
+        profile: String,
+        #[command(flatten)]
+        shelf: ShelfArgs,
     },
     /// List deliveries that a user's listener refused or that were given up
     #[command(after_help = "Example:\n  s1lab duis dead-letters --json")]

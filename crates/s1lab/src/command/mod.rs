@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod device;
+mod dmc;
 mod duis;
 mod plan;
 mod sit;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(args) => up::up(&global, args),
         Command::Role(args) => up::role(&global, args),
         Command::Device(args) => device::run(&global, args),
+        Command::Dmc { shelf, command } => dmc::run(&global, &shelf, &command),
         Command::Duis(args) => duis::run(&global, args),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),

@@ -26,6 +26,10 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
             }
             verify(global, &output::read(&file)?, &certificates)
         }
+        Duis::Plan { file, profile, shelf } => {
+            let catalogue = super::dmc::load(global, &shelf)?;
+            super::dmc::say(global, catalogue.plan(&profile, &output::read(&file)?))
+        }
         Duis::DeadLetters => dead_letters(global),
         Duis::ResetCounters { user } => super::runtime()?.block_on(async {
             super::client(global)
