@@ -286,7 +286,7 @@ fn the_catalogue_answers_questions_without_a_lab() {
         ("annex.csv", "ref,model\nA1,AS300P\nA2,AS300P\nA3,AS300P\n"),
         (
             "deployed.csv",
-            "dmc,count\nvodafone/am110r@BASE/as300p@BASE/-/-/-/-,90\nvodafone/am110r@LAB-A/as300p@BASE/-/-/-/-,10\n",
+            "dmc,count\nvodafone/am110r@BASE/as300p@BASE/-/-/-/-,90\nvodafone/am110r@LAB-C001/as300p@BASE/-/-/-/-,10\n",
         ),
         ("deployed-wrong.csv", "dmc,cuont\n"),
     ]);

@@ -57,7 +57,7 @@ pub(crate) enum DmcCommand {
         cover: u8,
     },
     /// Say which rules bear on the answer to a request: side, file and line, and the steps they leave
-    #[command(after_help = "Examples:\n  s1lab dmc explain 4.8.1 --profile as300p@BASE\n  \
+    #[command(after_help = "Example:\n  s1lab dmc explain 4.8.1 --profile as300p@BASE\n  \
         s1lab dmc explain 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206 --service 4.8.1")]
     Explain {
         /// Service reference variant, or the RequestID of a request to a running lab or on a tape
@@ -72,7 +72,7 @@ pub(crate) enum DmcCommand {
     /// Say how two profiles, or two whole combinations, differ: in rules and in what users see
     #[command(
         after_help = "Exit code 1 if they differ. The answers are those of the requests of `s1lab sit`, each profile on an \
-        installation of its own\nwith the plainest companions.\n\nExample:\n  s1lab dmc diff a1140@BASE a1140@DCC-ELIGIBLE"
+        installation of its own\nwith the plainest companions.\n\nExample:\n  s1lab dmc diff liberty100@pre-dcc liberty100@dcc-eligible"
     )]
     Diff {
         /// model@firmware, or provider/chf/esme/gpf/gsme/ppmid/ihd
