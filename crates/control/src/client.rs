@@ -111,15 +111,15 @@ impl Client {
         Ok(answer(self.0.expose_device(request).await)?.address)
     }
 
-    /// The audit trail of one request.
+    /// The audit trail of a request, a device or a metering point.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] when it is no RequestID.
-    pub async fn audit(&mut self, request_id: &str) -> Result<Vec<m::AuditEntry>, ClientError> {
+    /// [`ClientError::Refused`] when the text is none of these.
+    pub async fn audit(&mut self, subject: &str) -> Result<Vec<m::AuditEntry>, ClientError> {
         Ok(answer(
             self.0
                 .audit(m::AuditRequest {
-                    request_id: request_id.into(),
+                    subject: subject.into(),
                 })
                 .await,
         )?

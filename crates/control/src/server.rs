@@ -97,7 +97,7 @@ impl Control for Service {
     }
 
     async fn audit(&self, request: Request<m::AuditRequest>) -> Answer<m::AuditReply> {
-        let entries = self.lab.audit(&request.into_inner().request_id).await.map_err(status)?;
+        let entries = self.lab.audit(&request.into_inner().subject).await.map_err(status)?;
         Ok(Response::new(m::AuditReply { entries }))
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::{Confidence, Eui64, ParseError, RequestId, SimInstant, Srv};
+use prost::bytes::Bytes;
 use steps::Failure;
 use world::{Store, StoreError};
 
@@ -170,7 +171,13 @@ pub struct Record {
     pub detail: String,
     /// Weakest confidence that touched it.
     pub confidence: Option<Confidence>,
+    /// The request's octets as they were received: with refusals, answers and acknowledgements. Beyond [`XML_MAX`] octets
+    /// only the beginning is kept.
+    pub xml: Bytes,
 }
+
+/// Octets of a refused or directly answered request that its audit record keeps. Acknowledged requests are kept whole.
+pub const XML_MAX: usize = 1 << 20;
 
 impl Record {
     /// A record of something decided at the DCC.
@@ -189,6 +196,15 @@ impl Record {
             rules: Vec::new(),
             detail: String::new(),
             confidence: None,
+            xml: Bytes::new(),
+        }
+    }
+
+    /// With the request as it was received.
+    pub(crate) fn with_request(self, xml: &Bytes) -> Self {
+        Self {
+            xml: xml.slice(..xml.len().min(XML_MAX)),
+            ..self
         }
     }
 
@@ -226,6 +242,7 @@ impl Record {
             rules: self.rules.clone(),
             detail: self.detail.clone(),
             confidence: self.confidence.map(|c| c.to_string()).unwrap_or_default(),
+            xml: self.xml.clone(),
         }
     }
 
@@ -246,6 +263,7 @@ impl Record {
             rules: message.rules,
             detail: message.detail,
             confidence: message.confidence.parse().ok(),
+            xml: message.xml,
         })
     }
 }
@@ -305,10 +323,22 @@ fn select(store: &dyn Store, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Rec
         let entry = Entry::read(octets);
         let Some(entry) = entry else { return };
         let at = SimInstant(entry.at_ms);
-        let records = entry
-            .audits
-            .into_iter()
-            .filter_map(|audit| Record::from_message(at, audit));
+        let acknowledged = entry
+            .acknowledged
+            .map(|acknowledged| acknowledged.xml)
+            .unwrap_or_default();
+        let records = entry.audits.into_iter().filter_map(|audit| {
+            let record = Record::from_message(at, audit)?;
+            let keeps = matches!(record.event, Event::Acknowledged | Event::Held);
+            Some(Record {
+                xml: if keeps {
+                    acknowledged.clone()
+                } else {
+                    record.xml.clone()
+                },
+                ..record
+            })
+        });
         found.extend(records.filter(&wanted));
     })?;
     Ok(found)

@@ -17,7 +17,7 @@ use users::{Order, orders};
 async fn refused(bench: &Bench, path: &str, xml: Vec<u8>, expected: Failure) {
     let mut running = bench.start();
     let before = audit::all(&bench.store).unwrap().len();
-    let reply = running.supplier.post(path, xml).await;
+    let reply = running.supplier.post(path, xml.clone()).await;
     let entry = expected.entry();
     let message = users::read(&reply.xml, DCC, &*bench.parties.book).unwrap();
     let trail = audit::all(&bench.store).unwrap();
@@ -29,6 +29,8 @@ async fn refused(bench: &Bench, path: &str, xml: Vec<u8>, expected: Failure) {
         (Event::Refused, Some(expected)),
         "{record}"
     );
+    let kept = &xml[..xml.len().min(audit::XML_MAX)];
+    assert!(record.xml == kept, "{expected}: the request stays as it came");
     assert_eq!(message.response.header.code.as_str(), entry.code, "{expected}");
     assert_eq!(reply.http_status, u32::from(entry.http), "{expected}");
     assert_eq!(message.response.header.request_id, record.request, "{expected}");

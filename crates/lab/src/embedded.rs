@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use users::Client;
 use world::{LinkEnd, World};
 
+use crate::audit::{self, Subject};
 use crate::chain::{Chain, Role};
 use crate::config::Config;
 use crate::parts::{BuildError, Parts};
-use crate::view::{ViewError, audit_of};
+use crate::view::ViewError;
 
 /// A running lab in memory.
 ///
@@ -168,7 +169,7 @@ impl Lab {
     /// When the DCC does not run or a journal cannot be read.
     pub async fn audit(&self, request: RequestId) -> Result<Vec<AuditEntry>, ViewError> {
         let dcc = self.chain.dcc().ok_or(ViewError::Dcc(dcc::HandleError::NotRunning))?;
-        audit_of(self.chain.parts(), self.chain.world().number, &dcc, request).await
+        audit::trail(self.chain.parts(), self.chain.world(), &dcc, Subject::Request(request)).await
     }
 
     /// The DCC's handle, as of its last start.

@@ -5,6 +5,7 @@
 //!
 //! [`embedded::Lab`] is a lab in memory for tests and virtual runs; [`up`] is a lab on sockets.
 
+pub mod audit;
 pub mod calendar;
 pub mod callback;
 pub mod chain;
@@ -13,6 +14,7 @@ pub mod crypto;
 pub mod custody;
 pub mod duis_http;
 pub mod embedded;
+pub mod explain;
 pub mod expose;
 pub mod file_store;
 pub mod files;
@@ -24,6 +26,7 @@ pub mod parts;
 pub mod pki;
 mod products;
 mod registration;
+pub mod requests;
 pub mod tape_file;
 pub mod tls;
 pub mod tunnel;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::keys::{Party, Purpose};
-use domain::{Eui64, RequestId, SimInstant};
+use domain::{Eui64, SimInstant};
 use duis::signature;
 use proto::v1::{
     AuditEntry, DeadLetter, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, SendRequestReply,
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use world::{Clock, World};
 
-use crate::chain::{Handles, journal_name};
+use crate::audit::{self, Subject};
+use crate::chain::Handles;
 use crate::duis_http::in_calendar;
 use crate::expose::Exposed;
 use crate::parts::Parts;
@@ -251,13 +252,14 @@ impl LabHandle {
         Ok(address)
     }
 
-    /// The service audit trail of one request: the DCC's records, and the DCO's decisions.
+    /// The service audit trail of a request, of a device or of everything at a metering point, by time: the DCC's records,
+    /// the DCO's decisions and, for a request, every message on the way as far as the tape still has it.
     ///
     /// # Errors
-    /// When the text is no RequestID or a journal cannot be read.
-    pub async fn audit(&self, request: &str) -> Result<Vec<AuditEntry>, ViewError> {
-        let request = parse::<RequestId>(request)?;
-        audit_of(&self.0.parts, self.0.world.number, &self.dcc()?, request).await
+    /// When the text is none of these or a journal cannot be read.
+    pub async fn audit(&self, subject: &str) -> Result<Vec<AuditEntry>, ViewError> {
+        let subject: Subject = parse(subject)?;
+        audit::trail(&self.0.parts, &self.0.world, &self.dcc()?, subject).await
     }
 
     /// The inventory as the DCC has it now.
@@ -454,78 +456,6 @@ impl LabHandle {
             .clone();
         handle.ok_or(ViewError::FleetElsewhere)
     }
-}
-
-/// The records of one request: the DCC's, and the DCO's decisions, by time.
-pub(crate) async fn audit_of(
-    parts: &Parts,
-    world: u32,
-    dcc: &dcc::Handle,
-    request: RequestId,
-) -> Result<Vec<AuditEntry>, ViewError> {
-    let mut entries: Vec<AuditEntry> = dcc
-        .audit_of_request(request)
-        .await?
-        .into_iter()
-        .map(|record| {
-            let code = record.code.iter().map(|code| format!("code {code}"));
-            let hop = (record.hop != "dcc").then(|| format!("hop {}", record.hop)).into_iter();
-            let rules = record.rules.iter().map(|rule| format!("rule {rule}"));
-            let confidence = record
-                .confidence
-                .iter()
-                .map(|confidence| format!("confidence {confidence}"));
-            let words = (!record.detail.is_empty()).then(|| record.detail.clone()).into_iter();
-            let detail = code
-                .chain(hop)
-                .chain(words)
-                .chain(rules)
-                .chain(confidence)
-                .collect::<Vec<_>>()
-                .join("; ");
-            AuditEntry {
-                at_ms: record.at.0,
-                role: "dcc".into(),
-                event: record.event.to_string(),
-                detail,
-            }
-        })
-        .collect();
-    let text = request.to_string();
-    for record in dco::audit::read(parts.journals.look(&journal_name(world, "dco"))?.as_ref())? {
-        if record.request_id != text {
-            continue;
-        }
-        if record.is_note() {
-            let detail = format!("{} of {}", record.operation, Eui64(record.device));
-            entries.push(AuditEntry {
-                at_ms: record.at_ms,
-                role: "dco".into(),
-                event: "noted".into(),
-                detail,
-            });
-            continue;
-        }
-        let (event, why) = if record.approved() {
-            ("approved", format!("counter {}", record.counter))
-        } else {
-            ("refused", record.refused.clone())
-        };
-        let detail = format!(
-            "step {}: {} on {}; {why}",
-            record.step,
-            record.operation,
-            Eui64(record.device)
-        );
-        entries.push(AuditEntry {
-            at_ms: record.at_ms,
-            role: "dco".into(),
-            event: event.into(),
-            detail,
-        });
-    }
-    entries.sort_by_key(|entry| entry.at_ms);
-    Ok(entries)
 }
 
 fn entry(device: &fleet::SiteDevice) -> DeviceEntry {

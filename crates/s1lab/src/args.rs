@@ -99,12 +99,23 @@ pub(crate) enum Command {
     /// Look at a recorded tape
     #[command(subcommand)]
     Tape(Tape),
-    /// The service audit trail of one request of a running lab
-    #[command(after_help = "Example:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206")]
-    Audit {
-        /// RequestID: originator, target and counter joined by ':'
-        request_id: String,
-    },
+    /// The service audit trail of a request, a device or a metering point of a running lab
+    #[command(
+        after_help = "For a request every hop is shown: what each role wrote down, and every message on the way as far as \
+        the lab\nstill has it. Confidence says how sure the code is for what happened.\n\n\
+        Examples:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206\n  \
+        s1lab audit 02-1A-B0-02-01-00-00-01 --json\n  s1lab audit 9901000000007"
+    )]
+    Audit(Audit),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// RequestID (originator, target and counter joined by ':'), EUI-64 of a device, or metering point
+    pub(crate) subject: String,
+    /// Print the request as the lab received it, octet for octet, instead of the trail
+    #[arg(long)]
+    pub(crate) request: bool,
 }
 
 #[derive(Args, Debug)]

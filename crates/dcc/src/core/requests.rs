@@ -23,6 +23,13 @@ struct Caller {
     envelope: Envelope,
 }
 
+impl Caller {
+    /// The request as it was received; nothing where the message was none.
+    fn xml(&self) -> Bytes {
+        DuisRequest::decode(self.envelope.body.clone()).unwrap_or_default().xml
+    }
+}
+
 impl Core {
     /// A message on a user's link.
     pub(crate) fn user_message(&mut self, port: usize, envelope: Envelope, now: SimInstant) {
@@ -131,7 +138,9 @@ impl Core {
         let made = reply
             .made(&self.options.key, now)
             .map_err(|error| Denied(Failure::Internal, error.to_string()))?;
-        let record = Record::new(Event::Answered, now).about(id, Some(srv));
+        let record = Record::new(Event::Answered, now)
+            .about(id, Some(srv))
+            .with_request(&caller.xml());
         let record = Record {
             // What it names is the device the record is about, not the DCC it was sent to.
             device: answer.subject.or(record.device),
@@ -307,7 +316,8 @@ impl Core {
             user,
             device: request.map(|id| id.target),
             ..record
-        };
+        }
+        .with_request(&caller.xml());
         let used = request.filter(|_| counter_used);
         if let Some(id) = used {
             self.counters.insert((id.originator, id.target), id.counter);

@@ -144,6 +144,9 @@ pub(crate) struct AuditMessage {
     pub(crate) detail: String,
     #[prost(string, tag = "11")]
     pub(crate) confidence: String,
+    /// The request as it was received, where the record is about that and the entry has it nowhere else.
+    #[prost(bytes = "bytes", tag = "12")]
+    pub(crate) xml: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]

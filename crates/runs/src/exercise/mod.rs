@@ -8,7 +8,7 @@
 mod expect;
 mod outcome;
 mod prepare;
-mod retarget;
+mod timing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +19,7 @@ use duis::template::{Fuel, Wishes};
 use duis::{Element, Request};
 use fleet::Site;
 use futures_util::future::join_all;
+use lab::requests::Aim;
 use lab::{Config, Lab, Parts};
 use serde::Serialize;
 use steps::Row;
@@ -28,8 +29,7 @@ use world::worlds::{self, WorldContext};
 
 pub use expect::{Expectations, NotExpectations};
 pub use outcome::Outcome;
-use retarget::Aim;
-pub use retarget::Timing;
+pub use timing::Timing;
 
 use crate::sit::SitError;
 
@@ -433,10 +433,8 @@ async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
         return result;
     };
     let aim = Aim {
-        site,
-        kind: case.kind,
-        now: client.now(),
         certificates: certificates(lab, client).filter(|_| case.form == Form::Made),
+        ..Aim::at(site, case.kind, client.now())
     };
     for order in prepare::orders(request, &aim, device) {
         let _ = client.request(&order, LIMIT).await;
@@ -445,7 +443,7 @@ async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
         target: device.unwrap_or_else(|| client.dcc()),
         srv: request.srv,
         command_variant: request.command_variant,
-        body: retarget::body(&request.body, &aim),
+        body: aim.retarget(&request.body),
     };
     let Outcome { word, detail } = outcome::of_order(lab, client, &order).await;
     result.outcome = word;

@@ -4,10 +4,10 @@ use domain::{Eui64, Srv};
 use duis::{Element, Request};
 use users::Order;
 
-use super::retarget::Aim;
+use lab::requests::Aim;
 
 /// The orders to send first, in their order.
-pub(super) fn orders(request: &Request, _aim: &Aim<'_>, device: Option<Eui64>) -> Vec<Order> {
+pub(super) fn orders(request: &Request, _aim: &Aim, device: Option<Eui64>) -> Vec<Order> {
     let Some(device) = device else { return Vec::new() };
     match request.body.name {
         // Emergency credit is there when the balance is low.

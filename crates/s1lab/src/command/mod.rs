@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod audit;
 mod device;
 mod dmc;
 mod duis;
@@ -29,7 +30,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Duis(args) => duis::run(&global, args),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),
-        Command::Audit { request_id } => audit(&global, &request_id),
+        Command::Audit(args) => audit::run(&global, &args),
     }
 }
 
@@ -93,30 +94,4 @@ fn pki_init(global: &Global, dir: &std::path::Path) -> Result<(), Failure> {
         eprintln!("{} files; keys are readable by you alone", files.len());
     }
     Ok(())
-}
-
-fn audit(global: &Global, request_id: &str) -> Result<(), Failure> {
-    runtime()?.block_on(async {
-        let entries = client(global).await?.audit(request_id).await.map_err(Failure::input)?;
-        if entries.is_empty() {
-            return Err(Failure::Input(anyhow::anyhow!("the lab has no record of {request_id}")));
-        }
-        if global.json {
-            let rows = entries.iter().map(
-                |e| json!({ "at": lab::time_text(e.at_ms), "role": e.role, "event": e.event, "detail": e.detail }),
-            );
-            output::json(&rows.collect());
-        } else {
-            for entry in &entries {
-                output::line(format!(
-                    "{}  {:4}  {:22} {}",
-                    lab::time_text(entry.at_ms),
-                    entry.role,
-                    entry.event,
-                    entry.detail
-                ));
-            }
-        }
-        Ok(())
-    })
 }

@@ -18,7 +18,7 @@ use crate::fault::Verdict;
 use crate::link::LinkName;
 
 pub use canonical::{canonical_body, canonical_xml};
-pub use view::line;
+pub use view::{Hop, hop, line};
 
 /// One recorded envelope.
 #[derive(Clone, Debug)]

@@ -12,39 +12,69 @@ use proto::{
 use super::TapeRecord;
 use crate::fault::Verdict;
 use crate::semantic;
-use domain::Eui64;
+use domain::{Eui64, SimInstant};
 
 /// Characters of a summary.
 const SUMMARY_MAX: usize = 160;
+
+/// A message on a link, in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// When it was sent.
+    pub at: SimInstant,
+    /// Sender and receiver.
+    pub link: String,
+    /// Its kind, for example `duis-request`.
+    pub kind: String,
+    /// The request it belongs to; empty where it belongs to none.
+    pub trace_id: String,
+    /// What became of it on the link, for example `pass`.
+    pub verdict: String,
+    /// What it says, without payloads.
+    pub summary: String,
+}
+
+/// One record in words; none when it is no envelope.
+#[must_use]
+pub fn hop(record: &TapeRecord) -> Option<Hop> {
+    let envelope = Envelope::decode(record.octets.clone()).ok()?;
+    let kind = envelope.kind();
+    let name = kind.as_str_name().trim_start_matches("KIND_").to_lowercase();
+    let summary = summary(kind, &envelope).unwrap_or_else(|_| "does not decode".into());
+    Some(Hop {
+        at: record.at,
+        link: record.link.to_string(),
+        kind: name.replace('_', "-"),
+        trace_id: envelope.trace_id,
+        verdict: verdict(record),
+        summary: plain(&summary),
+    })
+}
+
+fn verdict(record: &TapeRecord) -> String {
+    match record.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Drop => "drop".to_owned(),
+        Verdict::Delay(span) => format!("delay {span}"),
+        Verdict::Duplicate => "duplicate".to_owned(),
+    }
+}
 
 /// One record as a line: time, world, link, kind, trace id, octets, verdict and a short summary. Never a payload, a key,
 /// a signature or a value read from a device.
 #[must_use]
 pub fn line(record: &TapeRecord) -> String {
-    let verdict = match record.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Drop => "drop".to_owned(),
-        Verdict::Delay(span) => format!("delay {span}"),
-        Verdict::Duplicate => "duplicate".to_owned(),
-    };
     let head = format!("{} w{} {}", record.at, record.world, record.link);
     let size = record.octets.len();
-    let Ok(envelope) = Envelope::decode(record.octets.clone()) else {
-        return format!("{head} no-envelope - {size} {verdict}");
+    let Some(hop) = hop(record) else {
+        return format!("{head} no-envelope - {size} {}", verdict(record));
     };
-    let kind = envelope.kind();
-    let name = kind
-        .as_str_name()
-        .trim_start_matches("KIND_")
-        .to_lowercase()
-        .replace('_', "-");
-    let trace = if envelope.trace_id.is_empty() {
+    let trace = if hop.trace_id.is_empty() {
         "-".to_owned()
     } else {
-        plain(&envelope.trace_id)
+        plain(&hop.trace_id)
     };
-    let summary = summary(kind, &envelope).unwrap_or_else(|_| "does not decode".into());
-    format!("{head} {name} {trace} {size} {verdict} {}", plain(&summary))
+    format!("{head} {} {trace} {size} {} {}", hop.kind, hop.verdict, hop.summary)
         .trim_end()
         .to_owned()
 }
