@@ -71,6 +71,8 @@ codes! {
     BILLING_LOG_UPDATED = event(0x8F0A, "the billing data log has a new entry", true);
     CLOCK_NOT_ADJUSTED = event(0x8F0C, "the clock was not set: further away than the device allows", true);
     CREDIT_BELOW_DISABLEMENT = event(0x8F0F, "supply is off: credit is at the disablement threshold", true);
+    LOAD_LIMITED = event(0x8F33, "the load limit acted", true);
+    LOAD_LIMIT_RESTORED = event(0x8F34, "supply is back after the load limit had acted", true);
     SUPPLY_ARMED = event(0x8F32, "supply is armed", true);
     OUTAGE_RESTORED = power(0x8F35, "mains are back", true);
     LONG_OUTAGE_RESTORED = power(0x8F36, "mains are back after a long outage", true);

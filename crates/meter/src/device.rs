@@ -1,11 +1,13 @@
 //! What every device has: an identity, a security core and logs; and how it records and raises what happens.
 
 use domain::keys::Party;
+use domain::operation::AlertBehaviour;
 use domain::{
     Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal,
     SecurityEvent, SimInstant, Unit, Value,
 };
 
+use crate::acts::says;
 use crate::alerts::{self, AlertCode};
 use crate::effects::{Effect, Outbox};
 use crate::logs::Logs;
@@ -29,6 +31,8 @@ pub(crate) struct Around<'a> {
     pub(crate) time: SimInstant,
     /// Where its alerts go.
     pub(crate) out: &'a mut Outbox,
+    /// What a supplier has switched of its alerts and log entries.
+    pub(crate) behaviour: Option<&'a AlertBehaviour>,
 }
 
 impl Device {
@@ -44,7 +48,13 @@ impl Device {
     pub(crate) fn note(&mut self, around: &mut Around<'_>, alert: AlertCode) {
         let profile = around.profile;
         let code = profile.alerts.own_code(alert.code);
-        if !profile.unlogged_events.contains(&alert.code) {
+        let switched = |list: fn(&AlertBehaviour) -> &Vec<(u16, bool)>| {
+            around.behaviour.and_then(|behaviour| says(list(behaviour), alert.code))
+        };
+        let logged = switched(|behaviour| &behaviour.logged).unwrap_or(true);
+        let pushed =
+            switched(|behaviour| &behaviour.wan).unwrap_or_else(|| profile.alerts.pushes(alert.code, alert.pushed));
+        if logged && !profile.unlogged_events.contains(&alert.code) {
             let limit = match alert.log {
                 LogKind::PowerEvent => profile.power_log_entries,
                 LogKind::Security => profile.security_log_entries,
@@ -52,7 +62,6 @@ impl Device {
             };
             self.logs.push(alert.log, limit, around.time, code);
         }
-        let pushed = profile.alerts.pushes(alert.code, alert.pushed);
         if !pushed || profile.suppressed_alerts.contains(&alert.code) {
             return;
         }
@@ -177,7 +186,11 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         Operation::AdjustBalance(_)
         | Operation::ResetBalance
         | Operation::ChangeDebt(_)
-        | Operation::ActivateEmergencyCredit => meter,
+        | Operation::ActivateEmergencyCredit
+        | Operation::DisplayMessage(_)
+        | Operation::RestrictAccess { .. }
+        | Operation::DisablePrivacyPin
+        | Operation::ShowCustomerIdentification(_) => meter,
         Operation::ClearLog(_) => meter,
         Operation::ResetCounters(_) | Operation::SwitchAuxiliaryLoad { .. } => kind == DeviceKind::Esme,
         Operation::RecordNetworkData => kind == DeviceKind::Gsme,

@@ -186,11 +186,13 @@ impl Gas {
         (membership, fitted): Han<'_>,
     ) -> Outcome {
         let time = self.gsme.clock.time(at);
+        let behaviour = self.gsme.alert_behaviour().cloned();
         let mut around = Around {
             kind: DeviceKind::Gsme,
             profile,
             time,
             out: &mut self.alerts,
+            behaviour: behaviour.as_ref(),
         };
         let device = &mut self.gsme.device;
         // What was taken under staged keys that came into force meanwhile is what their party asks now.

@@ -298,6 +298,14 @@ impl Installation {
         })
     }
 
+    /// The consumer protects the display with a PIN.
+    ///
+    /// # Errors
+    /// [`Refusal::NotSupported`] on what is no meter.
+    pub fn set_privacy_pin(&mut self, context: &Context<'_>, slot: DeviceKind) -> Result<(), Refusal> {
+        self.consumer_act(context, slot, |meter, _, _, _| meter.protect(true).map(|_| ()))
+    }
+
     /// Credit arrives at the meter, in milli-pence.
     ///
     /// # Errors
@@ -421,6 +429,7 @@ impl Installation {
             profile: profile(context, slot),
             time: clock.time(context.now),
             out: &mut self.effects,
+            behaviour: None,
         };
         Some((device, around))
     }
@@ -440,6 +449,7 @@ impl Installation {
             profile: profile(context, DeviceKind::Gsme),
             time: gas.gsme.clock.time(context.now),
             out: &mut self.effects,
+            behaviour: None,
         };
         match gas.submit(context, &mut around, access, operation, approval) {
             Ok(ticket) => Execution::Queued(ticket),
@@ -660,6 +670,8 @@ impl Installation {
         let powered = self.powered();
         self.esme
             .begin_delayed(context.now, context.profiles.esme, &mut self.effects);
+        self.esme
+            .limit_load(context.now, powered, context.profiles.esme, &mut self.effects);
         self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
         let (fitted, hub_on) = (self.fitted(), powered && !self.is_out(DeviceKind::Gsme));
         if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
@@ -693,7 +705,8 @@ impl Installation {
             .map(|(gas, profile)| gas.next_wake(context, profile, powered));
         let gas_billing = self.gas.as_ref().map(|gas| gas.gsme.next_billing);
         let sync = self.hub_sync_due(context).filter(|_| powered);
-        self.next = [account, gas, Some(self.esme.next_billing), gas_billing, sync]
+        let limit = self.esme.next_limit_event();
+        self.next = [account, gas, limit, Some(self.esme.next_billing), gas_billing, sync]
             .into_iter()
             .flatten()
             .fold(midnight, SimInstant::min);

@@ -31,6 +31,7 @@
 //! # Ok::<(), domain::ParseError>(())
 //! ```
 
+mod acts;
 mod alerts;
 mod billing;
 mod calendar;
@@ -44,6 +45,7 @@ mod han;
 mod history;
 mod installation;
 mod load;
+mod load_limit;
 mod logs;
 mod membership;
 mod memory;

@@ -94,12 +94,15 @@ impl Meter {
     /// Logs and raises what happened at `at`, true time.
     pub(crate) fn note(&mut self, at: SimInstant, profile: &Profile, out: &mut Outbox, alert: AlertCode) {
         let time = self.clock.time(at);
+        let kind = self.kind();
+        let behaviour = self.changed.as_ref().and_then(|changed| changed.alert_behaviour());
         self.device.note(
             &mut Around {
-                kind: self.kind(),
+                kind,
                 profile,
                 time,
                 out,
+                behaviour,
             },
             alert,
         );
@@ -222,9 +225,12 @@ impl Meter {
                 let (main, tariff) = (self.main_channel(), Arc::clone(&self.tariff));
                 self.metering
                     .change_tariff(main, &tariff, Arc::clone(&tariff), now, true);
-            } else {
-                self.history.get_or_insert_default().reset(*counter, now);
+                continue;
             }
+            if *counter == Counter::LoadLimit {
+                self.reset_load_limit_counter();
+            }
+            self.history.get_or_insert_default().reset(*counter, now);
         }
     }
 
@@ -307,7 +313,7 @@ impl Meter {
         for alert in raised.into_iter().flatten() {
             self.note(at, profile, out, alert);
         }
-        if ended && !self.supply.has(Cause::Credit) && !self.protected(at) {
+        if ended && !self.supply.has(Cause::Credit) && !self.kept_on() && !self.protected(at) {
             let before = self.supply;
             self.supply.disable(Cause::Credit);
             self.metering.interrupt(at);
@@ -400,6 +406,13 @@ impl Meter {
             }
             Operation::ResetBalance => return self.reset_balance(now, powered, profile, out),
             Operation::ChangeDebt(change) => return self.change_debt(change),
+            Operation::DisplayMessage(message) => return self.display(message),
+            Operation::RestrictAccess { before } => return self.restrict(*before),
+            Operation::DisablePrivacyPin => return self.protect(false),
+            Operation::ShowCustomerIdentification(number) => return self.identify(number),
+            Operation::ActivateEmergencyCredit if profile.prepayment.emergency_by_consumer => {
+                return Err(Refusal::WrongState);
+            }
             Operation::ActivateEmergencyCredit => self.activate_emergency(now, powered, profile, out)?,
             Operation::Write(setting) => return self.write(now, powered, setting, profile, out),
             _ => return Err(Refusal::NotSupported),
@@ -481,6 +494,7 @@ impl Meter {
 
     pub(crate) fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
         if self.account.available() > 0 {
+            self.keep_on(false);
             self.release_credit(now, powered, profile, out);
         }
     }

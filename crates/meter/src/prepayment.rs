@@ -226,6 +226,13 @@ impl Account {
         possible
     }
 
+    /// Turns emergency credit on whether it is on offer or not. False when there is none left, or it is on.
+    pub(crate) fn grant_emergency(&mut self) -> bool {
+        let possible = !self.emergency_active && self.emergency_left > 0;
+        self.emergency_active |= possible;
+        possible
+    }
+
     /// Credit arrives. Gives whether the payment debt was paid off by it.
     pub(crate) fn credit(&mut self, milli_pence: u32) -> Result<bool, CreditRefused> {
         let mut rest = micro(milli_pence);

@@ -6,14 +6,17 @@
 use std::sync::Arc;
 
 use domain::operation::{
-    AlertBehaviour, BillingPeriod, GasFlow, LoadLimit, NonDisablementCalendar, PaymentMode, PaymentSetting,
+    AlertBehaviour, BillingPeriod, Counter, GasFlow, LoadLimit, NonDisablementCalendar, PaymentMode, PaymentSetting,
     PrepaymentConfiguration, Setting, SettingKind, VoltageSettings,
 };
-use domain::{Answer, DeviceKind, Outcome, Refusal, SimInstant};
+use domain::{Answer, DeviceKind, Outcome, Refusal, SimDuration, SimInstant};
 use serde::{Deserialize, Serialize};
 
+use crate::acts::Shown;
+use crate::alerts;
 use crate::calendar::LocalDay;
 use crate::effects::Outbox;
+use crate::load_limit::Watch;
 use crate::meter::{Meter, NO_POINT, next_billing};
 use crate::prepayment::AccountSettings;
 use crate::profile::{Profile, TariffRules};
@@ -29,9 +32,27 @@ pub(crate) struct Changed {
     pub(crate) non_disablement: NonDisablementCalendar,
     /// Settings that take force later, in the order in which they came.
     pub(crate) delayed: Vec<(SimInstant, Setting)>,
+    /// What it shows and hides.
+    pub(crate) shown: Shown,
+    /// How far load limiting has come.
+    pub(crate) watch: Option<Watch>,
+    /// Supply stays on without credit until there has been some: prepayment began without any.
+    pub(crate) kept_on: bool,
 }
 
 impl Changed {
+    /// The alerts and log entries that a supplier has switched, where one has.
+    pub(crate) fn alert_behaviour(&self) -> Option<&AlertBehaviour> {
+        let place = self
+            .kept
+            .binary_search_by_key(&SettingKind::AlertBehaviour, Setting::kind)
+            .ok()?;
+        match self.kept.get(place) {
+            Some(Setting::AlertBehaviour(behaviour)) => Some(behaviour),
+            _ => None,
+        }
+    }
+
     /// Keeps a setting for later, in the place of another of its kind.
     fn delay(&mut self, at: SimInstant, setting: Setting) {
         self.delayed.retain(|(_, other)| other.kind() != setting.kind());
@@ -128,10 +149,52 @@ impl Meter {
                     self.changed.get_or_insert_default().delay(midnight, other.clone());
                 }
                 Some(tariff) => self.adopt(now, tariff, other.kind(), profile),
-                None => self.keep(other.clone()),
+                None => self.keep_plain(now, other, profile)?,
             },
         }
         Ok(Answer::Done)
+    }
+
+    /// Keeps a setting that has no other place, and lets what depends on it begin anew.
+    fn keep_plain(&mut self, now: SimInstant, setting: &Setting, profile: &Profile) -> Result<(), Refusal> {
+        match setting {
+            Setting::LoadLimit(limit) => {
+                let rules = &profile.load_limit;
+                let period = SimDuration::from_secs(u64::from(limit.period_s));
+                let inside = (rules.window_min..=rules.window_max).contains(&period);
+                if limit.threshold_w > rules.limit_max_w || limit.threshold_w > 0 && !inside {
+                    return Err(Refusal::OutOfRange);
+                }
+                self.watch_load_from(now);
+            }
+            Setting::Voltage(voltage) => {
+                let minutes = &profile.power.voltage_periods_min;
+                let known = |seconds: u32| {
+                    minutes.is_empty() || minutes.iter().any(|minute| u32::from(*minute) * 60 == seconds)
+                };
+                // None of ours has three phases.
+                if voltage.averages.len() != 1 || !voltage.averages.iter().all(|(.., period)| known(*period)) {
+                    return Err(Refusal::OutOfRange);
+                }
+                if !voltage.keep_counters {
+                    self.history.get_or_insert_default().reset(Counter::RmsVoltage, now);
+                }
+            }
+            _ => {}
+        }
+        self.keep(setting.clone());
+        Ok(())
+    }
+
+    /// Whether supply stays on without credit.
+    pub(crate) fn kept_on(&self) -> bool {
+        self.changed.as_ref().is_some_and(|changed| changed.kept_on)
+    }
+
+    pub(crate) fn keep_on(&mut self, on: bool) {
+        if on || self.changed.is_some() {
+            self.changed.get_or_insert_default().kept_on = on;
+        }
     }
 
     /// The tariff that a setting makes of the one in force; `None` where the setting has nothing to do with it.
@@ -285,6 +348,13 @@ impl Meter {
             settings.suspend_debt_emergency = payment.suspend_debt_emergency;
             settings.disablement_threshold_mp =
                 i32::try_from(payment.disablement_threshold_mp).unwrap_or(settings.disablement_threshold_mp);
+            if self.account.available() <= 0 {
+                let rules = &profile.prepayment;
+                self.keep_on(rules.mode_change_keeps_supply);
+                if rules.mode_change_grants_emergency && self.account.grant_emergency() {
+                    self.note(now, profile, out, alerts::EMERGENCY_CREDIT_ACTIVATED);
+                }
+            }
             self.review(profile, out);
         } else if self.supply.has(Cause::Credit) {
             self.release_credit(now, powered, profile, out);
@@ -348,7 +418,7 @@ fn check(setting: &Setting) -> Result<(), Refusal> {
         Setting::GasConversion((calorific, factor)) => *calorific > 0 && *factor > 0,
         Setting::PaymentMode(payment) => i32::try_from(payment.disablement_threshold_mp).is_ok(),
         Setting::BillingCalendar(calendar) => calendar.minute < DAY_MINUTES && period_is_right(calendar.period),
-        Setting::Voltage(voltage) => matches!(voltage.averages.len(), 1 | 3),
+        Setting::Voltage(voltage) => !voltage.averages.is_empty(),
         _ => true,
     };
     if fine { Ok(()) } else { Err(Refusal::OutOfRange) }

@@ -9,6 +9,8 @@ pub(crate) enum Cause {
     Command = 1,
     /// No credit.
     Credit = 2,
+    /// Too much power for too long.
+    Load = 4,
     /// Something that happened at the meter, such as tampering.
     Event = 8,
 }
@@ -82,6 +84,17 @@ impl Supply {
             return to != SupplyState::Disabled;
         }
         false
+    }
+
+    /// The load limit no longer keeps it off. True when that was the last cause and the supply is now on.
+    pub(crate) fn limit_ends(&mut self) -> bool {
+        let was_cause = self.has(Cause::Load);
+        self.causes &= !(Cause::Load as u8);
+        let on = was_cause && self.causes == 0 && self.state == SupplyState::Disabled;
+        if on {
+            self.state = SupplyState::Enabled;
+        }
+        on
     }
 
     pub(crate) fn has(&self, cause: Cause) -> bool {

@@ -22,6 +22,37 @@ const ALTERNATIVES: &[(&str, &[&str])] = &[
     ("1.5", &["ResetMeterBalance"]),
     ("1.5", &["CreditMode", "ResetMeterBalance"]),
     ("1.6", &["Prepayment"]),
+    ("1.1.1", &["BlockTariffAction", "BlockTariff", "SpecialDay"]),
+    ("1.1.1", &["TOUTariff", "TOUTariffAction", "LastDayOfMonth"]),
+    ("1.1.1", &["HybridTariff", "SpecifiedYear", "SpecifiedDayOfMonth"]),
+    ("1.2.1", &["TOUTariff"]),
+    ("1.2.1", &["HybridTariff"]),
+    ("3.3", &["ESMEEventLogType"]),
+    ("6.5", &["PolyPhaseVoltageSettings"]),
+    ("6.7", &["UncontrolledGasFlowRateDecimal"]),
+    ("6.8", &["Weekly"]),
+    ("6.8", &["Quarterly"]),
+    ("6.8", &["Yearly"]),
+    ("6.18.2", &["MaxDemandActivePowerImportValue"]),
+    (
+        "6.18.2",
+        &[
+            "MaxDemandActivePowerExportValue",
+            "MaxDemandConfigTimeActivePowerImportValue",
+        ],
+    ),
+    ("6.20.1", &["SecondaryImportMPAN"]),
+    ("6.22", &["SupplierESMECommon", "x810D", "x81C6"]),
+    ("6.22", &["GasSupplierAlerts", "x810D"]),
+    (
+        "6.22",
+        &["ElectricitySupplierLoggingSettings", "SupplierESMECommon", "x8119"],
+    ),
+    ("6.22", &["GasSupplierAlertEventSettings", "x8119"]),
+    (
+        "6.22",
+        &["ElectricityNetworkOperatorAlerts", "NetworkOperatorESMECommon", "x8014"],
+    ),
     (
         "2.1",
         &["SpecialDay", "DayOfWeekApplicability", "SpecialDayApplicability"],
@@ -58,13 +89,36 @@ fn requests() -> Vec<(String, Request, &'static str)> {
         let plain = SERVICES.iter().map(|srv| (*srv, [].as_slice()));
         for (srv, wished) in plain.chain(ALTERNATIVES.iter().copied()) {
             let row = steps::table().row(srv.parse().expect("a service")).expect("known");
-            if row.kinds.contains(&kind) {
+            if row.kinds.contains(&kind) && fits(srv, fuel, wished) {
                 let name = format!("{srv} {kind} {}", wished.join(" "));
                 all.push((name.trim().to_owned(), template(srv, fuel, wished), profile));
             }
         }
     }
     all
+}
+
+/// Whether the schema has these alternatives for this fuel, and the profiles of this suite what the request is about.
+fn fits(srv: &str, fuel: Fuel, wished: &[&str]) -> bool {
+    let of_electricity = [
+        "HybridTariff",
+        "LastDayOfMonth",
+        "Weekly",
+        "Quarterly",
+        "Yearly",
+        "SecondaryImportMPAN",
+        "SupplierESMECommon",
+        "NetworkOperatorESMECommon",
+    ];
+    let needs_more = ["1.1.2", "1.2.2", "7.5", "7.6"].contains(&srv) || srv == "6.18.2" && wished.is_empty();
+    let electricity = wished.iter().any(|name| of_electricity.contains(name));
+    let gas = ["6.6", "6.7"].contains(&srv) || wished.iter().any(|name| name.starts_with("GasSupplier"));
+    let fuel_fits = match fuel {
+        Fuel::Electricity => !gas,
+        // A template without wishes takes the first kind of settings, which is electricity's.
+        Fuel::Gas => !electricity && (srv != "6.22" || gas),
+    };
+    fuel_fits && !needs_more
 }
 
 fn planned(request: &Request, profile: &str) -> Plan {
@@ -131,7 +185,7 @@ fn a_request_permits_its_plan_and_no_other_requests() {
 }
 
 /// Leaves that say nothing to the device, or that say it in a second place.
-const SILENT: &[&str] = &["ExecutionDateTime", "NumberOfThresholds"];
+const SILENT: &[&str] = &["ExecutionDateTime", "UncontrolledGasFlowRateDecimal", "Duration"];
 
 /// The text of a leaf turned into another one of the same form.
 fn other_text(leaf: &Element) -> Option<String> {

@@ -17,6 +17,7 @@ use crate::meter::Meter;
 use crate::prepayment::{Account, DebtPeriod, MICRO};
 use crate::profile::{Profile, ValueRules};
 use crate::settings;
+use crate::supply::Cause;
 use crate::switching::{BLOCK, Switching};
 use crate::tariff::in_blocks;
 
@@ -77,6 +78,9 @@ impl View<'_> {
             DataItem::ActiveTariffPrice => Some(mp(self.price_now())),
             DataItem::SecondaryTariffPrice if self.meter.second_element => Some(mp(self.secondary_price_now())),
             DataItem::ActiveTariffRegister => Some(quantity(self.register_now(), Unit::Count)),
+            DataItem::SupplierMessage | DataItem::AccessRestrictedFrom | DataItem::PrivacyPinEnabled => {
+                self.meter.shown_item(item)
+            }
             DataItem::GasConsumptionToday if self.meter.gas => Some(Value::Quantity(self.today())),
             DataItem::ActiveImportToday if !self.meter.gas => Some(Value::Quantity(self.today())),
             DataItem::TouRegisters
@@ -149,7 +153,8 @@ impl View<'_> {
                 let on = history.is_some_and(|history| history.switched_on(n));
                 (n <= self.profile.supply.auxiliary_switches).then_some(Value::Flag(on))
             }
-            DataItem::LoadLimitCounter => Some(quantity(self.load_limit_trips(), Unit::Count)),
+            DataItem::LoadLimitCounter => Some(quantity(i64::from(self.meter.load_limit_trips()), Unit::Count)),
+            DataItem::LoadLimitActive => Some(Value::Flag(self.meter.supply.has(Cause::Load))),
             DataItem::RandomisedOffset => {
                 let seconds = self.random_number() * self.random_limit() / RANDOM_NUMBERS;
                 Some(quantity(seconds, Unit::Count))

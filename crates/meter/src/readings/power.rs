@@ -50,35 +50,6 @@ impl View<'_> {
         Value::Stamped(Quantity::new(watts, Unit::Watt), best.1)
     }
 
-    /// How often power rose above the load limit's threshold for longer than its period since the counter began anew.
-    pub(super) fn load_limit_trips(&self) -> i64 {
-        let limit = match self.meter.setting(SettingKind::LoadLimit) {
-            Some(Setting::LoadLimit(limit)) if limit.threshold_w > 0 => limit,
-            _ => return 0,
-        };
-        let since = self
-            .meter
-            .reset_at(Counter::LoadLimit)
-            .unwrap_or(self.meter.metering.since);
-        let period_ms = (i64::from(limit.period_s) * 1000).max(1);
-        let (mut trips, mut above_ms) = (0, 0);
-        self.meter.metering.rows(
-            Channel::Import,
-            SimInstant(since.0 + HALF_HOUR_MS),
-            self.at,
-            |_, energy| {
-                if energy * HALF_HOURS_PER_HOUR <= i64::from(limit.threshold_w) {
-                    above_ms = 0;
-                    return;
-                }
-                let counted = above_ms >= period_ms;
-                above_ms += HALF_HOUR_MS;
-                trips += i64::from(!counted && above_ms >= period_ms);
-            },
-        );
-        trips
-    }
-
     fn demand_since(&self, counter: Counter) -> SimInstant {
         let reset = self.meter.reset_at(counter).unwrap_or(self.meter.metering.since);
         if self.profile.power.demand_reset_by_billing {

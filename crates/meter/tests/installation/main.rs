@@ -1,5 +1,6 @@
 //! The installation at its edge: operations, wakes and consumer acts in, answers and effects out.
 
+mod acts;
 mod approvals;
 mod clock;
 mod durable;

@@ -214,6 +214,7 @@ fn another_mode_of_payment_ends_what_lack_of_credit_did() {
     assert_eq!(home.approved(&Operation::EnableSupply), Ok(Answer::Done));
     home.run(SimDuration::from_days(3));
     assert_eq!(home.installation.supply(ESME), Some(SupplyState::Enabled));
+    home.esme.prepayment.mode_change_keeps_supply = false;
     home.set(mode(PaymentMode::Prepayment)).expect("taken");
     assert_eq!(
         home.installation.supply(ESME),

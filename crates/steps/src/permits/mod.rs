@@ -8,6 +8,8 @@ mod forms;
 mod han;
 mod prepayment;
 mod reads;
+mod settings;
+mod tariff;
 
 use domain::operation::Operation;
 use domain::{DataItem, DeviceKind, Eui64};
@@ -91,10 +93,18 @@ pub fn permits(request: &Request, device: Eui64, kind: DeviceKind, operation: &O
     let case = Case {
         service: &service,
         body: &request.body,
+        counter: request.id.counter,
         kind,
     };
     // Each group of requests has a file of its own.
-    let groups = [reads::permits, commands::permits, han::permits, prepayment::permits];
+    let groups = [
+        reads::permits,
+        commands::permits,
+        han::permits,
+        prepayment::permits,
+        tariff::permits,
+        settings::permits,
+    ];
     groups
         .into_iter()
         .find_map(|group| group(&case, operation))
@@ -110,6 +120,8 @@ pub fn permits(request: &Request, device: Eui64, kind: DeviceKind, operation: &O
 struct Case<'a> {
     service: &'a str,
     body: &'a Element,
+    /// Of its RequestID.
+    counter: u64,
     kind: DeviceKind,
 }
 

@@ -7,6 +7,8 @@ mod forms;
 mod han;
 mod prepayment;
 mod reads;
+mod settings;
+mod tariff;
 
 use std::fmt;
 
@@ -266,7 +268,14 @@ fn equivalent_steps(request: &Request, target: &Target<'_>) -> Result<Vec<draft:
         // Answered from the DCC-side record: no device is asked.
         return crate::credentials::party(request).map(|_| Vec::new());
     }
-    for group in [reads::steps, commands::steps, han::steps, prepayment::steps] {
+    for group in [
+        reads::steps,
+        commands::steps,
+        han::steps,
+        prepayment::steps,
+        tariff::steps,
+        settings::steps,
+    ] {
         if let Some(steps) = group(request, target)? {
             return Ok(steps);
         }

@@ -6,10 +6,19 @@ use duis::Element;
 use duis::template::{Fuel, Wishes};
 
 /// The services of this group.
-pub(crate) const SERVICES: &[&str] = &["1.5", "1.6", "2.1", "2.3", "2.5"];
+pub(crate) const SERVICES: &[&str] = &[
+    "1.1.1", "1.1.2", "1.2.1", "1.2.2", "1.5", "1.6", "1.7", "2.1", "2.3", "2.5", "3.1", "3.2", "3.3", "3.4", "3.5",
+    "6.4.1", "6.4.2", "6.5", "6.6", "6.7", "6.8", "6.12", "6.18.1", "6.18.2", "6.20.1", "6.20.2", "6.22", "6.25",
+    "6.26", "6.27", "7.5", "7.6", "9.1",
+];
 
 /// Alternatives of the schema that are taken in these bodies.
-const WISHED: &[&str] = &["PrepaymentMode", "AdjustMeterBalance", "Prepayment"];
+const WISHED: &[&str] = &[
+    "PrepaymentMode",
+    "AdjustMeterBalance",
+    "Prepayment",
+    "MaxDemandActivePowerImportValue",
+];
 
 pub(crate) fn fill(srv: &str, body: Element) -> Element {
     if !SERVICES.contains(&srv) {
@@ -24,6 +33,10 @@ pub(crate) fn fill(srv: &str, body: Element) -> Element {
         numbered(duis::template::body(body.name, &wishes).expect("a template"))
     };
     let mut both = of(Fuel::Electricity);
+    if srv == "6.22" {
+        // One kind of settings at a time, whichever fuel.
+        return both;
+    }
     for child in of(Fuel::Gas).children {
         if both.child(child.name).is_none() {
             both.children.push(child);
@@ -39,6 +52,9 @@ pub(crate) fn numbered(mut element: Element) -> Element {
         *child = numbered(std::mem::replace(child, Element::sr("")));
         let count = counts.entry(child.name).or_default();
         *count += 1;
+        if let ("PolyPhaseVoltageSettings", Some(phase)) = (child.name, child.children.first_mut()) {
+            phase.text = count.to_string();
+        }
         for (_, value) in child.attributes.iter_mut().filter(|(name, _)| *name == "index") {
             *value = count.to_string();
         }

@@ -7,6 +7,8 @@ mod forms;
 mod han;
 mod prepayment;
 mod reads;
+mod settings;
+mod tariff;
 
 pub use commands::*;
 pub use credentials::*;
@@ -15,3 +17,5 @@ pub use forms::Fuel;
 pub use han::*;
 pub use prepayment::*;
 pub use reads::*;
+pub use settings::*;
+pub use tariff::*;

@@ -5,6 +5,7 @@ mod dcc;
 mod han;
 mod prepayment;
 mod reads;
+mod settings;
 
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant, Srv};
 use fleet::Site;
@@ -50,6 +51,7 @@ fn sequence() -> impl Iterator<Item = Turn> {
         dcc::FIRST,
         reads::SEQUENCE,
         prepayment::SEQUENCE,
+        settings::SEQUENCE,
         commands::SEQUENCE,
         han::SEQUENCE,
         dcc::LAST,
