@@ -48,6 +48,8 @@ pub enum Purpose {
     ManagementEncryption,
     /// LLS secret of the reader association.
     ReaderPassword,
+    /// MAC of payment tokens (our format).
+    Token,
     /// Truncated MAC of the wake-up text message (our format).
     WakeUp,
 }

@@ -23,6 +23,7 @@ pub mod provenance;
 pub mod seed;
 pub mod service;
 pub mod time;
+pub mod utrn;
 
 pub use access::{Access, Association, Execution, SecurityEvent};
 pub use approval::Approval;

@@ -78,6 +78,11 @@ codes! {
     LONG_OUTAGE_RESTORED = power(0x8F36, "mains are back after a long outage", true);
     CREDIT_ABOVE_BALANCE = event(0x8F47, "credit refused: the balance would exceed its maximum", true);
     MAINS_INTERRUPTED = power(0x8F57, "mains failed", false);
+    TOKEN_DUPLICATE = event(0x8F51, "a token was used before", true);
+    TOKEN_NOT_AUTHENTIC = event(0x8F63, "a token was not authentic, or none", true);
+    TOKEN_OTHER_DEVICE = event(0x8F64, "a token was for another device", true);
+    TOKEN_ENTRY_SUSPENDED = event(0x81C4, "a token was entered while entry was locked", true);
+    TOKEN_ENTRY_LOCKED = event(0x81C5, "entry of tokens is locked after too many wrong ones", true);
     CREDIT_ABOVE_MAXIMUM = event(0x8F5B, "credit refused: more than the largest credit", true);
     LOCAL_COMMAND = event(0x8161, "a command at the meter was carried out", false);
     MALFORMED = security(0x8F1E, "a message was malformed or too large");

@@ -188,6 +188,7 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         | Operation::ChangeDebt(_)
         | Operation::ActivateEmergencyCredit
         | Operation::DisplayMessage(_)
+        | Operation::EnterToken(_)
         | Operation::RestrictAccess { .. }
         | Operation::DisablePrivacyPin
         | Operation::ShowCustomerIdentification(_) => meter,

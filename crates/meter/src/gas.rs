@@ -1,5 +1,6 @@
 //! The gas side: a meter that sleeps, and the proxy that mirrors what it last reported.
 
+use domain::keys::Purpose;
 use domain::seed::mix;
 use domain::{
     Access, Answer, Approval, Association, DataItem, DeviceKind, LogKind, Operation, Outcome, Refusal, SimDuration,
@@ -16,6 +17,7 @@ use crate::prepayment::Account;
 use crate::profile::{Context, Profile};
 use crate::quirks::relays;
 use crate::readings::View;
+use crate::tokens::TokenSource;
 
 /// What is kept of the HAN, and the devices fitted with the hub.
 type Han<'a> = (&'a mut Option<Box<Membership>>, Fitted);
@@ -242,6 +244,13 @@ impl Gas {
                     tolerance_s: *tolerance_s,
                 };
                 self.gsme.operate(at, true, &operation, profile, &mut self.alerts)
+            }
+            Operation::EnterToken(token) => {
+                let device = &self.gsme.device;
+                let key = device.security.key(context, device.id, Purpose::Token);
+                let key = key.ok_or(Refusal::NotPermitted)?;
+                let (source, out) = (TokenSource::Remote, &mut self.alerts);
+                self.gsme.enter_token(at, true, &token.0, &key, source, profile, out)
             }
             operation => self.gsme.operate(at, true, operation, profile, &mut self.alerts),
         }

@@ -18,6 +18,7 @@ use crate::load::{Channel, Load};
 use crate::membership::{Fitted, Membership, change};
 use crate::meter::{Meter, MeterParts, NO_POINT, clock_alert, clock_outcome, synchronise};
 use crate::profile::{Context, Profile};
+use crate::tokens::TokenSource;
 
 /// One home: a hub, an electricity meter and, where there is gas, a gas proxy and a sleeping gas meter.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -306,6 +307,21 @@ impl Installation {
         self.consumer_act(context, slot, |meter, _, _, _| meter.protect(true).map(|_| ()))
     }
 
+    /// The consumer enters a payment token at the meter.
+    ///
+    /// # Errors
+    /// [`Refusal::Token`] for one that is not taken, [`Refusal::NotSupported`] on what is no meter.
+    pub fn enter_token(&mut self, context: &Context<'_>, slot: DeviceKind, digits: &str) -> Result<(), Refusal> {
+        self.consumer_act(context, slot, |meter, powered, profile, out| {
+            let key = meter.device.security.key(context, meter.device.id, Purpose::Token);
+            let key = key.ok_or(Refusal::NotPermitted)?;
+            let source = TokenSource::Keypad;
+            meter
+                .enter_token(context.now, powered, digits, &key, source, profile, out)
+                .map(|_| ())
+        })
+    }
+
     /// Credit arrives at the meter, in milli-pence.
     ///
     /// # Errors
@@ -486,6 +502,13 @@ impl Installation {
                     device.note(&mut around, alert);
                 }
                 clock_outcome(result)
+            }
+            Operation::EnterToken(token) if slot == DeviceKind::Esme => {
+                let esme = &mut self.esme;
+                let key = esme.device.security.key(context, esme.device.id, Purpose::Token);
+                let key = key.ok_or(Refusal::NotPermitted)?;
+                let out = &mut self.effects;
+                esme.enter_token(now, true, &token.0, &key, TokenSource::Remote, profile, out)
             }
             _ if slot == DeviceKind::Esme => {
                 let outcome = self.esme.operate(now, true, operation, profile, &mut self.effects);

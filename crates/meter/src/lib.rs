@@ -63,6 +63,7 @@ mod supply;
 mod switching;
 mod tariff;
 mod timetable;
+mod tokens;
 mod wire;
 
 pub use alerts::{ALERT_CODES, AlertCode};

@@ -22,6 +22,7 @@ use crate::prepayment::AccountSettings;
 use crate::profile::{Profile, TariffRules};
 use crate::supply::Cause;
 use crate::tariff::{Tariff, bounds};
+use crate::tokens::Tokens;
 
 /// Everything about a meter that in most homes nobody changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub(crate) struct Changed {
     pub(crate) shown: Shown,
     /// How far load limiting has come.
     pub(crate) watch: Option<Watch>,
+    /// What it remembers of payment tokens.
+    pub(crate) tokens: Tokens,
     /// Supply stays on without credit until there has been some: prepayment began without any.
     pub(crate) kept_on: bool,
 }

@@ -19,5 +19,5 @@ mod verify;
 mod work;
 
 pub use hand_over::HandOverOptions;
-pub use options::{Limits, Options};
+pub use options::{Limits, Options, UtrnAlert};
 pub use role::S1sp;

@@ -45,6 +45,20 @@ pub struct Limits {
     pub confirm_within: SimDuration,
     /// The longest wait between two tries to send a message to the DCC.
     pub confirm_within_max: SimDuration,
+    /// When the supplier is given the meter's own code of a top-up.
+    pub utrn_alert: UtrnAlert,
+}
+
+/// When the S1SP gives a supplier the code that the meter takes for a top-up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum UtrnAlert {
+    /// As a matter of course (recalled).
+    #[default]
+    Always,
+    /// Never.
+    Never,
+    /// Only where the meter has not taken it.
+    OnFailure,
 }
 
 impl Default for Limits {
@@ -56,6 +70,7 @@ impl Default for Limits {
             approval_within: SimDuration::from_secs(30),
             confirm_within: SimDuration::from_secs(30),
             confirm_within_max: SimDuration::from_mins(10),
+            utrn_alert: UtrnAlert::Always,
         }
     }
 }

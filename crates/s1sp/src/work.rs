@@ -2,10 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::{Approval, DeviceKind, Eui64, RequestId, SimInstant};
+use domain::keys::Purpose;
+use domain::operation::Token;
+use domain::utrn::{NATIVE_PENCE_MAX, NativeToken, Utrn};
+use domain::{Approval, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant};
 use duis::signature::SigningKey;
 use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
-use head_end::{Directory, Failure as EngineFailure, FailureKind, Handle, Job};
+use head_end::{Custody, Directory, Failure as EngineFailure, FailureKind, Handle, Job};
 use proto::{
     ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
     approval_reply,
@@ -16,7 +19,7 @@ use world::{CallError, Caller, World, semantic};
 
 use crate::hand_over::Held;
 use crate::journal::Journal;
-use crate::options::Limits;
+use crate::options::{Limits, UtrnAlert};
 use crate::verify::Verified;
 
 /// What all requests have in common.
@@ -28,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     /// Installations that are not released to users yet.
     pub(crate) held: Held,
+    /// For the tokens of the devices it operates.
+    pub(crate) custody: Custody,
     pub(crate) limits: Limits,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) cache: Mutex<steps::Cache>,
@@ -129,7 +134,13 @@ impl Context {
 
     async fn execute(&self, task: &Task, plan: &Plan, due: SimInstant) -> Vec<StepOutcome> {
         let within = match task.verified.kind {
-            DeviceKind::Gsme => self.limits.gas_within,
+            // Each further act may have to wait for a wake of its own.
+            DeviceKind::Gsme => {
+                let acts = plan.steps.iter().filter(|step| step.operation.changes_state()).count();
+                let further = u64::try_from(acts.saturating_sub(1)).unwrap_or(0);
+                let third = self.limits.gas_within.as_millis() / 3;
+                self.limits.gas_within + SimDuration::from_millis(third.saturating_mul(further))
+            }
             _ => self.limits.mains_within,
         };
         let deadline = due + within;
@@ -220,7 +231,7 @@ impl Context {
             hub: task.verified.hub,
             device: mirror.unwrap_or(step.device),
             slot: mirror.map_or(step.kind, |_| DeviceKind::Gpf),
-            operation: step.operation.clone(),
+            operation: self.as_the_device_takes_it(task, step),
             approval,
             deadline,
         };
@@ -228,6 +239,44 @@ impl Context {
             Ok(outcome) => StepResult::Device(outcome),
             Err(failure) => StepResult::Failed(class(&failure), failure.reason),
         }
+    }
+
+    /// The step's operation, but for a token: the supplier's code becomes one that the meter takes.
+    fn as_the_device_takes_it(&self, task: &Task, step: &Step) -> Operation {
+        match (&step.operation, self.native_code(&task.verified)) {
+            (Operation::EnterToken(_), Some(code)) => Operation::EnterToken(Token(code)),
+            (operation, _) => operation.clone(),
+        }
+    }
+
+    /// The code that the meter takes for the one in a top-up request; the same one however often it is asked for.
+    fn native_code(&self, verified: &Verified) -> Option<String> {
+        let utrn: Utrn = verified.request.body.child_text("UTRN")?.trim().parse().ok()?;
+        let id = verified.request.id;
+        let site = self.directory.site(verified.hub)?;
+        let keys = site.device(id.target)?.keys;
+        let key = self.custody.key(id.target, &keys, Purpose::Token);
+        let token = NativeToken {
+            pence: (utrn.milli_pence / 1_000).min(NATIVE_PENCE_MAX),
+            counter: u16::try_from(id.counter & 0x3FFF).unwrap_or(0),
+        };
+        Some(token.digits(&key, id.target))
+    }
+
+    /// The alert that gives the supplier the meter's own code of a top-up, as the policy has it.
+    fn code_alert(&self, verified: &Verified, worked: bool) -> Option<S1spAlert> {
+        let wanted = match self.limits.utrn_alert {
+            UtrnAlert::Always => true,
+            UtrnAlert::Never => false,
+            UtrnAlert::OnFailure => !worked,
+        };
+        let code = self.native_code(verified).filter(|_| wanted)?;
+        let text = if worked {
+            "the meter has taken this code"
+        } else {
+            "the meter has not taken this code: the customer can enter it"
+        };
+        self.signed_alert(verified, TOP_UP_CODE, text, Some(code))
     }
 
     /// The gas proxy behind a hub.
@@ -362,6 +411,7 @@ impl Context {
             rules: payload.rules,
         };
         let alert = broken.and_then(|(failure, reason)| self.alert(verified, failure, reason));
+        let alert = self.code_alert(verified, payload.success).or(alert);
         Outcome {
             id: verified.request.id,
             response,
@@ -372,7 +422,9 @@ impl Context {
     /// The outcome when no device had a word in it.
     pub(crate) fn failed(&self, verified: &Verified, failure: Failure, reason: &str) -> Outcome {
         let id = verified.request.id;
-        let alert = self.alert(verified, failure, reason);
+        let alert = self
+            .code_alert(verified, false)
+            .or_else(|| self.alert(verified, failure, reason));
         Outcome {
             id,
             response: failure_response(&id.to_string(), failure, reason),
@@ -383,18 +435,28 @@ impl Context {
     /// The S1SP alert that the error table wants with this failure. Its counter is given when it is journalled.
     fn alert(&self, verified: &Verified, failure: Failure, reason: &str) -> Option<S1spAlert> {
         let code = failure.entry().lab_alert?;
-        let id = verified.request.id;
         let information: String = format!("{}: {reason}", failure.entry().text)
             .chars()
             .take(250)
             .collect();
+        self.signed_alert(verified, code, &information, None)
+    }
+
+    fn signed_alert(
+        &self,
+        verified: &Verified,
+        code: &str,
+        information: &str,
+        utrn: Option<String>,
+    ) -> Option<S1spAlert> {
+        let id = verified.request.id;
         let alert = AlertXml {
             schema_version: duis::Request::SCHEMA_VERSION.to_owned(),
             request_id: Some(id),
             device: Some(id.target),
             code: code.to_owned(),
-            information: Some(information),
-            utrn: None,
+            information: Some(information.to_owned()),
+            utrn,
             at: self.world.clock.now(),
         };
         let signed = duis::write::s1sp_alert(&alert)
@@ -419,6 +481,9 @@ impl Context {
         duis::signature::sign(xml, &self.signing_key).map_err(|error| error.to_string())
     }
 }
+
+/// Code of the alert that carries the meter's own code of a top-up (ours).
+const TOP_UP_CODE: &str = "LAB-UTRN";
 
 /// A response without anything a device said.
 pub(crate) fn failure_response(request_id: &str, failure: Failure, reason: &str) -> S1spResponse {

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use dialects::Notification;
 use domain::keys::Party;
 use domain::seed::mix;
-use domain::{Association, DeviceKind, Eui64, RequestId, Seed, SimDuration, SimInstant};
+use domain::{Association, DeviceKind, Eui64, Operation, RequestId, Seed, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
 use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse};
-use s1sp::{Limits, Options, S1sp};
+use s1sp::{Limits, Options, S1sp, UtrnAlert};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkName, MemoryStore, Verdict, World};
 
@@ -492,6 +492,58 @@ fn device_alerts_are_signed_numbered_and_sent() {
         };
         assert_eq!((body.code, body.description.as_deref()), (Some(0x8F1D), Some("lost")));
         assert_eq!((signed.header.originator, signed.header.originator_counter), (ESME, 1));
+    });
+}
+
+/// What came of a top-up: the digits that reached the meter, if any did, and those the supplier was given.
+async fn topped_up(lose_texts: u32, policy: UtrnAlert) -> (Option<String>, Vec<String>) {
+    let script = Shared::default();
+    script.lock().lose_texts = lose_texts;
+    script.lock().confirm_texts = lose_texts > 0;
+    let limits = Limits {
+        utrn_alert: policy,
+        ..Limits::default()
+    };
+    let mut rig = Rig::with(script, limits);
+    let body = Element::sr("TopUpDevice").with_leaf("UTRN", "73946144332040217315");
+    rig.send(id(ESME, 1), &rig.countersigned("2.2", ESME, 1, body)).await;
+    rig.listen(HOUR).await;
+    assert_eq!(rig.responses.len(), 1);
+    let sent = rig
+        .script
+        .lock()
+        .executed
+        .iter()
+        .find_map(|(_, _, operation, _)| match operation {
+            Operation::EnterToken(token) => Some(token.0.clone()),
+            _ => None,
+        });
+    let mut given = Vec::new();
+    for alert in &rig.alerts {
+        assert!(duis::signature::verify(&alert.signed_xml, rig.parties.book.as_ref()).is_ok());
+        let read = duis::read_s1sp_alert(&alert.signed_xml).unwrap();
+        if let Some(utrn) = read.utrn {
+            assert_eq!((read.code.as_str(), read.request_id), ("LAB-UTRN", Some(id(ESME, 1))));
+            given.push(utrn);
+        }
+    }
+    (sent, given)
+}
+
+#[test]
+fn a_top_up_becomes_the_meters_own_code_which_the_supplier_is_given() {
+    virtually(|| async {
+        let (sent, given) = topped_up(0, UtrnAlert::Always).await;
+        let sent = sent.unwrap();
+        assert!(sent.len() == 20 && sent != "73946144332040217315", "{sent}");
+        assert_eq!(given, [sent.clone()]);
+        // The code is the same when nothing reaches the meter: the customer can enter it.
+        assert_eq!(topped_up(99, UtrnAlert::OnFailure).await, (None, vec![sent.clone()]));
+        assert_eq!(
+            topped_up(0, UtrnAlert::OnFailure).await,
+            (Some(sent.clone()), Vec::new())
+        );
+        assert_eq!(topped_up(0, UtrnAlert::Never).await, (Some(sent), Vec::new()));
     });
 }
 

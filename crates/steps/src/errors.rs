@@ -250,6 +250,8 @@ classes! {
     StatusNotForType = "status-not-for-type",
     /// An anomaly detection threshold was exceeded.
     Threshold = "threshold",
+    /// The meter did not take the payment token.
+    TokenRefused = "token-refused",
     /// The message is nested more deeply than the limit.
     TooDeep = "too-deep",
     /// The device's answer does not fit what was asked.
@@ -312,6 +314,7 @@ impl Failure {
             Refusal::NotPermitted => Self::NotPermitted,
             Refusal::NotSupported => Self::NotSupported,
             Refusal::OutOfRange => Self::OutOfRange,
+            Refusal::Token(_) => Self::TokenRefused,
             Refusal::Unreachable => Self::HanUnreachable,
             Refusal::WrongState => Self::WrongState,
             // A refusal this table does not know yet: said as the least specific one a device can give.

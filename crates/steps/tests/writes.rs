@@ -4,7 +4,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::writes::{SERVICES, numbered};
+use common::writes::{SERVICES, numbered, wishes};
 use common::{DEVICE, USER, catalogue, render, target};
 use domain::operation::{Answer, PaymentMode, Refusal, Value};
 use domain::{DataItem, DeviceKind, Operation, RequestId, SimInstant, Srv};
@@ -73,7 +73,7 @@ fn template(srv: &str, fuel: Fuel, wished: &[&str]) -> Request {
     let wishes = Wishes {
         at: "2019-04-01T00:00:00Z".parse().expect("an instant"),
         fuel,
-        elements: wished.iter().map(|name| ((*name).to_owned(), None)).collect(),
+        elements: wishes(wished),
     };
     request(
         srv,

@@ -78,6 +78,7 @@ impl View<'_> {
             DataItem::ActiveTariffPrice => Some(mp(self.price_now())),
             DataItem::SecondaryTariffPrice if self.meter.second_element => Some(mp(self.secondary_price_now())),
             DataItem::ActiveTariffRegister => Some(quantity(self.register_now(), Unit::Count)),
+            DataItem::TokensRefused => Some(quantity(self.meter.tokens_refused(), Unit::Count)),
             DataItem::SupplierMessage | DataItem::AccessRestrictedFrom | DataItem::PrivacyPinEnabled => {
                 self.meter.shown_item(item)
             }

@@ -18,6 +18,7 @@ mod registers;
 mod settings;
 mod supply;
 mod tariffs;
+mod tokens;
 
 use domain::keys::{Party, Purpose, RelationSecret};
 use domain::operation::{CriticalOperations, OperationKind};

@@ -1,6 +1,6 @@
 //! What the pack expects of a request before it sends it: from the service request table, the planner and the profiles.
 
-use domain::operation::{OperationKind, PaymentMode, Value};
+use domain::operation::{OperationKind, PaymentMode, SettingKind, Value};
 use domain::{DeviceKind, Eui64, SupplyState};
 use duis::{Element, Request};
 use lab::Parts;
@@ -34,6 +34,8 @@ impl Expected {
 pub(crate) struct State {
     pub(crate) supply: SupplyState,
     pub(crate) mode: PaymentMode,
+    /// Whether this installation uses the second element that its meter may have.
+    pub(crate) second_element: bool,
 }
 
 impl State {
@@ -49,6 +51,7 @@ impl State {
         Self {
             supply: supply_after(order, worked, self.supply),
             mode,
+            ..self
         }
     }
 }
@@ -89,6 +92,11 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
     {
         if profile.meter.unsupported.contains(&step.operation.kind()) {
             return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
+        }
+        let of_second = OperationKind::Write(SettingKind::SecondaryTariff) == step.operation.kind()
+            || OperationKind::Write(SettingKind::SecondaryPrices) == step.operation.kind();
+        if of_second && !state.second_element {
+            return Expected::DeviceRefuses("this installation has one element".into());
         }
         if let Some(Value::PaymentMode(mode)) = step.expects
             && mode != state.mode

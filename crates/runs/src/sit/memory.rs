@@ -32,11 +32,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(mode: PaymentMode) -> Self {
+    pub(crate) fn new(mode: PaymentMode, second_element: bool) -> Self {
         Self {
             state: State {
                 supply: SupplyState::Enabled,
                 mode,
+                second_element,
             },
             began_in: mode,
             midnights: Rows::new(),

@@ -3,7 +3,7 @@
 use domain::Operation;
 use domain::operation::{
     DebtChange, NonDisablementCalendar, NonDisablementRule, PaymentMode, PaymentSetting, PrepaymentConfiguration,
-    RecoveryPeriod, Setting,
+    RecoveryPeriod, Setting, Token,
 };
 use duis::Element;
 
@@ -27,6 +27,9 @@ pub(super) fn permits(case: &Case<'_>, operation: &Operation) -> Option<Result<(
             configuration(case).map(|all| written(Setting::PrepaymentConfiguration(all)))
         }
         ("2.3", Operation::ChangeDebt(_)) => debts(case).map(|change| Operation::ChangeDebt(Box::new(change))),
+        ("2.2", Operation::EnterToken(_)) => {
+            part(case.body, "UTRN").map(|code| Operation::EnterToken(Token(code.text.trim().to_owned())))
+        }
         ("2.5", Operation::ActivateEmergencyCredit) => Ok(Operation::ActivateEmergencyCredit),
         _ => return None,
     };

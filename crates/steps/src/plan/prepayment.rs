@@ -2,15 +2,17 @@
 
 use domain::operation::{
     DebtChange, NonDisablementCalendar, NonDisablementRule, Operation, PaymentMode, PaymentSetting,
-    PrepaymentConfiguration, RecoveryPeriod, Setting, Value,
+    PrepaymentConfiguration, RecoveryPeriod, Setting, Token, Value,
 };
+use domain::utrn::Utrn;
 use domain::{DataItem, operation::AnyDate};
 use duis::{Element, Request};
 
 use super::arguments::child;
 use super::draft::DraftStep;
 use super::forms::{
-    child_flag, child_number, date, index, minute, number, of_fuel, open_date, scaled, seasons, special_days, weeks,
+    child_flag, child_number, date, index, minute, number, of_fuel, open_date, scaled, seasons, special_days,
+    unreadable, weeks,
 };
 use super::{Refused, Target};
 
@@ -31,6 +33,12 @@ pub(super) fn steps(request: &Request, target: &Target<'_>) -> Read<Option<Vec<D
         }
         "UpdatePrepayConfiguration" => vec![write(Setting::PrepaymentConfiguration(configuration(body, target)?))],
         "UpdateDebt" => vec![DraftStep::new(Operation::ChangeDebt(Box::new(debt(body, target)?)))],
+        "TopUpDevice" => {
+            // Who knows the meter's keys makes of it the code that the meter takes.
+            let code = child(body, "UTRN")?;
+            let utrn: Utrn = code.text.trim().parse().map_err(|_| unreadable(code, "no UTRN"))?;
+            vec![DraftStep::new(Operation::EnterToken(Token(utrn.to_string())))]
+        }
         "ActivateEmergencyCredit" => vec![DraftStep::new(Operation::ActivateEmergencyCredit)],
         _ => return Ok(None),
     };
@@ -160,7 +168,7 @@ fn day_of_week(element: &Element) -> Read<u8> {
     let number = (1..).zip(NAMES).find(|(_, name)| *name == element.text.trim());
     number
         .map(|(number, _)| number)
-        .ok_or_else(|| super::forms::unreadable(element, "no day of the week"))
+        .ok_or_else(|| unreadable(element, "no day of the week"))
 }
 
 fn debt(body: &Element, target: &Target<'_>) -> Read<DebtChange> {

@@ -4,6 +4,7 @@ use domain::operation::{
     DebtChange, NonDisablementCalendar, NonDisablementRule, PaymentMode, PaymentSetting, PrepaymentConfiguration,
     RecoveryPeriod,
 };
+use domain::utrn::Utrn;
 use domain::{Eui64, Srv};
 use duis::Element;
 
@@ -126,6 +127,13 @@ fn gas_calendar(calendar: &NonDisablementCalendar) -> Element {
         .with(weeks(&calendar.weeks))
         .with(seasons(Fuel::Gas, "SeasonProfiles", &calendar.seasons))
         .with(special_days(Fuel::Gas, &calendar.special_days))
+}
+
+/// 2.2 Top Up Device, with the supplier's code.
+#[must_use]
+pub fn top_up(device: Eui64, utrn: Utrn) -> Order {
+    let body = Element::sr("TopUpDevice").with_leaf("UTRN", utrn.to_string());
+    Order::to_device(device, Srv::new(2, 2, 0), body)
 }
 
 /// 2.3 Update Debt. The electricity form has rates in steps of a hundredth of a penny here; parts of one are left out.

@@ -4,6 +4,7 @@ use domain::operation::{
     AnyDate, AnyDay, DebtChange, NonDisablementCalendar, NonDisablementRule, PaymentMode, PaymentSetting,
     PrepaymentConfiguration, RecoveryPeriod, TariffSeason, TariffWeek,
 };
+use domain::utrn::Utrn;
 use domain::{Eui64, Srv};
 use users::Order;
 use users::orders::{self, BalanceChange, Fuel};
@@ -24,6 +25,10 @@ pub(super) const SEQUENCE: &[Turn] = &[
     (Srv::new(1, 5, 0), |at| {
         let change = BalanceChange::Adjust(3_000_000);
         orders::update_meter_balance(at.device, PaymentMode::Prepayment, change)
+    }),
+    (Srv::new(2, 2, 0), |at| {
+        // Ten pounds; nobody but a GBCS meter could tell whether the code is authentic.
+        orders::top_up(at.device, Utrn::of_pence(1_000, 3, 0x1D2C_3B4A).expect("few pence"))
     }),
     (Srv::new(2, 5, 0), |at| orders::activate_emergency_credit(at.device)),
     (Srv::new(4, 3, 0), |at| orders::read_prepay_values(at.device)),
