@@ -177,7 +177,7 @@ fn refusals_say_what_differs() {
             Operation::SynchroniseClock { time, tolerance_s: 60 },
         ),
         check("4.1.1", DeviceKind::Gpf, Operation::Read(DataItem::ActiveImport)),
-        check("2.2", DeviceKind::Esme, Operation::Read(DataItem::Clock)),
+        check("6.14.1", DeviceKind::Esme, Operation::Read(DataItem::Clock)),
         permits(&request("7.2"), HUB, DeviceKind::Esme, &Operation::DisableSupply)
             .unwrap_err()
             .to_string(),
