@@ -147,7 +147,7 @@ impl Default for Limits {
             s1sp_attempts: 5,
             s1sp_accept_timeout: SimDuration::from_secs(10),
             // Two wakes of a sleepy gas meter, and retries.
-            outcome_limit: SimDuration::from_hours(2),
+            outcome_limit: SimDuration::from_hours(4),
             enforce_registration: true,
             dated_max: SimDuration::from_days(30),
             refuse_past_dates: true,

@@ -371,7 +371,7 @@ impl Default for DccConfig {
             key: None,
             delivery_retries: 5,
             delivery_pause_s: 5,
-            outcome_limit_s: 7200,
+            outcome_limit_s: 14_400,
             dated_days_max: 30,
             refuse_past_dates: true,
             alerts_per_hour_max: 20,

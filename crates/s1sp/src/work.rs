@@ -138,8 +138,8 @@ impl Context {
             DeviceKind::Gsme => {
                 let acts = plan.steps.iter().filter(|step| step.operation.changes_state()).count();
                 let further = u64::try_from(acts.saturating_sub(1)).unwrap_or(0);
-                let third = self.limits.gas_within.as_millis() / 3;
-                self.limits.gas_within + SimDuration::from_millis(third.saturating_mul(further))
+                let each = self.limits.gas_within.as_millis();
+                SimDuration::from_millis(each.saturating_mul(further.saturating_add(1)))
             }
             _ => self.limits.mains_within,
         };

@@ -127,6 +127,7 @@ async fn serve(dcc: &mut LinkEnd, make: impl FnOnce(RequestId) -> Vec<u8>) -> (S
     let reply = DuisReply {
         http_status: 200,
         xml: make(id).into(),
+        ..DuisReply::default()
     };
     dcc.sender()
         .reply(&envelope, Kind::DuisReply, &reply.encode_to_vec())

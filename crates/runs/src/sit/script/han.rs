@@ -1,11 +1,13 @@
-//! What the pack does about the home area network. The hub lets a guest in first, so that the meters can join with it.
+//! What the pack does about the home area network. A guest is announced and let in by the hub first, so that the meters can
+//! join with it.
 
-use domain::{Eui64, Srv};
-use users::orders;
+use domain::{DeviceKind, DeviceModel, Eui64, Srv};
+use users::{Order, orders};
 
 use super::{At, Turn};
 
 pub(super) const SEQUENCE: &[Turn] = &[
+    (Srv::new(12, 2, 0), announce),
     (Srv::new(8, 1, 1), |at| orders::commission(at.device, at.now, 10)),
     (Srv::new(8, 11, 0), |at| {
         orders::add_to_log(at.device, guest(at), "0102030405060708", 600)
@@ -15,6 +17,22 @@ pub(super) const SEQUENCE: &[Turn] = &[
     (Srv::new(8, 7, 2), |at| orders::join_listener(at.device, guest(at))),
     (Srv::new(8, 8, 2), |at| orders::unjoin_listener(at.device, guest(at))),
 ];
+
+/// The DCC has to know a device before a hub may let it in.
+fn announce(at: &At) -> Order {
+    let announced = orders::Announced {
+        device: guest(at),
+        kind: DeviceKind::Ppmid,
+        model: DeviceModel {
+            manufacturer: "LAB".into(),
+            model: "LAB-GUEST".into(),
+            hardware: String::new(),
+            firmware: "LAB-0001".into(),
+        },
+        esme_variant: None,
+    };
+    orders::pre_notify(at.dcc, &announced)
+}
 
 /// The identity that the prepayment interface of this installation would have.
 fn guest(at: &At) -> Eui64 {
