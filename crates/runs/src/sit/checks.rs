@@ -91,7 +91,10 @@ fn one_outcome_each(envelopes: &[Envelope]) -> Check {
                 acknowledged.insert(envelope.trace_id.clone());
             }
             Kind::DuisDelivery => {
-                if let Ok(delivery) = proto::DuisDelivery::decode(envelope.body.clone()) {
+                // What the DCC tells about a request beside its outcome (N24 and others) is an alert.
+                if let Ok(delivery) = proto::DuisDelivery::decode(envelope.body.clone())
+                    && !contains(&delivery.xml, b"DCCAlertMessage>")
+                {
                     outcomes
                         .entry(envelope.trace_id.clone())
                         .or_default()

@@ -25,7 +25,7 @@ fn announce(at: &At) -> Order {
         kind: DeviceKind::Ppmid,
         model: DeviceModel {
             manufacturer: "LAB".into(),
-            model: "LAB-GUEST".into(),
+            model: "LAB-PPMID".into(),
             hardware: String::new(),
             firmware: "LAB-0001".into(),
         },
