@@ -43,9 +43,10 @@ async fn refused(bench: &Bench, path: &str, xml: Vec<u8>, expected: Failure) {
 }
 
 /// A request this lab knows and does not emulate.
-fn top_up(device: Eui64) -> Order {
-    let body = Element::sr("TopUpDevice").with_leaf("UTRN", "73943333457189043313");
-    Order::to_device(device, Srv::new(2, 2, 0), body)
+fn activate_firmware(device: Eui64) -> Order {
+    let hash = "0A".repeat(32);
+    let body = Element::sr("ActivateFirmware").with_leaf("FirmwareHash", hash);
+    Order::to_device(device, Srv::new(11, 3, 0), body)
 }
 
 fn changed(xml: &[u8], from: &str, to: &str) -> Vec<u8> {
@@ -272,7 +273,7 @@ async fn what_is_not_allowed_is_refused() {
             Failure::DeviceStatus,
         ),
         (SEND, by(SUPPLIER, &orders::enable_supply(GSME)), Failure::NotApplicable),
-        (SEND, bench.signed(3, &top_up(ESME)), Failure::NotEmulated),
+        (SEND, bench.signed(3, &activate_firmware(ESME)), Failure::NotEmulated),
     ];
     for (path, xml, expected) in cases {
         refused(&bench, path, xml, expected).await;
@@ -292,7 +293,13 @@ async fn counters_rise_per_originator_and_target() {
     let bench = Bench::new();
     let order = orders::read_supply_status(ESME);
     // A counter is used up even by a request that is refused after the check.
-    refused(&bench, SEND, bench.signed(5, &top_up(ESME)), Failure::NotEmulated).await;
+    refused(
+        &bench,
+        SEND,
+        bench.signed(5, &activate_firmware(ESME)),
+        Failure::NotEmulated,
+    )
+    .await;
     refused(&bench, SEND, bench.signed(5, &order), Failure::RequestRepeated).await;
     refused(&bench, SEND, bench.signed(4, &order), Failure::RequestStale).await;
     // Other targets and other originators have their own.

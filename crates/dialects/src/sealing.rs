@@ -157,13 +157,27 @@ pub(crate) fn open_at_operator(
     association: Association,
     sealed: &[u8],
 ) -> Option<Vec<u8>> {
+    let (counter, plain) = authentic(keys, device, association, sealed)?;
+    keys.note_device_counter(device, association, counter).then_some(plain)
+}
+
+/// As [`open_at_operator`], for what may be overtaken by messages of another bearer: whether it is new, its content says.
+pub(crate) fn open_out_of_order(
+    keys: &mut dyn Keys,
+    device: Eui64,
+    association: Association,
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
+    authentic(keys, device, association, sealed).map(|(_, plain)| plain)
+}
+
+fn authentic(keys: &mut dyn Keys, device: Eui64, association: Association, sealed: &[u8]) -> Option<(u32, Vec<u8>)> {
     let cipher = cipher_of(keys, device, sealing_purposes(association)?);
     let (title, protected) = sealed.split_first_chunk::<TITLE_LEN>()?;
     if *title != device.to_bytes() {
         return None;
     }
-    let (counter, plain) = open(&cipher, title, protected)?;
-    keys.note_device_counter(device, association, counter).then_some(plain)
+    open(&cipher, title, protected)
 }
 
 fn open(cipher: &Cipher, title: &[u8; TITLE_LEN], protected: &[u8]) -> Option<(u32, Vec<u8>)> {

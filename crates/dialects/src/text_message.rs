@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use domain::{Access, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, SecurityEvent};
 
 use crate::sealing::{
-    SEAL_LEN, Unsealed, open_at_device, open_at_operator, party_of, seal_by_device, seal_by_operator,
+    SEAL_LEN, Unsealed, open_at_device, open_out_of_order, party_of, seal_by_device, seal_by_operator,
 };
 use crate::submission::{reply, split_reply, split_submission, submission};
 use crate::{Host, Keys, compact};
@@ -125,10 +125,13 @@ pub fn answer(octets: &[u8], host: &mut dyn Host) -> Option<(Association, Vec<u8
     seal_by_device(host, slot, association, &plain, &mut out).then_some((association, out))
 }
 
-/// Reference and content of a message from a device; `None` for what is none, is not authentic, or was here before.
+/// Reference and content of a message from a device; `None` for what is none or is not authentic.
+///
+/// An alert over a connection may overtake the answer, so its counter says nothing about order: each reference is to be
+/// taken once.
 pub fn told(keys: &mut dyn Keys, devices: &BTreeMap<DeviceKind, Eui64>, octets: &[u8]) -> Option<(u16, Told)> {
     let (slot, association, sealed) = head(octets)?;
-    let plain = open_at_operator(keys, *devices.get(&slot)?, association, sealed)?;
+    let plain = open_out_of_order(keys, *devices.get(&slot)?, association, sealed)?;
     match plain.strip_prefix(octets.get(MAGIC.len()..MAGIC.len() + COPIED)?)? {
         [DONE, high, low, told @ ..] => {
             let execution = split_reply(told)?;

@@ -7,7 +7,7 @@ const DMC: &str = "vodafone/am110r@BASE/as300p@BASE/am110r-gpf@BASE/bk-g4e@BASE"
 const OTHER: &str = "telefonica/am110r-mds@BASE/as300p-mds@BASE";
 
 fn catalogue() -> Catalogue {
-    Catalogue::builtin().unwrap()
+    Catalogue::builtin().expect("the built-in catalogue loads")
 }
 
 #[test]

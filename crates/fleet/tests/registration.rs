@@ -1,7 +1,5 @@
 //! Registration data of an estate as CSV.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
-
 use fleet::Estate;
 
 #[test]

@@ -160,8 +160,10 @@ async fn requests_and_call_backs_go_over_mutual_tls() {
     config.users[0].listener = Some(url);
 
     // The listener takes only who shows a certificate of the lab's authority.
-    let mut asking = Config::default();
-    asking.tls = config.tls.clone();
+    let asking = Config {
+        tls: config.tls.clone(),
+        ..Config::default()
+    };
     let acceptor = TlsAcceptor::from(Arc::new(
         tls::of_front_door(&asking, &pki).expect("usable").expect("enabled"),
     ));

@@ -78,7 +78,7 @@ impl Meter {
             generation: false,
             point: parts.point,
             changed: None,
-            next_billing: next_billing(&parts.tariff, parts.now),
+            next_billing: next_billing(parts.tariff, parts.now),
             history: (parts.mode == PaymentMode::Prepayment).then(|| Box::new(History::prepaying_since(parts.now))),
         }
     }

@@ -107,7 +107,9 @@ fn every_link_that_is_cut_is_named() {
             .filter(|cell| cell.verdict == Verdict::Failed)
             .collect();
         assert!(!failed.is_empty(), "no cell failed with {left}-{right} cut");
-        for cell in failed {
+        // A device that the hub could not let in cannot be joined: that the DCC itself refuses then.
+        let follows = |cell: &&runs::Cell| cell.srv.starts_with("8.7") || cell.srv.starts_with("8.8");
+        for cell in failed.into_iter().filter(|cell| !follows(cell)) {
             let hop = cell.failed_hop.as_deref().unwrap_or("none");
             assert!(
                 hop.contains(right),

@@ -536,7 +536,7 @@ fn a_top_up_becomes_the_meters_own_code_which_the_supplier_is_given() {
         let (sent, given) = topped_up(0, UtrnAlert::Always).await;
         let sent = sent.unwrap();
         assert!(sent.len() == 20 && sent != "73946144332040217315", "{sent}");
-        assert_eq!(given, [sent.clone()]);
+        assert_eq!(given, std::slice::from_ref(&sent));
         // The code is the same when nothing reaches the meter: the customer can enter it.
         assert_eq!(topped_up(99, UtrnAlert::OnFailure).await, (None, vec![sent.clone()]));
         assert_eq!(

@@ -160,6 +160,9 @@ pub fn group_payload(
     seal(&secrets.encode_to_vec(), recipient, &header.encode_to_vec()).map(|sealed| sealed.encode_to_vec())
 }
 
+/// Proves a file: given serial, octets and signature, it says who signed.
+pub type Verify<'v> = dyn FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + 'v;
+
 /// Reads and proves a set for `recipient`, whose files must be of the `expected` kinds in this order.
 ///
 /// `verify` is given serial, octets and signature of each file; it gives the signer, or the fault
@@ -171,7 +174,7 @@ pub fn read(
     set: &MigrationFileSet,
     recipient: &str,
     expected: &[MigrationFileKind],
-    verify: &mut dyn FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault>,
+    verify: &mut Verify<'_>,
 ) -> Result<OpenedSet, FileFault> {
     if set.files.len() > FILES_MAX {
         return Err(FileFault::Malformed(format!(
@@ -280,7 +283,6 @@ impl OpenedSet {
     }
 
     /// The devices of one installation that this attempt moves and that have secrets of their own.
-    #[must_use]
     pub fn devices_in_scope(record: &InstallationRecord) -> impl Iterator<Item = &DeviceRecord> {
         record.devices.iter().filter(|device| device.in_scope)
     }

@@ -78,7 +78,7 @@ impl Core {
         }
         let judged = match device {
             None => self.own_answer(caller, &request, now),
-            Some(_) => self.to_device(caller, &request, posted.xml, now),
+            Some(_) => self.ask_device(caller, &request, posted.xml, now),
         };
         if let Err(Denied(failure, detail)) = judged {
             let refused = Refused {
@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// A request to a device.
-    fn to_device(&mut self, caller: &Caller, request: &Request, xml: Bytes, now: SimInstant) -> Result<(), Denied> {
+    fn ask_device(&mut self, caller: &Caller, request: &Request, xml: Bytes, now: SimInstant) -> Result<(), Denied> {
         let target = self.options.inventory.device(request.id.target);
         let (Some(device), Some(row)) = (target, steps::table().row(request.srv)) else {
             return Err(Denied(Failure::Internal, "admitted without device or row".to_owned()));

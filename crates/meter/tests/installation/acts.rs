@@ -146,7 +146,7 @@ fn what_the_customer_sees_is_what_was_sent() {
         ask(&mut home, Operation::ShowCustomerIdentification("4a".into())),
         Err(Refusal::OutOfRange)
     );
-    let gas = home.to_gas(&Operation::DisplayMessage(message.into()));
+    let gas = home.ask_gas(&Operation::DisplayMessage(message.into()));
     assert_eq!(gas, Ok(Answer::Done));
 }
 

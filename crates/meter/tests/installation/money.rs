@@ -228,19 +228,19 @@ fn a_gas_meter_takes_all_of_it_when_it_wakes() {
     let mut home = prepaying(1);
     let gsme = DeviceKind::Gsme;
     let before = home.number(DeviceKind::Gpf, DataItem::MeterBalance);
-    assert_eq!(home.to_gas(&Operation::AdjustBalance(500_000)), Ok(Answer::Done));
+    assert_eq!(home.ask_gas(&Operation::AdjustBalance(500_000)), Ok(Answer::Done));
     let after = home.number(DeviceKind::Gpf, DataItem::MeterBalance);
     assert!(after > before + 400_000, "{before} {after}");
     let change = DebtChange {
         time_debt_mp: [30_000, 0],
         ..DebtChange::default()
     };
-    assert_eq!(home.to_gas(&Operation::ChangeDebt(Box::new(change))), Ok(Answer::Done));
+    assert_eq!(home.ask_gas(&Operation::ChangeDebt(Box::new(change))), Ok(Answer::Done));
     assert_eq!(home.number(DeviceKind::Gpf, DataItem::TimeDebt(1)), 30_000);
     assert_eq!(
-        home.to_gas(&Operation::ActivateEmergencyCredit),
+        home.ask_gas(&Operation::ActivateEmergencyCredit),
         Err(Refusal::WrongState)
     );
-    assert_eq!(home.to_gas(&Operation::ResetBalance), Ok(Answer::Done));
+    assert_eq!(home.ask_gas(&Operation::ResetBalance), Ok(Answer::Done));
     assert_eq!(home.installation.supply(gsme), Some(SupplyState::Disabled));
 }

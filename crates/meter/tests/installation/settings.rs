@@ -25,7 +25,7 @@ impl Home {
     }
 
     /// Sends something to the gas meter and waits for its answer.
-    pub(crate) fn to_gas(&mut self, operation: &Operation) -> Outcome {
+    pub(crate) fn ask_gas(&mut self, operation: &Operation) -> Outcome {
         match self.execute(DeviceKind::Gsme, S1SP, operation, None) {
             Execution::Queued(ticket) => self.late_result(ticket).1,
             Execution::Finished(outcome) => outcome,
@@ -108,7 +108,7 @@ fn what_is_written_is_read_back_and_survives_a_restart() {
         assert_eq!(home.set(setting.clone()), Ok(Answer::Done), "{setting:?}");
     }
     for setting in gas() {
-        assert_eq!(home.to_gas(&write(setting.clone())), Ok(Answer::Done), "{setting:?}");
+        assert_eq!(home.ask_gas(&write(setting.clone())), Ok(Answer::Done), "{setting:?}");
     }
     for restarted in [false, true] {
         if restarted {
@@ -169,7 +169,7 @@ fn what_a_meter_has_not_or_cannot_hold_is_refused_and_changes_nothing() {
     );
     assert_eq!(home.installation.durable(), before);
     let load_limit = write(Setting::LoadLimit(LoadLimit::default()));
-    assert_eq!(home.to_gas(&load_limit), Err(Refusal::NotSupported));
+    assert_eq!(home.ask_gas(&load_limit), Err(Refusal::NotSupported));
 }
 
 #[test]

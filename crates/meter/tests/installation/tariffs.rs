@@ -271,7 +271,7 @@ fn gas_is_charged_by_its_calorific_value() {
     };
     // 36 MJ per cubic metre are 10 kWh: 40 p per cubic metre.
     let conversion = Operation::Write(Box::new(Setting::GasConversion((36_000, 100_000))));
-    home.to_gas(&conversion).expect("taken");
+    home.ask_gas(&conversion).expect("taken");
     let before = read(&mut home);
     home.run(SimDuration::from_hours(5));
     let after = read(&mut home);
@@ -286,14 +286,14 @@ fn gas_is_charged_by_its_calorific_value() {
         thresholds: vec![vec![1_000, 2_000, 3_000]],
         ..tables(&[(0, Block(1))], &[(0, Block(1))])
     };
-    home.to_gas(&Operation::Write(Box::new(Setting::Tariff(blocks))))
+    home.ask_gas(&Operation::Write(Box::new(Setting::Tariff(blocks))))
         .expect("taken");
     let prices = Prices {
         block_mp: vec![vec![Some(1_000), Some(2_000), Some(3_000), Some(4_000)]],
         thresholds_used: Some(2),
         ..Prices::default()
     };
-    home.to_gas(&Operation::Write(Box::new(Setting::Prices(prices))))
+    home.ask_gas(&Operation::Write(Box::new(Setting::Prices(prices))))
         .expect("taken");
     home.run(SimDuration::from_days(3));
     let blocks = [1, 2, 3, 4].map(|n| home.number(gpf, DataItem::BlockRegister(n)));

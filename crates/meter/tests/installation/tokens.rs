@@ -132,9 +132,9 @@ fn a_code_brings_supply_back_to_where_the_consumer_can_close_it() {
     assert_eq!(home.installation.supply(ESME), Some(SupplyState::Armed));
     let gas = home.code(DeviceKind::Gsme, 700, 1);
     assert_eq!(
-        home.to_gas(&Operation::EnterToken(Token(gas.clone()))),
+        home.ask_gas(&Operation::EnterToken(Token(gas.clone()))),
         Ok(Answer::Done)
     );
-    let again = home.to_gas(&Operation::EnterToken(Token(gas)));
+    let again = home.ask_gas(&Operation::EnterToken(Token(gas)));
     assert_eq!(again, Err(refused(TokenFault::Duplicate)));
 }

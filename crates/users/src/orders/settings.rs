@@ -24,7 +24,7 @@ pub fn restrict_access(device: Eui64, before: SimInstant) -> Order {
 /// 3.3 Clear Event Log; `auxiliary` clears that of the load switches instead. The gas form names no log.
 #[must_use]
 pub fn clear_event_log(device: Eui64, fuel: Fuel, auxiliary: bool) -> Order {
-    let log = (fuel == Fuel::Electricity).then(|| if auxiliary { "ALCS" } else { "ESME" });
+    let log = (fuel == Fuel::Electricity).then_some(if auxiliary { "ALCS" } else { "ESME" });
     let body = Element::sr("ClearEventLog");
     let body = body.with_optional(log.map(|log| Element::sr("ESMEEventLogType").with_text(log)));
     Order::to_device(device, Srv::new(3, 3, 0), body)

@@ -219,10 +219,9 @@ fn clean_countersigned(
         for certificate in party
             .iter_mut()
             .flat_map(|party| [&mut party.critical, &mut party.non_critical])
+            .flatten()
         {
-            if let Some(certificate) = certificate {
-                certificate.fingerprint = Bytes::new();
-            }
+            certificate.fingerprint = Bytes::new();
         }
     }
     let countersigned = inner.encode_to_vec().into();
