@@ -151,6 +151,23 @@ impl Client {
         answer(self.0.reset_counters(request).await).map(|_| ())
     }
 
+    /// The requests that anomaly detection holds.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn quarantine(&mut self) -> Result<Vec<m::QuarantinedEntry>, ClientError> {
+        Ok(answer(self.0.quarantine(m::QuarantineRequest {}).await)?.requests)
+    }
+
+    /// Lets a request in quarantine go on, or deletes it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is none of that number.
+    pub async fn end_quarantine(&mut self, reference: u64, release: bool) -> Result<(), ClientError> {
+        let request = m::EndQuarantineRequest { reference, release };
+        answer(self.0.end_quarantine(request).await).map(|_| ())
+    }
+
     /// Sends a request as one of the lab's users and waits up to `wait_ms` for its outcome.
     ///
     /// # Errors

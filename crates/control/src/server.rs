@@ -117,6 +117,17 @@ impl Control for Service {
         Ok(Response::new(m::ResetCountersReply {}))
     }
 
+    async fn quarantine(&self, _: Request<m::QuarantineRequest>) -> Answer<m::QuarantineReply> {
+        let requests = self.lab.quarantine().await.map_err(status)?;
+        Ok(Response::new(m::QuarantineReply { requests }))
+    }
+
+    async fn end_quarantine(&self, request: Request<m::EndQuarantineRequest>) -> Answer<m::EndQuarantineReply> {
+        let m::EndQuarantineRequest { reference, release } = request.into_inner();
+        self.lab.end_quarantine(reference, release).await.map_err(status)?;
+        Ok(Response::new(m::EndQuarantineReply {}))
+    }
+
     async fn send_request(&self, request: Request<m::SendRequestRequest>) -> Answer<m::SendRequestReply> {
         let m::SendRequestRequest { xml, wait_ms, path } = request.into_inner();
         // A lab that stops must not wait for outcomes that will not come.

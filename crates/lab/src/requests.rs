@@ -6,6 +6,7 @@ use domain::{DeviceKind, Eui64, Mpxn, RequestId, SimDuration, SimInstant, Srv};
 use duis::template::{Fuel, Wishes};
 use duis::{Element, Request};
 use fleet::{Site, SiteDevice};
+use proto::v1::DeviceEntry;
 use steps::Row;
 use steps::table::Mode;
 
@@ -40,6 +41,42 @@ impl Aim {
             kind,
             devices: devices.iter().map(|device| (device.kind, device.device)).collect(),
             points,
+            now,
+            certificates: None,
+        }
+    }
+
+    /// At a device among those a lab lists: its whole installation, and whether the DCC has it in its inventory. None when
+    /// it is not among them.
+    #[must_use]
+    pub fn among(entries: &[DeviceEntry], device: Eui64, now: SimInstant) -> Option<(Self, bool)> {
+        let named = device.to_string();
+        let own = entries.iter().find(|entry| entry.device == named)?;
+        let site = entries.iter().filter(|entry| entry.hub == own.hub);
+        let mut aim = Self {
+            kind: own.kind.parse().ok(),
+            devices: BTreeMap::new(),
+            points: Vec::new(),
+            now,
+            certificates: None,
+        };
+        for entry in site {
+            if let (Ok(kind), Ok(device)) = (entry.kind.parse(), entry.device.parse()) {
+                aim.devices.insert(kind, device);
+            }
+            aim.points.extend(entry.mpxn.parse::<Mpxn>().ok());
+        }
+        aim.points.dedup();
+        Some((aim, own.enrolled))
+    }
+
+    /// At nothing in particular.
+    #[must_use]
+    pub fn nowhere(now: SimInstant) -> Self {
+        Self {
+            kind: None,
+            devices: BTreeMap::new(),
+            points: Vec::new(),
             now,
             certificates: None,
         }

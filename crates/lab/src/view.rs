@@ -10,8 +10,8 @@ use domain::keys::{Party, Purpose};
 use domain::{Eui64, SimInstant};
 use duis::signature;
 use proto::v1::{
-    AuditEntry, DeadLetter, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, SendRequestReply,
-    ShowDeviceReply, StatusReply,
+    AuditEntry, DeadLetter, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, QuarantinedEntry,
+    SendRequestReply, ShowDeviceReply, StatusReply,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -315,11 +315,36 @@ impl LabHandle {
                 delivery_id: letter.delivery_id,
                 user: letter.user.to_string(),
                 request_id: letter.request.map(|id| id.to_string()).unwrap_or_default(),
+                hint: letter.hint().unwrap_or_default().to_owned(),
                 http_status: letter.status,
                 attempts: letter.attempts,
                 xml: letter.xml,
             })
             .collect())
+    }
+
+    /// The requests that anomaly detection holds, by number.
+    ///
+    /// # Errors
+    /// When the DCC does not run.
+    pub async fn quarantine(&self) -> Result<Vec<QuarantinedEntry>, ViewError> {
+        let held = self.dcc()?.quarantine().await?;
+        let entry = |one: dcc::Quarantined| QuarantinedEntry {
+            reference: one.reference,
+            request_id: one.request.to_string(),
+            srv: one.srv.to_string(),
+            since_ms: one.since.0,
+            why: one.detail,
+        };
+        Ok(held.into_iter().map(entry).collect())
+    }
+
+    /// Lets a request in quarantine go on, or deletes it.
+    ///
+    /// # Errors
+    /// When there is none of that number, or the DCC does not run.
+    pub async fn end_quarantine(&self, reference: u64, release: bool) -> Result<(), ViewError> {
+        Ok(self.dcc()?.end_quarantine(reference, release).await?)
     }
 
     /// Sends a request as one of the lab's users and, if asked to, waits for its outcome.
@@ -458,7 +483,9 @@ impl LabHandle {
     }
 }
 
-fn entry(device: &fleet::SiteDevice) -> DeviceEntry {
+/// A device of an estate as the control service lists it.
+#[must_use]
+pub fn entry(device: &fleet::SiteDevice) -> DeviceEntry {
     DeviceEntry {
         device: device.device.to_string(),
         kind: device.kind.to_string(),

@@ -467,6 +467,7 @@ impl Shelf {
             Ok(plan) => {
                 let row = |step: &steps::Step| {
                     let mut notes = Vec::new();
+                    notes.extend(step.critical.then_some("critical"));
                     notes.extend(step.optional.then_some("its failure does not fail the request"));
                     notes.extend(step.answered.is_some().then_some("answered without the device"));
                     notes.extend(step.refused.is_some().then_some("refused"));
@@ -499,6 +500,14 @@ impl Shelf {
             }
         };
         Ok(Said { lines, json, good })
+    }
+
+    /// The kind of device a profile is of.
+    ///
+    /// # Errors
+    /// When there is no such profile.
+    pub fn kind(&self, name: &str) -> Result<DeviceKind, CatalogueError> {
+        Ok(self.find(name)?.kind)
     }
 
     fn trial(&self, profile: &Arc<DeviceProfile>) -> Result<Trial, CatalogueError> {

@@ -103,7 +103,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "For a request every hop is shown: what each role wrote down, and every message on the way as far as \
         the lab\nstill has it. Confidence says how sure the code is for what happened.\n\n\
-        Examples:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206\n  \
+        Example:\n  s1lab audit 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206\n  \
         s1lab audit 02-1A-B0-02-01-00-00-01 --json\n  s1lab audit 9901000000007"
     )]
     Audit(Audit),

@@ -1,7 +1,5 @@
 //! Printing of data, and reading of files named on the command line.
 
-#![expect(clippy::print_stdout, reason = "this module is the program's standard output")]
-
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -11,7 +9,7 @@ use crate::failure::Failure;
 
 /// A line of data.
 pub(crate) fn line(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    put(format_args!("{}\n", text.as_ref()));
 }
 
 /// Octets of data as they are.
@@ -25,7 +23,16 @@ pub(crate) fn octets(data: &[u8]) -> Result<(), Failure> {
 
 /// A value as JSON.
 pub(crate) fn json(value: &serde_json::Value) {
-    println!("{value:#}");
+    put(format_args!("{value:#}\n"));
+}
+
+/// A reader that has seen enough (`| head`) is no failure: the program just ends.
+#[expect(clippy::expect_used, reason = "no data can be given without standard output")]
+fn put(text: std::fmt::Arguments<'_>) {
+    match std::io::stdout().lock().write_fmt(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.expect("write to standard output"),
+    }
 }
 
 /// Octets of a file, or of standard input for `-`.

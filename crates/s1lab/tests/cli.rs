@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 36] = [
         &[],
         &["sit"],
         &["up"],
@@ -74,6 +74,11 @@ fn help_says_what_each_command_is_for() {
         &["duis", "exercise"],
         &["duis", "reset-counters"],
         &["duis", "plan"],
+        &["duis", "templates"],
+        &["duis", "new"],
+        &["duis", "explain"],
+        &["duis", "listen"],
+        &["duis", "quarantine"],
         &["dmc"],
         &["dmc", "list"],
         &["dmc", "show"],
@@ -358,3 +363,54 @@ clause = "A1"
 requests = ["4.6.1"]
 set.meter.daily_log_entries = 7
 "#;
+
+#[test]
+fn requests_are_drafted_planned_and_explained_without_a_lab() {
+    let folder = folder(&[]);
+    let folder = folder.path();
+    let meter = "02-1A-B0-02-01-00-00-01";
+    let drafted = s1lab(folder, &["duis", "new", "7.2", "--device", meter]);
+    assert_eq!(drafted.code, Some(0), "{}", drafted.err);
+    assert!(
+        drafted.out.contains("<sr:CommandVariant>1</sr:CommandVariant>"),
+        "{}",
+        drafted.out
+    );
+    std::fs::write(folder.join("request.xml"), &drafted.out).unwrap();
+    let of_file = s1lab(folder, &["duis", "plan", "request.xml", "--profile", "as300p@BASE"]);
+    let of_word = s1lab(folder, &["duis", "plan", "7.2", "--profile", "as300p@BASE"]);
+    assert_eq!(of_file.code, Some(0), "{}", of_file.err);
+    assert!(
+        of_word.out == of_file.out && of_word.out.contains("disable supply"),
+        "{}",
+        of_word.out
+    );
+    let refused = s1lab(folder, &["duis", "plan", "7.1", "--profile", "bk-g4e@BASE"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    // A device that is in no lab here is one of the second generation.
+    let other = s1lab(folder, &["duis", "new", "7.2", "--device", "00-DB-12-34-56-78-90-A0"]);
+    assert!(
+        other.out.contains("<sr:CommandVariant>4</sr:CommandVariant>"),
+        "{}",
+        other.out
+    );
+
+    let explained = |word: &str| {
+        let answer = s1lab(folder, &["--json", "duis", "explain", word]);
+        assert_eq!(answer.code, Some(0), "{}", answer.err);
+        serde_json::from_str::<Value>(&answer.out).unwrap()[0].clone()
+    };
+    assert_eq!(explained("E4")["what"], "response code");
+    assert_eq!(explained("N55")["facts"]["payload"], "S1SPAlertDSP");
+    assert_eq!(explained("6.23")["facts"]["critical"], "no");
+    assert_eq!(s1lab(folder, &["duis", "explain", "E999"]).code, Some(2));
+
+    let listed = s1lab(folder, &["--json", "duis", "templates"]);
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 129);
+    let written = s1lab(folder, &["duis", "templates", "--write", "templates"]);
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    assert!(folder.join("templates/4.1.1-ESME.xml").exists());
+    let again = s1lab(folder, &["duis", "templates", "--write", "templates"]);
+    assert_eq!(again.code, Some(2), "what is there is not touched");
+}

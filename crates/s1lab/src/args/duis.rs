@@ -1,5 +1,6 @@
 //! The commands below `s1lab duis`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -8,6 +9,79 @@ use super::ShelfArgs;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Duis {
+    /// List the 129 service requests, or write a template of each
+    #[command(
+        after_help = "Templates are made from the structure of the schema: as little as it permits.\n\n\
+        Example:\n  s1lab duis templates --write templates/\n  s1lab duis templates --json"
+    )]
+    Templates {
+        /// Folder to write them to, one file per service and fuel; existing files are not touched
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Make a request for a device: command variant, identities and dates are filled in
+    #[command(
+        after_help = "The device is looked for in the running lab, or else in the configured estate. For one that neither \
+        has, the request is\nmade as for a SMETS2 device.\n\n\
+        Example:\n  s1lab duis new 4.1.1 --device 02-1A-B0-02-01-00-00-01 | s1lab duis send -\n  \
+        s1lab duis new 3.1 --device 02-1A-B0-02-01-00-00-01 --with \"SupplierMessage=Good morning\"\n  \
+        s1lab duis new 8.2 --with MPxN=9901000000007"
+    )]
+    New {
+        /// Service reference variant, such as 4.1.1
+        srv: String,
+        /// EUI-64 of the device it is for; not for requests that the DCC answers itself
+        #[arg(long, value_name = "EUI64")]
+        device: Option<String>,
+        /// EUI-64 of the user that sends it [default: the first user of the configuration]
+        #[arg(long, value_name = "EUI64")]
+        user: Option<String>,
+        /// Include an optional element or take an alternative, with a value if one is given; may be given again
+        #[arg(long, value_name = "NAME[=VALUE]")]
+        with: Vec<String>,
+    },
+    /// Explain a response code, a DCC alert code, a class of failure, a LAB- code or a service request
+    #[command(after_help = "Example:\n  s1lab duis explain E4\n  s1lab duis explain N55\n  s1lab duis explain 6.23")]
+    Explain {
+        /// The word
+        word: String,
+    },
+    /// Stand in a user's place: take what the lab posts, judge it, print a line for each
+    #[command(
+        after_help = "Give the address as the user's listener in the lab's configuration.\n\n\
+        Example:\n  s1lab duis listen --bind 127.0.0.1:9000 --cert s1lab-out/state/pki/dcc.crt.pem \\\n    \
+        --cert s1lab-out/state/pki/s1sp.crt.pem"
+    )]
+    Listen {
+        /// Address to listen on; port 0 picks a free one, which is printed
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+        bind: SocketAddr,
+        /// Path
+        #[arg(long, default_value = "/smartdcc/duis")]
+        path: String,
+        /// Certificates to judge signatures with, PEM; without one they are not judged
+        #[arg(long, value_name = "FILE")]
+        cert: Vec<PathBuf>,
+        /// Answer everything with this status
+        #[arg(long, value_name = "STATUS", conflicts_with = "boxed")]
+        status: Option<u16>,
+        /// Answer as the published DCC Boxed client does: 400 to every SMETS1 response
+        #[arg(long)]
+        boxed: bool,
+        /// Print the documents too
+        #[arg(long)]
+        xml: bool,
+    },
+    /// List the requests that anomaly detection holds, or end that for one
+    #[command(after_help = "Example:\n  s1lab duis quarantine\n  s1lab duis quarantine --release 3")]
+    Quarantine {
+        /// Let the request of this number go on
+        #[arg(long, value_name = "NUMBER", conflicts_with = "delete")]
+        release: Option<u64>,
+        /// Delete the request of this number: its user gets an error
+        #[arg(long, value_name = "NUMBER")]
+        delete: Option<u64>,
+    },
     /// Sign a request or response with a key and certificate
     #[command(
         after_help = "Example:\n  s1lab duis sign request.xml --key supplier-1.key.pem --cert supplier-1.cert.pem > signed.xml"
@@ -31,12 +105,15 @@ pub(crate) enum Duis {
         #[arg(long, value_name = "FILE", required = true)]
         cert: Vec<PathBuf>,
     },
-    /// Print the Equivalent Steps of a request for a device profile; exit code 1 if it is refused
-    #[command(after_help = "Example:\n  s1lab duis plan fixtures/requests/4.1.1.xml --profile as300p@BASE")]
+    /// Print the Equivalent Steps of a request for a device profile, without running them; exit code 1 if it is refused
+    #[command(
+        after_help = "Step numbers are the positions in the debug entries of a response.\n\n\
+        Example:\n  s1lab duis plan 7.2 --profile as300p@BASE\n  s1lab duis plan request.xml --profile bk-g4e@BASE"
+    )]
     Plan {
-        /// File with the request; - for standard input
-        file: PathBuf,
-        /// model@firmware
+        /// File with the request, - for standard input, or a service reference variant
+        request: String,
+        /// Device profile, model@firmware
         #[arg(long, value_name = "PROFILE")]
         profile: String,
         #[command(flatten)]

@@ -71,7 +71,7 @@ fn on_sockets(config: &mut lab::Config) {
 }
 
 /// Cancelled by an interrupt or a request to terminate.
-fn on_interrupt() -> Result<CancellationToken, Failure> {
+pub(super) fn on_interrupt() -> Result<CancellationToken, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::start)?;
     let shutdown = CancellationToken::new();

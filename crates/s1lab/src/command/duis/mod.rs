@@ -1,6 +1,10 @@
 //! `s1lab duis`.
 
 mod exercise;
+mod listen;
+mod make;
+mod plan;
+mod quarantine;
 
 use lab::messages;
 use serde_json::json;
@@ -11,6 +15,41 @@ use crate::output;
 
 pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
     match args {
+        Duis::Templates { write } => make::templates(global, write.as_deref()),
+        Duis::New {
+            srv,
+            device,
+            user,
+            with,
+        } => make::new(
+            global,
+            &lab::drafting::Asked {
+                srv,
+                device,
+                user,
+                with,
+            },
+        ),
+        Duis::Explain { word } => plan::explain(global, &word),
+        Duis::Listen {
+            bind,
+            path,
+            cert,
+            status,
+            boxed,
+            xml,
+        } => listen::run(
+            global,
+            &listen::Wanted {
+                bind,
+                path,
+                cert,
+                status,
+                boxed,
+                xml,
+            },
+        ),
+        Duis::Quarantine { release, delete } => quarantine::run(global, release, delete),
         Duis::Sign { file, key, cert } => {
             let signed = messages::sign(
                 &output::read(&file)?,
@@ -26,10 +65,11 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
             }
             verify(global, &output::read(&file)?, &certificates)
         }
-        Duis::Plan { file, profile, shelf } => {
-            let catalogue = super::dmc::load(global, &shelf)?;
-            super::dmc::say(global, catalogue.plan(&profile, &output::read(&file)?))
-        }
+        Duis::Plan {
+            request,
+            profile,
+            shelf,
+        } => plan::run(global, &request, &profile, &shelf),
         Duis::DeadLetters => dead_letters(global),
         Duis::ResetCounters { user } => super::runtime()?.block_on(async {
             super::client(global)
@@ -95,6 +135,7 @@ fn dead_letters(global: &Global) -> Result<(), Failure> {
                 json!({
                     "delivery": l.delivery_id, "user": l.user, "request_id": l.request_id,
                     "http_status": l.http_status, "attempts": l.attempts, "xml": String::from_utf8_lossy(&l.xml),
+                    "hint": l.hint,
                 })
             });
             output::json(&rows.collect());
@@ -109,6 +150,9 @@ fn dead_letters(global: &Global) -> Result<(), Failure> {
                     "{}  {}  {why}, {} attempts  {}",
                     l.delivery_id, l.user, l.attempts, l.request_id
                 ));
+                if !l.hint.is_empty() {
+                    output::line(format!("  {}", l.hint));
+                }
             }
             eprintln!("{} dead letters", letters.len());
         }
