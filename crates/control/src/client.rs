@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proto::v1 as m;
 use proto::v1::control_client::ControlClient;
+use proto::v1::deliver_again_request::Which;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::server::MESSAGE_MAX;
@@ -140,6 +141,52 @@ impl Client {
     /// [`ClientError::Refused`].
     pub async fn dead_letters(&mut self) -> Result<Vec<m::DeadLetter>, ClientError> {
         Ok(answer(self.0.dead_letters(m::DeadLettersRequest {}).await)?.letters)
+    }
+
+    /// Puts a dead letter of a user back to be delivered.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is none of that number.
+    pub async fn deliver_again(&mut self, user: &str, delivery_id: u64) -> Result<(), ClientError> {
+        let request = m::DeliverAgainRequest {
+            user: user.into(),
+            which: Some(Which::DeliveryId(delivery_id)),
+        };
+        answer(self.0.deliver_again(request).await).map(|_| ())
+    }
+
+    /// Delivers everything a user was sent since an instant (milliseconds of the calendar) once more. Gives how many that
+    /// are.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a user the lab does not have.
+    pub async fn deliver_since(&mut self, user: &str, since_ms: i64) -> Result<u64, ClientError> {
+        let request = m::DeliverAgainRequest {
+            user: user.into(),
+            which: Some(Which::SinceMs(since_ms)),
+        };
+        Ok(answer(self.0.deliver_again(request).await)?.count)
+    }
+
+    /// What waits for a user that fetches. It stays until [`Client::fetched`].
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a user the lab does not have.
+    pub async fn fetch(&mut self, user: &str, max: u32) -> Result<Vec<m::FetchedDelivery>, ClientError> {
+        let request = m::FetchRequest { user: user.into(), max };
+        Ok(answer(self.0.fetch(request).await)?.deliveries)
+    }
+
+    /// A user has these deliveries: they need not wait any more. Gives how many did.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a user the lab does not have.
+    pub async fn fetched(&mut self, user: &str, delivery_ids: Vec<u64>) -> Result<u64, ClientError> {
+        let request = m::FetchedRequest {
+            user: user.into(),
+            delivery_ids,
+        };
+        Ok(answer(self.0.fetched(request).await)?.count)
     }
 
     /// Forgets the RequestID counters of one user.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use lab::{LabHandle, ViewError};
 use proto::v1 as m;
 use proto::v1::control_server::{Control, ControlServer};
+use proto::v1::deliver_again_request::Which;
 use proto::v1::devices_server::DevicesServer;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -109,6 +110,29 @@ impl Control for Service {
     async fn dead_letters(&self, _: Request<m::DeadLettersRequest>) -> Answer<m::DeadLettersReply> {
         let letters = self.lab.dead_letters().await.map_err(status)?;
         Ok(Response::new(m::DeadLettersReply { letters }))
+    }
+
+    async fn deliver_again(&self, request: Request<m::DeliverAgainRequest>) -> Answer<m::DeliverAgainReply> {
+        let m::DeliverAgainRequest { user, which } = request.into_inner();
+        let count = match which {
+            Some(Which::DeliveryId(id)) => self.lab.deliver_again(&user, id).await.map(|()| 1),
+            Some(Which::SinceMs(since)) => self.lab.deliver_since(&user, since).await,
+            None => return Err(Status::invalid_argument("say which: delivery_id or since_ms")),
+        };
+        let count = count.map_err(status)? as u64;
+        Ok(Response::new(m::DeliverAgainReply { count }))
+    }
+
+    async fn fetch(&self, request: Request<m::FetchRequest>) -> Answer<m::FetchReply> {
+        let m::FetchRequest { user, max } = request.into_inner();
+        let deliveries = self.lab.fetch(&user, max as usize).await.map_err(status)?;
+        Ok(Response::new(m::FetchReply { deliveries }))
+    }
+
+    async fn fetched(&self, request: Request<m::FetchedRequest>) -> Answer<m::FetchedReply> {
+        let m::FetchedRequest { user, delivery_ids } = request.into_inner();
+        let count = self.lab.fetched(&user, delivery_ids).await.map_err(status)? as u64;
+        Ok(Response::new(m::FetchedReply { count }))
     }
 
     async fn reset_counters(&self, request: Request<m::ResetCountersRequest>) -> Answer<m::ResetCountersReply> {

@@ -31,6 +31,9 @@ pub struct User {
     /// Which version of the schema it works with; none: whatever a request says, and 5.1 for what it is sent.
     #[serde(default)]
     pub schema: Option<SchemaPolicy>,
+    /// Whether it fetches what it is sent, instead of having it posted.
+    #[serde(default)]
+    pub fetches: bool,
     /// Whether it is suspended as a user; its requests are then refused.
     #[serde(default)]
     pub suspended: bool,

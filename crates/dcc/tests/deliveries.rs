@@ -60,3 +60,21 @@ async fn a_user_that_does_not_listen_fetches() {
     assert!(running.handle.fetch(SUPPLIER, 10).await.unwrap().is_empty());
     assert_eq!(running.handle.in_hand().await.unwrap().deliveries, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_fetching_user_is_sent_waits_for_it_across_a_restart() {
+    let mut bench = Bench::new();
+    bench.directory = directory_with(|user| user.fetches = true);
+    let mut running = bench.start();
+    answered(&bench, &mut running, 1).await;
+    assert!(running.supplier.take_all(MINUTE).await.is_empty(), "nothing is posted");
+    running.crash().await;
+    let mut running = bench.start();
+    assert!(running.supplier.take_all(MINUTE).await.is_empty());
+    let waiting = running.handle.fetch(SUPPLIER, 10).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert!(running.handle.dead_letters().await.unwrap().is_empty());
+    let id = waiting[0].delivery_id;
+    assert_eq!(running.handle.fetched(SUPPLIER, vec![id]).await.unwrap(), 1);
+    assert!(running.handle.fetch(SUPPLIER, 10).await.unwrap().is_empty());
+}

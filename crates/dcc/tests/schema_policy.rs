@@ -12,9 +12,11 @@ use users::orders;
 
 fn bench_with(version: &str, others: OtherVersions) -> Bench {
     Bench {
-        directory: directory_with(SchemaPolicy {
-            version: version.into(),
-            others,
+        directory: directory_with(|user| {
+            user.schema = Some(SchemaPolicy {
+                version: version.into(),
+                others,
+            });
         }),
         ..Bench::new()
     }

@@ -219,6 +219,7 @@ impl Chain {
             enforce_registration: parts.config.access.enforce_registration,
             forward_unknown: parts.config.forward.address.is_some(),
             delivery_attempts: dcc.delivery_retries.saturating_add(1),
+            delivery_gap: SimDuration::from_millis(dcc.delivery_gap_ms),
             delivery_pause: SimDuration::from_secs(dcc.delivery_pause_s),
             outcome_limit: SimDuration::from_secs(dcc.outcome_limit_s),
             dated_max: SimDuration::from_days(dcc.dated_days_max),

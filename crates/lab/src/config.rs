@@ -135,6 +135,9 @@ pub struct DccConfig {
     pub delivery_retries: u32,
     /// Pause before the first retry, in seconds; it doubles with each.
     pub delivery_pause_s: u64,
+    /// Least time between a reply and the delivery of what it announced, in milliseconds: real clients need some to read
+    /// the reply.
+    pub delivery_gap_ms: u64,
     /// How long the DCC waits for the outcome of a request before it answers for the device, in seconds.
     pub outcome_limit_s: u64,
     /// How many days ahead a request may be dated.
@@ -371,6 +374,7 @@ impl Default for DccConfig {
             key: None,
             delivery_retries: 5,
             delivery_pause_s: 5,
+            delivery_gap_ms: 200,
             outcome_limit_s: 14_400,
             dated_days_max: 30,
             refuse_past_dates: true,

@@ -45,6 +45,14 @@ pub use parts::{BuildError, Parts};
 pub use pki::Pki;
 pub use view::{LabHandle, ViewError};
 
+/// An instant such as `2020-06-01T09:00:00Z` as milliseconds of the lab's calendar.
+///
+/// # Errors
+/// What is no instant.
+pub fn time_ms(text: &str) -> Result<i64, domain::ParseError> {
+    text.parse::<domain::SimInstant>().map(|at| at.0)
+}
+
 /// Milliseconds of the lab's calendar as text: `2020-06-01T09:00:00.000Z`.
 #[must_use]
 pub fn time_text(ms: i64) -> String {

@@ -277,16 +277,16 @@ fn keys(config: &Config) -> Result<(Pki, Custody), BuildError> {
     if let (Some(certificate), Some(key)) = (&config.dcc.certificate, &config.dcc.key) {
         pki.dcc = Identity::new(read_text(certificate)?, read_text(key)?);
     }
-    for user in &mut pki.users {
-        let configured = config.users.iter().find(|other| other.eui == user.eui);
-        if let Some(listener) = configured.and_then(|other| other.listener.clone()) {
-            user.listener = Some(listener);
-        }
-    }
     if let Some(path) = &config.folders.users {
         for given in pki::load_users(path)? {
             pki.users.retain(|user| user.eui != given.eui);
             pki.users.push(given);
+        }
+    }
+    for user in &mut pki.users {
+        let configured = config.users.iter().find(|other| other.eui == user.eui);
+        if let Some(listener) = configured.and_then(|other| other.listener.clone()) {
+            user.listener = Some(listener);
         }
     }
     Ok((pki, custody))

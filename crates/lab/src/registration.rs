@@ -32,6 +32,7 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
                     version: schema.version.clone(),
                     others: schema.others,
                 }),
+            fetches: configured.is_some_and(|other| other.fetches),
             suspended: configured.is_some_and(|other| other.suspended),
         }
     });

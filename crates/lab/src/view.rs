@@ -1,5 +1,9 @@
 //! What others may ask of a running lab: the control service, and tests.
 
+mod desk;
+
+pub use desk::FETCH_MAX;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -10,8 +14,8 @@ use domain::keys::{Party, Purpose};
 use domain::{Eui64, SimInstant};
 use duis::signature;
 use proto::v1::{
-    AuditEntry, DeadLetter, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, QuarantinedEntry,
-    SendRequestReply, ShowDeviceReply, StatusReply,
+    AuditEntry, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, SendRequestReply, ShowDeviceReply,
+    StatusReply,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -283,68 +287,6 @@ impl LabHandle {
             }
         }
         Ok(entries)
-    }
-
-    /// Forgets the RequestID counters of a user, for all its targets. The S1SP and the DCO keep their own memory: a
-    /// RequestID used once more reaches no device twice.
-    ///
-    /// # Errors
-    /// When it is no user of this lab, or the DCC does not run.
-    pub async fn reset_counters(&self, user: &str) -> Result<(), ViewError> {
-        let eui: Eui64 = user
-            .parse()
-            .map_err(|error| ViewError::BadQuestion(format!("{error}")))?;
-        if !self.0.parts.pki.users.iter().any(|known| known.eui == eui) {
-            return Err(ViewError::NotFound {
-                what: "user",
-                id: user.to_owned(),
-            });
-        }
-        Ok(self.dcc()?.reset_counters(eui).await?)
-    }
-
-    /// Deliveries that a listener refused or that were given up.
-    ///
-    /// # Errors
-    /// When the DCC does not run.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, ViewError> {
-        let letters = self.dcc()?.dead_letters().await?;
-        Ok(letters
-            .into_iter()
-            .map(|letter| DeadLetter {
-                delivery_id: letter.delivery_id,
-                user: letter.user.to_string(),
-                request_id: letter.request.map(|id| id.to_string()).unwrap_or_default(),
-                hint: letter.hint().unwrap_or_default().to_owned(),
-                http_status: letter.status,
-                attempts: letter.attempts,
-                xml: letter.xml,
-            })
-            .collect())
-    }
-
-    /// The requests that anomaly detection holds, by number.
-    ///
-    /// # Errors
-    /// When the DCC does not run.
-    pub async fn quarantine(&self) -> Result<Vec<QuarantinedEntry>, ViewError> {
-        let held = self.dcc()?.quarantine().await?;
-        let entry = |one: dcc::Quarantined| QuarantinedEntry {
-            reference: one.reference,
-            request_id: one.request.to_string(),
-            srv: one.srv.to_string(),
-            since_ms: one.since.0,
-            why: one.detail,
-        };
-        Ok(held.into_iter().map(entry).collect())
-    }
-
-    /// Lets a request in quarantine go on, or deletes it.
-    ///
-    /// # Errors
-    /// When there is none of that number, or the DCC does not run.
-    pub async fn end_quarantine(&self, reference: u64, release: bool) -> Result<(), ViewError> {
-        Ok(self.dcc()?.end_quarantine(reference, release).await?)
     }
 
     /// Sends a request as one of the lab's users and, if asked to, waits for its outcome.

@@ -1,105 +1,21 @@
 //! The front door as real clients meet it: mutual TLS, call-backs over TLS, certificate look-up, another system behind it.
 
+mod on_sockets;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use domain::{DeviceKind, Eui64, RequestId};
+use domain::{Eui64, RequestId};
 use lab::config::ClientCertificates;
 use lab::pki::{Identity, base64_of};
-use lab::up::{self, Running};
-use lab::{ClockMode, Config, LabHandle, Pki, tls};
+use lab::{Config, Pki, tls};
+use on_sockets::{LOOPBACK, config, plain, post, start};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_util::sync::CancellationToken;
 use users::Order;
-
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-fn config(state: &Path) -> Config {
-    let mut config = Config::default();
-    config.clock.mode = ClockMode::Real;
-    config.clock.latency = 0.001;
-    config.listen.duis = LOOPBACK;
-    config.lookup.listen = LOOPBACK;
-    config.folders.state = Some(state.to_owned());
-    config
-}
-
-struct Up {
-    handle: LabHandle,
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<(), up::UpError>>,
-}
-
-async fn start(config: Config) -> Up {
-    let running: Running = up::start(config).await.expect("started");
-    let (handle, shutdown) = (running.handle().clone(), CancellationToken::new());
-    let task = tokio::spawn(running.run(shutdown.clone()));
-    Up { handle, shutdown, task }
-}
-
-impl Up {
-    fn address(&self, name: &str) -> String {
-        self.handle.status().addresses[name].clone()
-    }
-
-    fn meter(&self) -> Eui64 {
-        let devices = self.handle.parts().estate.devices().collect::<Vec<_>>();
-        let found = devices
-            .iter()
-            .find(|device| device.kind == DeviceKind::Esme && device.enrolled);
-        found.expect("a meter").device
-    }
-
-    /// Signed by the first user.
-    fn signed(&self, order: &Order, counter: u64) -> Vec<u8> {
-        let parts = self.handle.parts();
-        let user = &parts.pki.users[0];
-        let id = RequestId {
-            originator: user.eui,
-            target: order.target,
-            counter,
-        };
-        let request = duis::Request::new(id, order.srv)
-            .with_command_variant(order.command_variant)
-            .with_body(order.body.clone());
-        let xml = duis::write::request(&request).expect("written");
-        let identity = user.identity.as_ref().expect("a key");
-        let key = parts.signing_key("the user", identity).expect("usable");
-        duis::signature::sign(&xml, &key).expect("signed")
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.expect("ended").expect("well");
-    }
-}
-
-/// Posts over a stream and gives the whole answer.
-async fn post(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str, body: &[u8]) -> String {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/xml\r\n\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut answer = Vec::new();
-    // A server that wants a certificate may hang up at any point.
-    let exchange = async {
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body).await?;
-        stream.read_to_end(&mut answer).await
-    };
-    let _ = exchange.await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-async fn plain(address: &str) -> TcpStream {
-    TcpStream::connect(address).await.expect("listens")
-}
 
 /// The body of one POST, answered with 204.
 async fn take(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &str) -> String {
@@ -149,7 +65,7 @@ async fn requests_and_call_backs_go_over_mutual_tls() {
     config.tls.clients = ClientCertificates::Required;
     config.lookup.enabled = false;
     // The PKI must be there before the user's listener can show a certificate of it.
-    let config = up::prepare(config).expect("prepared");
+    let config = lab::up::prepare(config).expect("prepared");
     let pki = Pki::load(config.folders.pki.as_deref().expect("filled in")).expect("read");
     let socket = TcpListener::bind(LOOPBACK).await.expect("bound");
     let url = format!(

@@ -160,6 +160,10 @@ pub(crate) struct Up {
     /// Address of the certificate look-up
     #[arg(long, value_name = "ADDR")]
     pub(crate) lookup: Option<SocketAddr>,
+    /// Where a user's responses and alerts are posted, for example
+    /// 90-B3-D5-1F-30-01-00-00=http://127.0.0.1:9000/smartdcc/duis; may be given again
+    #[arg(long, value_name = "EUI64=URL")]
+    pub(crate) listener: Vec<String>,
     /// Wait for the fleet on this address (mutual TLS) instead of running it in this process
     #[arg(long, value_name = "ADDR")]
     pub(crate) fleet: Option<SocketAddr>,

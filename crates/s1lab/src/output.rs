@@ -35,6 +35,15 @@ fn put(text: std::fmt::Arguments<'_>) {
     }
 }
 
+/// Writes a file, and the folders it stands in.
+pub(crate) fn write(path: &Path, data: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(path, data))
+        .with_context(|| format!("write {}", path.display()))
+        .map_err(Failure::input)
+}
+
 /// Octets of a file, or of standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if path.as_os_str() == "-" {

@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 36] = [
+    let commands: [&[&str]; 38] = [
         &[],
         &["sit"],
         &["up"],
@@ -75,6 +75,8 @@ fn help_says_what_each_command_is_for() {
         &["duis", "reset-counters"],
         &["duis", "plan"],
         &["duis", "templates"],
+        &["duis", "deliver-again"],
+        &["duis", "fetch"],
         &["duis", "new"],
         &["duis", "explain"],
         &["duis", "listen"],

@@ -81,6 +81,11 @@ impl Core {
 
     /// Sends what may go to a user now, and sets the alarm for the rest.
     pub(super) fn deliver(&mut self, user: Eui64, now: SimInstant) {
+        let fetches = |user: &crate::User| user.fetches;
+        if self.options.directory.user(user).is_some_and(fetches) {
+            // It waits until it is fetched.
+            return;
+        }
         let limits = self.options.limits;
         let overdue = self
             .outboxes

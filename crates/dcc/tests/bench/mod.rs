@@ -12,7 +12,7 @@ use std::sync::Arc;
 use dcc::audit::{self, Event};
 use dcc::{
     Dcc, DccHolds, Device, Directory, Handle, Holders, Inventory, Limits, Options, Products, Property, Registration,
-    SchemaPolicy, SmiStatus, Trust, User, WanMatrix,
+    SmiStatus, Trust, User, WanMatrix,
 };
 use domain::{DeviceKind, DeviceModel, Eui64, RequestId, Seed, SimDuration, SimInstant, UserRole};
 use duis::signature::{Certificate, CertificateBook, SigningKey, sign};
@@ -455,12 +455,14 @@ impl Peer {
     }
 }
 
-/// The usual users, the supplier with this policy about versions of the schema.
-pub(crate) fn directory_with(schema: SchemaPolicy) -> Directory {
+/// The usual users, the supplier changed.
+pub(crate) fn directory_with(change: impl Fn(&mut User)) -> Directory {
     let usual = directory();
-    let users = usual.users().cloned().map(|user| User {
-        schema: (user.eui == SUPPLIER).then(|| schema.clone()),
-        ..user
+    let users = usual.users().cloned().map(|mut user| {
+        if user.eui == SUPPLIER {
+            change(&mut user);
+        }
+        user
     });
     Directory::new(users, usual.registrations().iter().copied()).unwrap()
 }
@@ -472,6 +474,7 @@ pub(crate) fn directory() -> Directory {
         roles: roles.to_vec(),
         certificates: Vec::new(),
         call_back: None,
+        fetches: false,
         schema: None,
         suspended,
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use domain::{Eui64, UserRole};
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use super::{Config, ConfigError, text};
 
 /// What users are judged by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,15 +149,40 @@ pub struct UserConfig {
     /// Roles it may send in: IS, ES, GS, RSA, ED, GT, OU.
     #[serde(with = "roles")]
     pub roles: Vec<UserRole>,
-    /// Where its responses are posted in a lab on sockets; without one they wait in the outbox.
+    /// Where its responses are posted in a lab on sockets; without one the lab takes and keeps them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
     /// Which version of the schema it works with; without one whatever its requests say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaConfig>,
+    /// Whether it fetches what it is sent (`s1lab duis fetch`) instead of having it posted: it then needs no listener.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fetches: bool,
     /// Whether it is suspended as a user: its requests are then refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+}
+
+impl Config {
+    /// Has the responses and alerts of a user posted to an address.
+    ///
+    /// # Errors
+    /// When the configuration has no such user; in words.
+    pub fn set_listener(&mut self, user: &str, listener: &str) -> Result<(), ConfigError> {
+        let wrong = |problem: String| ConfigError {
+            file: "--listener".to_owned(),
+            line: None,
+            problem,
+            hint: None,
+        };
+        let eui: Eui64 = user.parse().map_err(|error| wrong(format!("{error}")))?;
+        let Some(known) = self.users.iter_mut().find(|known| known.eui == eui) else {
+            let all: Vec<String> = self.users.iter().map(|known| known.eui.to_string()).collect();
+            return Err(wrong(format!("{user} is no user here; there are {}", all.join(", "))));
+        };
+        known.listener = Some(listener.to_owned());
+        Ok(())
+    }
 }
 
 /// The version of the schema a user works with.
@@ -180,6 +205,7 @@ pub(super) fn default_users() -> Vec<UserConfig> {
         roles: roles.to_vec(),
         listener: None,
         schema: None,
+        fetches: false,
         suspended: false,
     };
     let supplier = [R::ImportSupplier, R::ExportSupplier, R::GasSupplier];

@@ -122,6 +122,38 @@ pub(crate) enum Duis {
     /// List deliveries that a user's listener refused or that were given up
     #[command(after_help = "Example:\n  s1lab duis dead-letters --json")]
     DeadLetters,
+    /// Deliver a dead letter, or all that a user was sent since an instant, once more
+    #[command(
+        after_help = "Give a number of `s1lab duis dead-letters`, or an instant of the lab's calendar.\n\n\
+        Example:\n  s1lab duis deliver-again 90-B3-D5-1F-30-01-00-00 --delivery 7\n  \
+        s1lab duis deliver-again 90-B3-D5-1F-30-01-00-00 --since 2020-06-01T09:00:00Z"
+    )]
+    DeliverAgain {
+        /// EUI-64 of the user
+        user: String,
+        /// Number of a dead letter
+        #[arg(long, value_name = "NUMBER", required_unless_present = "since")]
+        delivery: Option<u64>,
+        /// Everything since this instant
+        #[arg(long, value_name = "TIME", conflicts_with = "delivery")]
+        since: Option<String>,
+    },
+    /// Fetch what waits for a user, instead of having it posted
+    #[command(after_help = "For users with `fetches = true` in the lab's configuration.\n\n\
+        Example:\n  s1lab duis fetch 90-B3-D5-1F-30-01-00-00 --write inbox/")]
+    Fetch {
+        /// EUI-64 of the user
+        user: String,
+        /// Folder to write the documents to, a file each; without one a line is printed for each
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+        /// Leave them waiting: they can be fetched once more
+        #[arg(long)]
+        keep: bool,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        max: u32,
+    },
     /// Forget the RequestID counters of one user of a running lab, so that lower ones are taken again
     #[command(after_help = "Example:\n  s1lab duis reset-counters 90-B3-D5-1F-30-01-00-00")]
     ResetCounters {

@@ -19,6 +19,10 @@ pub(crate) fn up(global: &Global, args: Up) -> Result<(), Failure> {
     if let Some(address) = args.lookup {
         config.lookup.listen = address;
     }
+    for listener in &args.listener {
+        let (user, address) = listener.split_once('=').unwrap_or((listener, ""));
+        config.set_listener(user, address).map_err(Failure::input)?;
+    }
     if let Some(address) = args.fleet {
         config.listen.tunnel = address;
         config.tunnel.remote_fleet = true;

@@ -1,5 +1,6 @@
 //! `s1lab duis`.
 
+mod deliveries;
 mod exercise;
 mod listen;
 mod make;
@@ -70,7 +71,9 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
             profile,
             shelf,
         } => plan::run(global, &request, &profile, &shelf),
-        Duis::DeadLetters => dead_letters(global),
+        Duis::DeadLetters => deliveries::dead_letters(global),
+        Duis::DeliverAgain { user, delivery, since } => deliveries::again(global, &user, delivery, since.as_deref()),
+        Duis::Fetch { user, write, keep, max } => deliveries::fetch(global, &user, write.as_deref(), keep, max),
         Duis::ResetCounters { user } => super::runtime()?.block_on(async {
             super::client(global)
                 .await?
@@ -121,43 +124,6 @@ fn verify(global: &Global, xml: &[u8], certificates: &[(String, String)]) -> Res
         }
     }
     Ok(())
-}
-
-fn dead_letters(global: &Global) -> Result<(), Failure> {
-    super::runtime()?.block_on(async {
-        let letters = super::client(global)
-            .await?
-            .dead_letters()
-            .await
-            .map_err(Failure::input)?;
-        if global.json {
-            let rows = letters.iter().map(|l| {
-                json!({
-                    "delivery": l.delivery_id, "user": l.user, "request_id": l.request_id,
-                    "http_status": l.http_status, "attempts": l.attempts, "xml": String::from_utf8_lossy(&l.xml),
-                    "hint": l.hint,
-                })
-            });
-            output::json(&rows.collect());
-        } else {
-            for l in &letters {
-                let why = if l.http_status == 0 {
-                    "not reached".into()
-                } else {
-                    format!("HTTP {}", l.http_status)
-                };
-                output::line(format!(
-                    "{}  {}  {why}, {} attempts  {}",
-                    l.delivery_id, l.user, l.attempts, l.request_id
-                ));
-                if !l.hint.is_empty() {
-                    output::line(format!("  {}", l.hint));
-                }
-            }
-            eprintln!("{} dead letters", letters.len());
-        }
-        Ok(())
-    })
 }
 
 fn send(global: &Global, xml: Vec<u8>, wait: u64) -> Result<(), Failure> {
