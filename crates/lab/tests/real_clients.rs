@@ -83,6 +83,7 @@ impl<'a> Boxed<'a> {
         };
         let signed = self.lab.signed(order, self.counter);
         let exchange = async { post(plain(&self.lab.address("duis")).await, order.path(), &signed).await };
+        #[expect(clippy::disallowed_methods, reason = "a client outside the lab has its own clock")]
         let answer = tokio::time::timeout(REPLY, exchange)
             .await
             .expect("within three seconds");
