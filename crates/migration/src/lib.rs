@@ -15,6 +15,7 @@
 //! ```
 
 pub mod day;
+pub mod faults;
 mod identity;
 pub mod invariants;
 pub mod machine;

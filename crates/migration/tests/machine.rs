@@ -10,7 +10,7 @@ use migration::day::{instant, plus_days};
 use migration::machine::State;
 use migration::machine::event::CaseAct;
 use migration::machine::operator::{CaseFilter, Operator};
-use migration::settings::{Owner, Stage};
+use migration::settings::Owner;
 
 fn mcc() -> Operator {
     Operator {
@@ -38,356 +38,6 @@ fn active_dormant_mixed_and_upgraded_installations_migrate() {
             .all(|truth| truth.with_dcc && truth.epoch == 2)
     );
     assert_eq!(house.parties.removed.len(), 5);
-}
-
-/// One active dual-fuel installation with one fault: the state it ends in, its attempts, cases, notes.
-fn check(work: &'static str, nth: Option<usize>, fault: Fault, state: State, attempts: u32, code: &str) {
-    let mut house = House::new(&[ACTIVE], vec![(id(1), work, nth, fault.clone())]);
-    house.run();
-    let known = house.control().campaign().installation(id(1)).expect("known");
-    assert_eq!(
-        (known.state, known.attempt.number),
-        (state, attempts),
-        "{work} {fault:?}: {:?}",
-        known.last_failure
-    );
-    let codes = [
-        house.cases(1),
-        house.notes(1),
-        house.last_failure(1).into_iter().collect(),
-        tries(&house),
-    ]
-    .concat();
-    assert!(
-        code.is_empty() || codes.iter().any(|seen| seen == code),
-        "{work} {fault:?}: {code} in {codes:?}"
-    );
-    if state.is_before_frozen() || state == State::Excluded || (state == State::ManualTriage && !known.may_be_rotated())
-    {
-        assert!(
-            house.parties.frozen.is_empty() && house.parties.secrets.is_empty(),
-            "{work}: everything was undone"
-        );
-        assert!(
-            house.parties.truth.values().all(|truth| !truth.with_dcc),
-            "{work}: nothing was rotated"
-        );
-    }
-}
-
-/// Codes of all tries that failed.
-fn tries(house: &House) -> Vec<String> {
-    let codes = house.store.entries().into_iter().filter_map(|entry| match entry.event {
-        migration::machine::event::Event::TryFailed { code, .. } => Some(code),
-        _ => None,
-    });
-    codes.collect()
-}
-
-#[test]
-fn preparation_fails_as_the_table_says() {
-    check(
-        "extract",
-        None,
-        Fault::Finds("data-incomplete"),
-        State::Discovered,
-        0,
-        "LAB-PR-01",
-    );
-    check(
-        "extract",
-        None,
-        Fault::Finds("master-key-missing"),
-        State::Excluded,
-        0,
-        "",
-    );
-    check(
-        "extract",
-        Some(0),
-        Fault::Finds("no-answer"),
-        State::Migrated,
-        1,
-        "LAB-XT-14",
-    );
-    check(
-        "extract",
-        None,
-        Fault::Finds("activity-disagrees"),
-        State::Discovered,
-        0,
-        "LAB-PR-08",
-    );
-}
-
-#[test]
-fn validation_fails_as_the_table_says() {
-    check(
-        "deliver",
-        None,
-        Fault::Finds("signature-bad"),
-        State::ManualTriage,
-        1,
-        "LAB-DV-01",
-    );
-    check(
-        "deliver",
-        None,
-        Fault::Finds("replayed"),
-        State::ManualTriage,
-        1,
-        "LAB-DV-02",
-    );
-    check(
-        "deliver",
-        None,
-        Fault::Finds("shape-wrong"),
-        State::RetryWait,
-        1,
-        "LAB-DV-03",
-    );
-    check(
-        "deliver",
-        None,
-        Fault::Finds("already-live"),
-        State::ManualTriage,
-        1,
-        "LAB-DV-04",
-    );
-    check(
-        "deliver",
-        None,
-        Fault::Finds("not-on-epcl"),
-        State::Cancelled,
-        1,
-        "LAB-DV-05",
-    );
-    check(
-        "deliver",
-        None,
-        Fault::Finds("firmware-differs"),
-        State::RetryWait,
-        1,
-        "LAB-DV-06",
-    );
-    check(
-        "deliver",
-        Some(0),
-        Fault::Finds("change-of-supplier-pending"),
-        State::Migrated,
-        2,
-        "LAB-DV-07",
-    );
-    check(
-        "deliver",
-        Some(1),
-        Fault::Finds("credit-under-margin"),
-        State::Migrated,
-        1,
-        "",
-    );
-    check(
-        "deliver",
-        Some(0),
-        Fault::Finds("credit-under-margin"),
-        State::Migrated,
-        2,
-        "LAB-DV-08",
-    );
-    check(
-        "deliver",
-        Some(0),
-        Fault::Finds("snapshot-old"),
-        State::Migrated,
-        2,
-        "LAB-DV-09",
-    );
-    check(
-        "deliver",
-        Some(0),
-        Fault::FindsAt(Stage::Staging, "device-silent"),
-        State::Migrated,
-        1,
-        "LAB-XT-09",
-    );
-}
-
-#[test]
-fn secrets_and_checks_fail_as_the_table_says() {
-    check(
-        "secrets",
-        Some(0),
-        Fault::Finds("cannot-decrypt"),
-        State::Migrated,
-        2,
-        "LAB-SD-01",
-    );
-    check(
-        "secrets",
-        None,
-        Fault::Finds("secrets-absent"),
-        State::RetryWait,
-        1,
-        "LAB-SD-02",
-    );
-    check(
-        "secrets",
-        Some(0),
-        Fault::Finds("no-acknowledgement"),
-        State::Migrated,
-        1,
-        "LAB-SD-03",
-    );
-    check(
-        "secrets",
-        None,
-        Fault::Finds("device-sets-differ"),
-        State::ManualTriage,
-        1,
-        "LAB-SD-04",
-    );
-    check(
-        "viability",
-        None,
-        Fault::Finds("wan-down"),
-        State::Excluded,
-        5,
-        "LAB-VI-01",
-    );
-    check(
-        "viability",
-        None,
-        Fault::Finds("serial-differs"),
-        State::ManualTriage,
-        1,
-        "LAB-VI-02",
-    );
-    check(
-        "viability",
-        None,
-        Fault::Mends("gas-late"),
-        State::Migrated,
-        1,
-        "LAB-VI-04",
-    );
-    check(
-        "viability",
-        None,
-        Fault::Mends("clock-wrong"),
-        State::Migrated,
-        1,
-        "LAB-VI-05",
-    );
-    check(
-        "viability",
-        None,
-        Fault::Mends("counter-low"),
-        State::Migrated,
-        1,
-        "LAB-VI-06",
-    );
-    // Each of the four devices meets it once.
-    check(
-        "probe",
-        Some(0),
-        Fault::Finds("dco-down"),
-        State::Migrated,
-        5,
-        "LAB-VI-07",
-    );
-    check(
-        "probe",
-        None,
-        Fault::Finds("approval-rejected"),
-        State::RetryWait,
-        1,
-        "LAB-VI-08",
-    );
-}
-
-#[test]
-fn after_the_point_of_no_return_there_is_no_way_but_forward() {
-    check(
-        "rotate",
-        Some(0),
-        Fault::DoneBut("answer-lost-rotated"),
-        State::Migrated,
-        1,
-        "LAB-KR-01",
-    );
-    check("rotate", Some(0), Fault::NotRotated, State::Migrated, 1, "LAB-KR-02");
-    check(
-        "rotate",
-        Some(0),
-        Fault::Finds("device-silent"),
-        State::Migrated,
-        1,
-        "LAB-KR-04",
-    );
-    check(
-        "step-0",
-        None,
-        Fault::Finds("already-announced-differently"),
-        State::ManualTriage,
-        1,
-        "LAB-CO-01",
-    );
-    check(
-        "step-6",
-        Some(0),
-        Fault::Finds("device-error"),
-        State::Migrated,
-        1,
-        "LAB-CO-02",
-    );
-    check(
-        "step-5",
-        Some(0),
-        Fault::Finds("log-full"),
-        State::Migrated,
-        1,
-        "LAB-CO-03",
-    );
-    check(
-        "step-8",
-        Some(0),
-        Fault::Finds("certificate-revoked"),
-        State::Migrated,
-        1,
-        "LAB-CO-05",
-    );
-    check(
-        "step-3",
-        Some(0),
-        Fault::Finds("dcc-restarted"),
-        State::Migrated,
-        1,
-        "LAB-CO-06",
-    );
-    check(
-        "outcome",
-        Some(0),
-        Fault::Finds("no-acknowledgement"),
-        State::Migrated,
-        1,
-        "LAB-CF-01",
-    );
-    check(
-        "decommission",
-        Some(0),
-        Fault::Finds("smso-still-polling"),
-        State::Migrated,
-        1,
-        "LAB-CF-02",
-    );
-    check(
-        "decommission",
-        None,
-        Fault::Finds("smso-closed-early"),
-        State::ManualTriage,
-        1,
-        "LAB-CF-03",
-    );
 }
 
 #[test]
@@ -419,37 +69,6 @@ fn a_hub_that_never_rotates_strands_the_installation_and_a_late_answer_recovers_
         (outcomes.len(), outcomes[0].result.as_str()),
         (1, "migrated"),
         "one outcome per attempt"
-    );
-}
-
-#[test]
-fn electricity_migrates_alone_when_only_gas_is_silent() {
-    let tries = (0..3)
-        .map(|nth| (id(1), "viability", Some(nth), Fault::Finds("gas-silent")))
-        .collect();
-    let mut house = House::new(&[ACTIVE], tries);
-    house.run();
-    let known = house.control().campaign().installation(id(1)).expect("known");
-    assert_eq!(known.state, State::PartiallyMigrated);
-    assert_eq!(
-        known
-            .gas_exclusion
-            .as_ref()
-            .map(|exclusion| exclusion.category.as_str()),
-        Some("LAB-EX-GT01")
-    );
-    assert_eq!(house.parties.truth.values().filter(|truth| truth.with_dcc).count(), 3);
-    // A policy that does not allow it: five attempts, then out.
-    let mut settings = Settings::builtin().expect("built-in settings");
-    settings.retry.electricity_alone = false;
-    let script = vec![(id(1), "viability", None, Fault::Finds("gas-silent"))];
-    let mut house = House::with(&[ACTIVE], script, settings, MortalStore::new(None, 0));
-    house.run();
-    let known = house.control().campaign().installation(id(1)).expect("known");
-    let category = known.exclusion.as_ref().map(|exclusion| exclusion.category.as_str());
-    assert_eq!(
-        (known.state, known.attempt.number, category),
-        (State::Excluded, 5, Some("LAB-EX-FAIL5"))
     );
 }
 
@@ -504,39 +123,28 @@ fn churn_at_every_state() {
 
 #[test]
 fn a_withdrawal_ends_what_can_still_be_ended() {
-    use migration::planning::protection::protect;
     for (when, state) in [
         (at(-2, 12), State::Cancelled),
         (at(0, 7), State::RolledBack),
         (at(0, 11), State::Migrated),
     ] {
         let mut house = House::new(&[ELECTRICITY], Vec::new());
-        let (ma, pw) = house.authorisation(&[ELECTRICITY], MONDAY);
-        let text = migration::planning::protection::open(&ma.text, "pw").expect("opens");
-        let text = text.trim_end().strip_suffix('N').expect("the last column").to_owned() + "Y\n";
-        let name = |name: &str| name.replace("_080000", "_090000");
-        let withdrawal = migration::planning::intake::ReceivedFile {
-            name: name(&ma.name),
-            text: protect(&text, "pw", &[8; 16]).expect("protected"),
-            ..ma
-        };
-        let password = migration::planning::intake::ReceivedFile {
-            name: name(&pw.name),
-            ..pw
-        };
         // Withdrawals are taken until the week is over: the cut-off is for authorisations.
+        let mut draft = house.authorisation(&[ELECTRICITY], MONDAY);
+        draft.rows[0].withdraw = true;
+        draft.name = draft.name.replace("_080000", "_090000");
+        draft.password_name = draft.password_name.replace("_080000", "_090000");
+        let files = draft.files(&house.settings).expect("protected");
         let sent = at(-6, 12);
         house.at(when, move |control, now| {
-            let file = migration::planning::intake::ReceivedFile {
-                at: sent,
-                ..withdrawal.clone()
-            };
-            control.receive(now, file)?;
-            let file = migration::planning::intake::ReceivedFile {
-                at: sent,
-                ..password.clone()
-            };
-            control.receive(now, file)
+            for file in &files {
+                let file = migration::planning::intake::ReceivedFile {
+                    at: sent,
+                    ..file.clone()
+                };
+                control.receive(now, file)?;
+            }
+            Ok(())
         });
         house.run();
         assert_eq!(house.state(1), state, "withdrawn at {when}");

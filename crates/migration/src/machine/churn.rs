@@ -9,6 +9,7 @@ use super::journal::JournalError;
 use super::model::PendingChange;
 use super::state::{Actor, State};
 use crate::InstallationId;
+use crate::planning::authorisation::Fuel;
 use crate::settings::Stage;
 
 impl Control {
@@ -43,20 +44,9 @@ impl Control {
         };
         self.write(now, Actor::Registration, Some(id), None, event)?;
         if stops {
-            let row = self
-                .settings
-                .errors
-                .find(Stage::Validation, "change-of-supplier-pending")
-                .clone();
-            let text = format!("{} changes supplier on {effective}", Self::fuel_word(mpxn));
-            self.fail(
-                now,
-                id,
-                &row,
-                &text,
-                "change-of-supplier-pending",
-                Some(State::RetryWait),
-            )?;
+            let text = format!("{} changes supplier on {effective}", fuel_word(mpxn));
+            let finding = self.by_rule(Stage::Validation, "change-of-supplier-pending", text);
+            self.fail(now, id, &finding, Some(State::RetryWait))?;
         }
         if effective <= self.today(now) {
             let change = PendingChange {
@@ -92,7 +82,7 @@ impl Control {
                 .errors
                 .find(Stage::Commissioning, "change-of-supplier-effective");
             let code = row.id.clone();
-            let text = format!("{} changed supplier to {supplier}", Self::fuel_word(mpxn));
+            let text = format!("{} changed supplier to {supplier}", fuel_word(mpxn));
             return self.write(now, Actor::Cp, Some(id), None, Event::Noted { code, text });
         }
         if authorised && !state.is_terminal() && state != State::Confirmed {
@@ -105,5 +95,13 @@ impl Control {
             self.write(now, Actor::Registration, Some(id), None, event)?;
         }
         Ok(())
+    }
+}
+
+/// The fuel of a point, for messages.
+fn fuel_word(mpxn: Mpxn) -> &'static str {
+    match Fuel::of(mpxn) {
+        Fuel::Electricity => "electricity",
+        Fuel::Gas => "gas",
     }
 }

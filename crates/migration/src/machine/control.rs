@@ -14,6 +14,7 @@ use world::Store;
 use super::campaign::Campaign;
 use super::event::{Entry, Event};
 use super::journal::{Journal, JournalError};
+use super::pressure::Pressure;
 use super::state::{Actor, State};
 use super::work::{Instruction, Work};
 use crate::InstallationId;
@@ -61,6 +62,7 @@ pub struct Control {
     /// Installations touched since they were last looked at.
     touched: BTreeSet<InstallationId>,
     touched_groups: BTreeSet<String>,
+    pressure: Pressure,
     alarms: BTreeSet<(SimInstant, InstallationId)>,
     alarm_of: BTreeMap<InstallationId, SimInstant>,
 }
@@ -93,6 +95,7 @@ impl Control {
             ready: VecDeque::new(),
             touched: BTreeSet::new(),
             touched_groups: BTreeSet::new(),
+            pressure: Pressure::default(),
             alarms: BTreeSet::new(),
             alarm_of: BTreeMap::new(),
         };
@@ -103,6 +106,9 @@ impl Control {
                 environment: options.environment,
             };
             control.write(now, Actor::Mcc, None, None, event)?;
+        }
+        for known in control.campaign.installations.values() {
+            control.pressure.follow(known);
         }
         control.remember_files(now, &received)?;
         control.touched.extend(control.campaign.installations.keys().copied());
@@ -272,6 +278,7 @@ impl Control {
         let Some(installation) = self.campaign.installations.get(&id) else {
             return;
         };
+        self.touched.extend(self.pressure.follow(installation));
         let paused = self
             .campaign
             .cohorts
@@ -291,6 +298,13 @@ impl Control {
         let Some(work) = installation.next_work(now, paused, &self.settings) else {
             return;
         };
+        if work == Work::Freeze
+            && !self
+                .pressure
+                .admits(installation, self.settings.calendar.slots.frozen_max)
+        {
+            return;
+        }
         if let Work::Rotate { device, .. } = &work
             && installation.attempt.rotating != Some(*device)
         {

@@ -6,8 +6,10 @@ use jiff::civil::Date;
 use super::campaign::Campaign;
 use super::control::{Control, KnownCertificate};
 use super::event::{Entry, Event, FileRecord, RowRecord};
+use super::failure::Finding;
 use super::journal::JournalError;
 use super::model::Authorisation;
+use super::report::Found;
 use super::state::{Actor, State};
 use crate::InstallationId;
 use crate::day::number;
@@ -134,7 +136,8 @@ impl Control {
             .filter(|row| row.case && row.owner == Owner::Mcc)
             .cloned();
         if let Some(row) = security {
-            self.open_case(now, None, &row, &format!("{}: {text}", answer.file))?;
+            let what = Found::new("file-refused").saying(format!("{}: {text}", answer.file));
+            self.open_case(now, None, &Finding { row, what })?;
         }
         let record = FileRecord {
             file: answer.file,

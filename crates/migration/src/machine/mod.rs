@@ -2,14 +2,18 @@
 //! are written, and what is to be done comes out.
 
 pub mod campaign;
+mod cases;
 mod churn;
 pub mod control;
+mod ending;
 pub mod event;
 mod failure;
 mod files;
+mod follow;
 pub mod journal;
 pub mod model;
 pub mod operator;
+mod pressure;
 pub mod report;
 mod schedule;
 pub mod state;
@@ -17,7 +21,7 @@ pub mod work;
 
 pub use campaign::Campaign;
 pub use control::{Control, Options};
-pub use failure::BATCH_STOP;
+pub use ending::BATCH_STOP;
 pub use report::{Done, Found, Report};
 pub use state::{Actor, State};
 pub use work::{Instruction, Work};

@@ -191,8 +191,8 @@ impl Control {
             let problem = "there is nothing to roll back";
             return Err(ActError::State { id, state, problem });
         }
-        let row = self.settings.errors.find(Stage::Any, "rolled-back").clone();
-        Ok(self.roll_back(now, id, &row, "an operator rolled it back", Actor::Mcc)?)
+        let finding = self.by_rule(Stage::Any, "rolled-back", "an operator rolled it back");
+        Ok(self.roll_back(now, id, &finding, Actor::Mcc)?)
     }
 
     /// Decides about an installation in triage. Where it was after the point of no return, it can only go back there.

@@ -152,12 +152,12 @@ impl Control {
             }
         }
         for id in missed {
-            let row = self.settings.errors.find(Stage::Freeze, "slot-missed").clone();
-            self.fail(now, id, &row, "the slot passed", "slot-missed", Some(State::RetryWait))?;
+            let finding = self.by_rule(Stage::Freeze, "slot-missed", "the slot passed");
+            self.fail(now, id, &finding, Some(State::RetryWait))?;
         }
         for id in ended {
-            let row = self.settings.errors.find(Stage::Any, "authorisation-ended").clone();
-            self.cancel(now, id, &row, "the authorised days are over", Actor::Scheduler)?;
+            let finding = self.by_rule(Stage::Any, "authorisation-ended", "the authorised days are over");
+            self.cancel(now, id, &finding, Actor::Scheduler)?;
         }
         Ok(())
     }
@@ -285,8 +285,9 @@ impl Control {
         }
         for id in off {
             if !self.upgrade(now, id)? {
-                let row = self.settings.errors.find(Stage::Validation, "not-on-epcl").clone();
-                self.cancel(now, id, &row, "the combination is not on the EPCL", Actor::Rp)?;
+                let text = "the combination is no longer on it";
+                let finding = self.by_rule(Stage::Validation, "not-on-epcl", text);
+                self.cancel(now, id, &finding, Actor::Rp)?;
             }
         }
         Ok(())

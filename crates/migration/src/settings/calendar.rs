@@ -65,6 +65,8 @@ pub struct Slots {
     pub last: Time,
     /// Installations that share one set of files, at most.
     pub group_max: u16,
+    /// Installations of one cohort that may be frozen at once; the next ones wait.
+    pub frozen_max: u32,
 }
 
 /// When reports are made.
@@ -182,6 +184,9 @@ pub(super) fn read(file: &str, text: &str) -> Result<Calendar, FileError> {
     }
     if !(1..=1000).contains(&calendar.slots.group_max) {
         return Err(strict::fault(file, 0, "slots.group_max takes 1 to 1000"));
+    }
+    if calendar.slots.frozen_max == 0 {
+        return Err(strict::fault(file, 0, "slots.frozen_max takes numbers from 1"));
     }
     if calendar.slots.days.is_empty() {
         return Err(strict::fault(file, 0, "slots.days names no day"));

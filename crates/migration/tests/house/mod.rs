@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex};
 use domain::{CommunicationsProvider, DeviceKind, Eui64, Mpxn, Seed, SimDuration, SimInstant};
 use jiff::civil::{Date, date};
 use migration::day::{instant, plus_days};
+use migration::faults::Draft;
 use migration::machine::control::{Control, Options};
 use migration::machine::event::Entry;
 use migration::machine::journal::{self, JournalError};
 use migration::machine::model::{DeviceFacts, Facts, PointFacts};
 use migration::machine::work::{Instruction, Work};
 use migration::machine::{Done, Found, Report, State};
-use migration::planning::authorisation::{self, AuthorisationRow};
+use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
 use migration::planning::intake::ReceivedFile;
-use migration::planning::protection::protect;
 use migration::settings::CohortSlug;
 use migration::{InstallationId, Settings};
 use world::{MemoryStore, Store, StoreError};
@@ -43,6 +43,7 @@ pub(crate) struct Kind {
     pub(crate) electricity_active: bool,
     pub(crate) gas_active: bool,
     pub(crate) old_firmware: bool,
+    pub(crate) ppmid: bool,
 }
 
 pub(crate) const ACTIVE: Kind = Kind {
@@ -50,23 +51,27 @@ pub(crate) const ACTIVE: Kind = Kind {
     electricity_active: true,
     gas_active: true,
     old_firmware: false,
+    ppmid: false,
 };
 pub(crate) const DORMANT: Kind = Kind {
     gas: true,
     electricity_active: false,
     gas_active: false,
     old_firmware: false,
+    ppmid: false,
 };
 pub(crate) const MIXED: Kind = Kind {
     gas: true,
     electricity_active: true,
     gas_active: false,
     old_firmware: false,
+    ppmid: false,
 };
 pub(crate) const OLD: Kind = Kind {
     old_firmware: true,
     ..ACTIVE
 };
+pub(crate) const WITH_PPMID: Kind = Kind { ppmid: true, ..ACTIVE };
 pub(crate) const ELECTRICITY: Kind = Kind { gas: false, ..ACTIVE };
 
 pub(crate) fn id(n: u64) -> InstallationId {
@@ -109,6 +114,9 @@ pub(crate) fn facts(n: u64, kind: Kind) -> Facts {
         devices.push(device(3, DeviceKind::Gsme, "gmeter"));
         points.push(point(mprn(n), kind.gas_active));
     }
+    if kind.ppmid {
+        devices.push(device(4, DeviceKind::Ppmid, "ihd"));
+    }
     Facts {
         id: id(n),
         cohort: CohortSlug::new("ioc"),
@@ -124,6 +132,8 @@ pub(crate) fn facts(n: u64, kind: Kind) -> Facts {
 #[derive(Default)]
 pub(crate) struct TestLists {
     pub(crate) removed_from: Mutex<Option<Date>>,
+    /// The digest that meters must have.
+    pub(crate) configuration: Mutex<Option<String>>,
 }
 
 impl Lists for TestLists {
@@ -137,6 +147,10 @@ impl Lists for TestLists {
     }
     fn cpl_active(&self, _: DeviceKind, _: &ListedModel) -> bool {
         true
+    }
+    fn required_configuration(&self, model: &ListedModel) -> Option<String> {
+        let needed = self.configuration.lock().expect("not poisoned").clone();
+        needed.filter(|_| model.model == "emeter")
     }
     fn upgrade_target(&self, combination: &Combination, _: Date) -> Option<(String, Combination)> {
         let mut target = combination.clone();
@@ -243,6 +257,8 @@ pub(crate) enum Fault {
     FindsAt(migration::settings::Stage, &'static str),
     /// It is done, and this was put right on the way.
     Mends(&'static str),
+    /// The same, at another stage.
+    MendsAt(migration::settings::Stage, &'static str),
     /// It is done at the device and the party finds this all the same.
     DoneBut(&'static str),
     /// A rotation that the device says did not happen.
@@ -344,6 +360,13 @@ impl Parties {
                 self.really(now, &instruction.work, id);
                 report(found(kind), Vec::new())
             }
+            Some(Fault::MendsAt(stage, kind)) => {
+                let found = Found {
+                    stage: Some(stage),
+                    ..Found::new(kind)
+                };
+                report(Ok(self.really(now, &instruction.work, id)), vec![found])
+            }
             Some(Fault::Mends(kind)) => report(Ok(self.really(now, &instruction.work, id)), vec![Found::new(kind)]),
             None => report(Ok(self.really(now, &instruction.work, id)), Vec::new()),
         }
@@ -354,9 +377,14 @@ impl Parties {
         let facts = self.facts.get_mut(&id).expect("a known installation");
         match work {
             Work::Activate => Done::Activated,
-            Work::Configure { configuration, .. } => Done::Configured {
-                configuration: configuration.clone(),
-            },
+            Work::Configure { device, configuration } => {
+                let mut devices = facts.devices.iter_mut();
+                let of = devices.find(|known| known.id == *device).expect("a known device");
+                of.configuration.clone_from(configuration);
+                Done::Configured {
+                    configuration: configuration.clone(),
+                }
+            }
             Work::Decommission => {
                 self.removed.insert(id);
                 Done::Removed
@@ -432,7 +460,9 @@ pub(crate) struct House {
     pub(crate) settings: Arc<Settings>,
     pub(crate) lists: Arc<TestLists>,
     pub(crate) now: SimInstant,
-    committed: bool,
+    pub(crate) committed: bool,
+    /// How long work takes whose word begins so.
+    pub(crate) slow: Vec<(&'static str, SimDuration)>,
     reports: BinaryHeap<Reverse<(SimInstant, u64, Report2)>>,
     sequence: u64,
     /// Acts at given instants, done once.
@@ -469,6 +499,17 @@ impl House {
     }
 
     pub(crate) fn with(kinds: &[Kind], script: Script, settings: Settings, store: MortalStore) -> Self {
+        Self::spoilt(kinds, script, settings, store, |_, _| {})
+    }
+
+    /// The same, with something done to the authorisation before it is sent.
+    pub(crate) fn spoilt(
+        kinds: &[Kind],
+        script: Script,
+        settings: Settings,
+        store: MortalStore,
+        spoil: impl FnOnce(&mut Draft, &Settings),
+    ) -> Self {
         let start = instant(plus_days(MONDAY, -14), jiff::civil::time(6, 0, 0, 0));
         let all: Vec<Facts> = (1u64..).zip(kinds).map(|(n, kind)| facts(n, *kind)).collect();
         let mut house = Self {
@@ -479,6 +520,7 @@ impl House {
             lists: Arc::default(),
             now: start,
             committed: false,
+            slow: Vec::new(),
             reports: BinaryHeap::new(),
             sequence: 0,
             acts: Vec::new(),
@@ -487,15 +529,11 @@ impl House {
         house.at(start, move |control, now| {
             all.iter().try_for_each(|facts| control.register(now, facts.clone()))
         });
-        let (ma, pw) = house.authorisation(kinds, MONDAY);
-        let due = instant(plus_days(MONDAY, -6), jiff::civil::time(9, 0, 0, 0));
-        house.at(due, move |control, now| {
-            control.receive(now, ReceivedFile { at: now, ..ma.clone() })
-        });
-        let due = due + SimDuration::from_secs(60);
-        house.at(due, move |control, now| {
-            control.receive(now, ReceivedFile { at: now, ..pw.clone() })
-        });
+        let mut draft = house.authorisation(kinds, MONDAY);
+        spoil(&mut draft, &house.settings);
+        if !draft.rows.is_empty() {
+            house.send(&draft);
+        }
         for days in 0..28 {
             let day = plus_days(MONDAY, days - 10);
             let six = instant(day, jiff::civil::time(5, 30, 0, 0));
@@ -504,8 +542,8 @@ impl House {
         house
     }
 
-    /// An authorisation file with its password, for the active points.
-    pub(crate) fn authorisation(&self, kinds: &[Kind], week: Date) -> (ReceivedFile, ReceivedFile) {
+    /// The authorisation of the active points for a week, as it is sent on the Tuesday before.
+    pub(crate) fn authorisation(&self, kinds: &[Kind], week: Date) -> Draft {
         let points = (1u64..).zip(kinds).flat_map(|(n, kind)| {
             [
                 (kind.electricity_active, mpan(n)),
@@ -527,18 +565,24 @@ impl House {
                 withdraw: false,
             })
             .collect();
-        let text = authorisation::write(&self.settings.columns, &rows);
-        let stamp = migration::day::compact(plus_days(week, -6));
-        let file = |prefix: &str, text: String| ReceivedFile {
-            name: format!("{prefix}_CGI_{SUPPLIER}_{stamp}_080000"),
-            sender: SUPPLIER,
-            at: SimInstant(0),
-            text,
-        };
-        (
-            file("MA", protect(&text, "pw", &[7; 16]).expect("protected")),
-            file("MAPASSWORD", "pw".into()),
-        )
+        let at = instant(plus_days(week, -6), jiff::civil::time(9, 0, 0, 0));
+        Draft::new(&self.settings, "CGI", SUPPLIER, at, "pw", rows)
+    }
+
+    /// Sends the files of a draft when it says, one after the other.
+    pub(crate) fn send(&mut self, draft: &Draft) {
+        let files = draft.files(&self.settings).expect("protected");
+        for (file, at) in files.into_iter().zip([draft.at, draft.at + SimDuration::from_secs(1)]) {
+            self.at(at, move |control, now| {
+                control.receive(
+                    now,
+                    ReceivedFile {
+                        at: now,
+                        ..file.clone()
+                    },
+                )
+            });
+        }
     }
 
     /// Does something at an instant.
@@ -604,7 +648,10 @@ impl House {
             for id in instruction.installations.clone() {
                 let report = self.parties.take(self.now, &instruction, id);
                 self.sequence += 1;
+                let word = instruction.work.word();
+                let slow = self.slow.iter().find(|(prefix, _)| word.starts_with(prefix));
                 let took = match instruction.work {
+                    _ if slow.is_some() => slow.map_or(SimDuration::ZERO, |(_, took)| *took),
                     Work::Viability => SimDuration::from_mins(70),
                     Work::Step { .. } => SimDuration::from_mins(2),
                     _ => SimDuration::from_secs(20),
