@@ -171,13 +171,13 @@ pub struct Record {
     pub detail: String,
     /// Weakest confidence that touched it.
     pub confidence: Option<Confidence>,
-    /// The request's octets as they were received: with refusals, answers and acknowledgements. Beyond [`XML_MAX`] octets
-    /// only the beginning is kept.
+    /// The request's octets as they were received: with refusals, answers and acknowledgements. Of one that is larger than
+    /// its limit only the beginning is kept.
     pub xml: Bytes,
 }
 
-/// Octets of a refused or directly answered request that its audit record keeps. Acknowledged requests are kept whole.
-pub const XML_MAX: usize = 1 << 20;
+/// Octets of an oversized request that its audit record keeps. All others are kept whole.
+pub const OVERSIZED_KEPT: usize = 1 << 20;
 
 impl Record {
     /// A record of something decided at the DCC.
@@ -202,8 +202,12 @@ impl Record {
 
     /// With the request as it was received.
     pub(crate) fn with_request(self, xml: &Bytes) -> Self {
+        let kept = match self.failure {
+            Some(Failure::Oversized) => xml.len().min(OVERSIZED_KEPT),
+            _ => xml.len(),
+        };
         Self {
-            xml: xml.slice(..xml.len().min(XML_MAX)),
+            xml: xml.slice(..kept),
             ..self
         }
     }

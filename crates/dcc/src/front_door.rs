@@ -1,14 +1,26 @@
 //! What a request must be before anything else happens, checked in one fixed order:
 //!
-//! 1. size, by the limit of its service request; 2. XML: well formed, no document type or entity, not too deep; 3. structure
-//!    by the schema; 4. form of the signature, certificate known, signature value; 5. certificate not expired, not revoked,
-//!    of a signing role; 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is
-//!    the signer; schema version by the user's policy; a request for a device of another system is passed on here; 7. path (E13) and command variant (E12); 8. room for one more request; 9. counter of the RequestID;
-//!    10. role (E2); 11. target known (E19); 12. authority by registration at the date needed (E4); 13. SMI status (E5);
-//!    14. applicability to the device (E11); 15. the device's record of certificates: the party notified for critical
-//!    requests, and the counters against replay; 16. what it names beyond its device, its sequence and its date.
+//! 1. size, by the limit of its service request;
+//! 2. XML: well formed, no document type or entity, not too deep;
+//! 3. structure by the schema;
+//! 4. form of the signature, certificate known, signature value;
+//! 5. certificate not expired, not revoked, of a signing role;
+//! 6. signer known as a user with a role (E1) and this certificate, not suspended (E3); originator is the signer; schema
+//!    version by the user's policy; a request for a device of another system is passed on here;
+//! 7. path (E13) and command variant (E12);
+//! 8. room for one more request;
+//! 9. counter of the RequestID;
+//! 10. role (E2);
+//! 11. target known (E19);
+//! 12. authority by registration at the date needed (E4);
+//! 13. SMI status (E5);
+//! 14. applicability to the device (E11);
+//! 15. the device's record of certificates: the party notified for critical requests, and the counters against replay;
+//! 16. what it names beyond its device, its date and its sequence.
 //!
-//! A counter is used up by the first authentic request that reaches check 9 with it, whatever becomes of it.
+//! A request wrong in two ways gets the code of the earlier check; a test goes through the pairs. A counter is used up by
+//! the first authentic request that reaches check 9 with it, whatever becomes of it. The audit record keeps the request as
+//! it came.
 
 use std::collections::BTreeMap;
 

@@ -2,208 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "../../head-end/tests/house/mod.rs"]
-mod house;
-#[path = "../../dco/tests/parties/mod.rs"]
-mod parties;
+mod rig;
 
 use std::collections::BTreeMap;
 
 use dialects::Notification;
-use domain::keys::Party;
 use domain::seed::mix;
-use domain::{Association, DeviceKind, Eui64, Operation, RequestId, Seed, SimDuration, SimInstant};
+use domain::{Association, DeviceKind, Operation, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
-use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse};
-use s1sp::{Limits, Options, S1sp, UtrnAlert};
-use tokio_util::sync::CancellationToken;
-use world::{LinkEnd, LinkName, MemoryStore, Verdict, World};
+use proto::Envelope;
+use s1sp::{Limits, UtrnAlert};
+use world::{LinkName, Verdict};
 
-use house::{ESME, GSME, HUB, House, Shared};
-use parties::{DCC, Parties, S1SP, USER, seal, synchronise_clock};
-
-fn noon() -> SimInstant {
-    SimInstant::from_utc(2019, 3, 30, 12, 0, 0).unwrap()
-}
-
-/// The DCC's end of everything, and what it heard.
-struct Rig {
-    world: World,
-    parties: Parties,
-    script: Shared,
-    store: MemoryStore,
-    engine_store: MemoryStore,
-    dco_store: MemoryStore,
-    dcc: LinkEnd,
-    stop: CancellationToken,
-    role: Option<tokio::task::JoinHandle<()>>,
-    /// Whether messages are confirmed.
-    confirm: bool,
-    limits: Limits,
-    accepted: Vec<String>,
-    responses: Vec<S1spResponse>,
-    alerts: Vec<S1spAlert>,
-}
-
-impl Rig {
-    fn new(script: Shared) -> Self {
-        Self::with(script, Limits::default())
-    }
-
-    fn with(script: Shared, limits: Limits) -> Self {
-        let world = World::virtual_at(noon(), Seed::root(1));
-        let (dcc, _) = world.link("dcc", "s1sp");
-        let mut rig = Self {
-            world,
-            parties: Parties::new(),
-            script,
-            store: MemoryStore::default(),
-            engine_store: MemoryStore::default(),
-            dco_store: MemoryStore::default(),
-            dcc,
-            stop: CancellationToken::new(),
-            role: None,
-            confirm: true,
-            limits,
-            accepted: Vec::new(),
-            responses: Vec::new(),
-            alerts: Vec::new(),
-        };
-        rig.start();
-        rig
-    }
-
-    /// Starts S1SP, DCO and house, on the journals there are.
-    fn start(&mut self) {
-        let (dcc, s1sp_dcc) = self.world.link("dcc", "s1sp");
-        let (s1sp_dco, dco) = self.world.link("s1sp", "dco");
-        let (s1sp_wan, wan) = self.world.link("s1sp", "wan");
-        let signing_key = self.parties.s1sp.key();
-        let options = Options {
-            signing_key,
-            certificates: self.parties.book.clone(),
-            dcc: DCC,
-            custody: house::custody(Party::S1sp),
-            directory: house::directory(),
-            engine: head_end::Options::default(),
-            store: Box::new(self.store.clone()),
-            engine_store: Box::new(self.engine_store.clone()),
-            limits: self.limits.clone(),
-        };
-        let role = S1sp::new(self.world.clone(), s1sp_dcc, s1sp_dco, s1sp_wan, options).unwrap();
-        let dco_options = dco::Options::new(self.parties.book.clone(), DCC, house::relation(Party::Dco));
-        let dco = dco::Dco::new(self.world.clone(), dco, dco_options, Box::new(self.dco_store.clone())).unwrap();
-        self.stop = CancellationToken::new();
-        self.dcc = dcc;
-        self.role = Some(tokio::spawn(role.run(self.stop.clone())));
-        tokio::spawn(dco.run(self.stop.clone()));
-        tokio::spawn(House::new(&self.world, "s1sp", Party::S1sp, wan, self.script.clone()).run());
-    }
-
-    async fn restart(&mut self) {
-        self.stop.cancel();
-        if let Some(role) = self.role.take() {
-            role.await.unwrap();
-        }
-        self.start();
-    }
-
-    fn countersigned(&self, srv: &str, device: Eui64, counter: u64, body: Element) -> CountersignedServiceRequest {
-        let kind = if device == GSME {
-            DeviceKind::Gsme
-        } else {
-            DeviceKind::Esme
-        };
-        let xml = self.parties.request(srv, device, counter, body);
-        self.parties.countersign(xml, device, kind, HUB, self.world.clock.now())
-    }
-
-    fn read(&self, counter: u64) -> CountersignedServiceRequest {
-        self.countersigned("4.1.1", ESME, counter, Element::sr("ReadInstantaneousImportRegisters"))
-    }
-
-    fn disable(&self, counter: u64) -> CountersignedServiceRequest {
-        self.countersigned("7.2", ESME, counter, Element::sr("DisableSupply"))
-    }
-
-    async fn send(&self, id: RequestId, message: &CountersignedServiceRequest) {
-        let envelope = Envelope {
-            trace_id: id.to_string(),
-            ..Envelope::default()
-        };
-        self.dcc
-            .send(envelope, Kind::CountersignedRequest, &message.encode_to_vec())
-            .await
-            .unwrap();
-    }
-
-    /// Listens for so long.
-    async fn listen(&mut self, span: SimDuration) {
-        let until = self.world.clock.now() + span;
-        loop {
-            let clock = self.world.clock.clone();
-            let envelope = tokio::select! {
-                biased;
-                envelope = self.dcc.recv() => envelope.unwrap(),
-                () = clock.sleep_until(until) => return,
-            };
-            match envelope.kind() {
-                Kind::Accepted => {
-                    self.accepted.push(Accepted::decode(envelope.body).unwrap().request_id);
-                    continue;
-                }
-                Kind::S1spResponse => self
-                    .responses
-                    .push(S1spResponse::decode(envelope.body.clone()).unwrap()),
-                Kind::S1spAlert => self.alerts.push(S1spAlert::decode(envelope.body.clone()).unwrap()),
-                kind => panic!("{kind:?}"),
-            }
-            if self.confirm {
-                let accepted = Accepted {
-                    request_id: envelope.trace_id.clone(),
-                }
-                .encode_to_vec();
-                self.dcc
-                    .sender()
-                    .reply(&envelope, Kind::Accepted, &accepted)
-                    .await
-                    .unwrap();
-            }
-        }
-    }
-
-    fn executed(&self, of: &str) -> usize {
-        self.script
-            .lock()
-            .executed
-            .iter()
-            .filter(|(_, _, operation, _)| operation.to_string().starts_with(of))
-            .count()
-    }
-
-    /// The one response there must be.
-    fn only_response(&self) -> &S1spResponse {
-        assert_eq!(self.responses.len(), 1, "{:?}", self.responses);
-        &self.responses[0]
-    }
-}
-
-fn id(target: Eui64, counter: u64) -> RequestId {
-    RequestId {
-        originator: USER,
-        target,
-        counter,
-    }
-}
-
-fn virtually<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async { test().await });
-}
+use rig::house::{ESME, GSME, Shared};
+use rig::parties::{S1SP, USER, seal, synchronise_clock};
+use rig::{Rig, id, noon, virtually};
 
 const MINUTE: SimDuration = SimDuration::from_mins(1);
 const HOUR: SimDuration = SimDuration::from_hours(1);

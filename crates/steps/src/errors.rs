@@ -124,8 +124,6 @@ classes! {
     JoinUnknown = "join-unknown",
     /// The link was lost before the answer came.
     LinkLost = "link-lost",
-    /// Local command service is not allowed.
-    LocalNotAllowed = "local-not-allowed",
     /// The log asked for is not one of this type of device.
     LogNotForType = "log-not-for-type",
     /// The message is not well-formed XML, or uses what is refused (DOCTYPE, entities).
@@ -248,8 +246,6 @@ classes! {
     StatusNone = "status-none",
     /// The status asked for is not one for this type of device.
     StatusNotForType = "status-not-for-type",
-    /// An anomaly detection threshold was exceeded.
-    Threshold = "threshold",
     /// The meter did not take the payment token.
     TokenRefused = "token-refused",
     /// The message is nested more deeply than the limit.

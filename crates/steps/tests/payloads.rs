@@ -229,6 +229,65 @@ fn rows_beyond_the_schema_are_cut_to_the_newest() {
     }
 }
 
+/// What brings about each row of the error table that leaves the response code at I0: a service, its device, and what that
+/// answers.
+fn debug_rows() -> Vec<(Failure, &'static str, &'static str, StepResult)> {
+    let refused = |refusal| StepResult::Device(Err(refusal));
+    let supply = |state| StepResult::Device(Ok(Answer::Value(Value::Supply(state))));
+    let row = |n: i64| LogRow {
+        at: SimInstant((860_000 + n) * 1_800_000),
+        values: vec![(DataItem::ActiveImport, Quantity::new(n, Unit::WattHour))],
+        code: None,
+    };
+    let rows = StepResult::Device(Ok(Answer::Log((0..40).map(row).collect())));
+    let meter = "as300p@BASE";
+    let forged = refused(Refusal::Approval(domain::operation::ApprovalFault::Missing));
+    vec![
+        (Failure::NotSupported, "7.2", meter, refused(Refusal::NotSupported)),
+        (Failure::OutOfRange, "7.2", meter, refused(Refusal::OutOfRange)),
+        (Failure::NotPermitted, "7.2", meter, refused(Refusal::NotPermitted)),
+        (Failure::WrongState, "7.2", meter, refused(Refusal::WrongState)),
+        (Failure::DeviceBusy, "7.2", meter, refused(Refusal::Busy)),
+        (Failure::HardwareFault, "7.2", meter, refused(Refusal::HardwareFault)),
+        (Failure::HanUnreachable, "7.2", meter, refused(Refusal::Unreachable)),
+        (Failure::ApprovalRefused, "7.2", meter, forged),
+        (
+            Failure::TokenRefused,
+            "2.2",
+            meter,
+            refused(Refusal::Token(domain::operation::TokenFault::Duplicate)),
+        ),
+        (Failure::NotTried, "7.2", meter, StepResult::NotTried),
+        (Failure::StateDiffers, "7.2", meter, supply(SupplyState::Armed)),
+        (
+            Failure::UnexpectedValue,
+            "7.4",
+            meter,
+            StepResult::Device(Ok(Answer::Done)),
+        ),
+        (Failure::RowsCut, "4.6.1", meter, rows),
+    ]
+}
+
+#[test]
+fn every_row_of_the_error_table_that_is_a_word_of_the_payload_is_one() {
+    let rows = debug_rows();
+    for failure in Failure::ALL.iter().filter(|failure| failure.entry().code == "I0") {
+        assert!(rows.iter().any(|(row, ..)| row == failure), "no case for {failure}");
+    }
+    for (failure, srv, profile, given) in rows {
+        // What is seen after an act stands in its second step.
+        let place = if failure == Failure::StateDiffers { 2 } else { 1 };
+        let payload = answered(srv, profile, |outcomes| result(outcomes, place, given)).unwrap();
+        assert_eq!(payload.response_code.as_str(), "I0", "{failure}");
+        let debug = payload.debug.unwrap();
+        let entries = debug.children.iter().flat_map(|debug| &debug.children);
+        let codes: Vec<_> = entries.filter_map(|entry| entry.attribute("ResponseCode")).collect();
+        let wanted = failure.entry().debug.map(|code| code.to_string());
+        assert_eq!(codes, wanted.iter().collect::<Vec<_>>(), "{failure}");
+    }
+}
+
 #[test]
 fn long_reasons_are_cut_to_what_the_schema_takes() {
     let payload = answered("7.4", "as300p@BASE", |outcomes| {

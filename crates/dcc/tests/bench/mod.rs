@@ -176,6 +176,7 @@ pub(crate) struct Bench {
     pub(crate) holders: Arc<dyn Holders>,
     pub(crate) thresholds: dcc::Thresholds,
     pub(crate) directory: Directory,
+    pub(crate) inventory: Inventory,
 }
 
 /// A running DCC with its peers' ends.
@@ -215,6 +216,7 @@ impl Bench {
             holders: Arc::new(DccHolds),
             thresholds: dcc::Thresholds::default(),
             directory: directory(),
+            inventory: inventory(),
         }
     }
 
@@ -230,7 +232,7 @@ impl Bench {
             certificates: self.parties.book.clone(),
             trust: self.trust.clone(),
             directory: self.directory.clone(),
-            inventory: inventory(),
+            inventory: self.inventory.clone(),
             credentials: self.credentials.clone(),
             products: self.products.clone(),
             wan_matrix: WanMatrix::builtin(),

@@ -73,6 +73,10 @@ pub(crate) struct Script {
     pub(crate) confirm_texts: bool,
     /// Octets from the head-end get no answer.
     pub(crate) silent: bool,
+    /// Octets from the head-end are answered with some that mean nothing.
+    pub(crate) garbles: bool,
+    /// The hub hangs up when octets come.
+    pub(crate) hangs_up: bool,
     /// After how long a held operation is done; never when `None`.
     pub(crate) late_after: Option<SimDuration>,
     /// Connects at this instant by itself and reports this.
@@ -177,6 +181,12 @@ impl House {
                     return;
                 }
                 let session = *session;
+                if self.script.lock().hangs_up {
+                    return self.close("outage").await;
+                }
+                if self.script.lock().garbles {
+                    return self.send(session, vec![0xFF; 40]).await;
+                }
                 let output = face.input(&data.payload, &mut self.core);
                 self.send(session, output.octets).await;
                 if output.close {
