@@ -55,6 +55,8 @@ impl Home {
                 esme: &esme.meter,
                 gpf: Some(&gpf.meter),
                 gsme: Some(&gsme.meter),
+                ppmid: None,
+                ihd: None,
             },
             relations: &self.relations,
             critical: &self.critical,

@@ -149,7 +149,7 @@ impl Estate {
         })
     }
 
-    /// All devices, in the order of the file: hub, electricity meter, gas proxy, gas meter.
+    /// All devices, in the order of the file: hub, electricity meter, gas proxy, gas meter, prepayment interface, display.
     pub fn devices(&self) -> impl Iterator<Item = SiteDevice> + '_ {
         self.sites().flat_map(|site| site.devices())
     }
@@ -242,7 +242,7 @@ impl Site {
             .map(|_| Mprn::new(digits).expect("these are 10 digits"))
     }
 
-    /// Its devices: hub, electricity meter, gas proxy, gas meter.
+    /// Its devices: hub, electricity meter, gas proxy, gas meter, prepayment interface, display.
     #[must_use]
     pub fn devices(&self) -> Vec<SiteDevice> {
         SLOTS
@@ -465,7 +465,14 @@ fn check_digit(core: u64) -> u64 {
 }
 
 /// The slots of an installation, in inventory order.
-pub(crate) const SLOTS: [DeviceKind; 4] = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
+pub(crate) const SLOTS: [DeviceKind; 6] = [
+    DeviceKind::Chf,
+    DeviceKind::Esme,
+    DeviceKind::Gpf,
+    DeviceKind::Gsme,
+    DeviceKind::Ppmid,
+    DeviceKind::Ihd,
+];
 
 const BUILTIN: [(&str, &str); 2] = [
     ("exercise", include_str!("../../../fixtures/estates/exercise.toml")),

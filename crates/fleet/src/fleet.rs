@@ -327,10 +327,13 @@ fn kit(template: &Template, catalogue: &Catalogue) -> Result<Kit, FleetError> {
         (Some(gpf), Some(gsme)) => Some((find(gpf, DeviceKind::Gpf)?, find(gsme, DeviceKind::Gsme)?)),
         _ => None,
     };
+    let display = |id: &Option<ProfileId>, kind| id.as_ref().map(|id| find(id, kind)).transpose();
     Ok(Kit {
         chf: find(&template.dmc.chf, DeviceKind::Chf)?,
         esme: find(&template.dmc.esme, DeviceKind::Esme)?,
         gas,
+        ppmid: display(&template.dmc.ppmid, DeviceKind::Ppmid)?,
+        ihd: display(&template.dmc.ihd, DeviceKind::Ihd)?,
         party: if template.enrolled { Party::S1sp } else { Party::Smso },
         head_end: template.head_end.clone(),
     })
@@ -351,6 +354,8 @@ fn config_of(site: &Site, world: &World, installed_at: SimInstant) -> Installati
     let mut config = InstallationConfig::new(site.hub(), esme, site.mpan(), seed);
     config.gas = site.device(DeviceKind::Gpf).zip(site.device(DeviceKind::Gsme));
     config.mprn = site.mprn();
+    config.ppmid = site.device(DeviceKind::Ppmid);
+    config.ihd = site.device(DeviceKind::Ihd);
     config.second_element = template.second_element;
     config.payment_mode = template.payment_mode;
     config.gas_payment_mode = template.payment_mode;

@@ -59,6 +59,8 @@ pub(crate) struct Kit {
     pub(crate) chf: Arc<DeviceProfile>,
     pub(crate) esme: Arc<DeviceProfile>,
     pub(crate) gas: Option<(Arc<DeviceProfile>, Arc<DeviceProfile>)>,
+    pub(crate) ppmid: Option<Arc<DeviceProfile>>,
+    pub(crate) ihd: Option<Arc<DeviceProfile>>,
     /// Operator at the start, and the name of its head-end.
     pub(crate) party: Party,
     pub(crate) head_end: String,
@@ -738,10 +740,7 @@ impl Hub {
         self.last_session = saved.last_session.saturating_add(u64::from(COUNTERS_SKIPPED));
         for _ in 0..COUNTERS_SKIPPED {
             self.installation.challenge();
-            for slot in SLOTS
-                .into_iter()
-                .filter(|slot| self.kit.gas.is_some() || !slot.is_gas())
-            {
+            for slot in SLOTS {
                 for association in CIPHERED {
                     self.installation.next_counter(slot, association);
                 }
@@ -830,6 +829,8 @@ pub(crate) fn context<'a>(shared: &'a Shared, kit: &'a Kit, now: SimInstant) -> 
         esme: &kit.esme.meter,
         gpf: gas.map(|(gpf, _)| &gpf.meter),
         gsme: gas.map(|(_, gsme)| &gsme.meter),
+        ppmid: kit.ppmid.as_ref().map(|ppmid| &ppmid.meter),
+        ihd: kit.ihd.as_ref().map(|ihd| &ihd.meter),
     };
     Context {
         now,

@@ -17,6 +17,10 @@ pub struct InstallationConfig {
     pub esme: Eui64,
     /// Gas proxy and gas meter, where there is gas.
     pub gas: Option<(Eui64, Eui64)>,
+    /// The prepayment interface, where there is one.
+    pub ppmid: Option<Eui64>,
+    /// The in-home display, where there is one.
+    pub ihd: Option<Eui64>,
     /// Electricity metering point.
     pub mpan: Mpan,
     /// Gas metering point.
@@ -63,6 +67,8 @@ impl InstallationConfig {
             chf,
             esme,
             gas: None,
+            ppmid: None,
+            ihd: None,
             mpan,
             mprn: None,
             second_element: false,

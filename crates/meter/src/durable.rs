@@ -14,6 +14,7 @@ use crate::calendar::LocalDay;
 use crate::clock::DeviceClock;
 use crate::config::InstallationConfig;
 use crate::device::Device;
+use crate::display::{Absence, Displays, Message};
 use crate::effects::{Effect, Outbox};
 use crate::gas::{Gas, Report};
 use crate::han::{Command, HanResult};
@@ -41,7 +42,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -64,6 +65,10 @@ impl Installation {
         w.flag(self.gas.is_some());
         if let Some(gas) = &self.gas {
             write_gas(&mut w, gas);
+        }
+        w.flag(self.displays.is_some());
+        if let Some(displays) = &self.displays {
+            write_displays(&mut w, displays);
         }
         w.finish()
     }
@@ -97,6 +102,11 @@ impl Installation {
             (false, None) => {}
             _ => return Err(r.damaged()),
         }
+        match (r.flag()?, &mut installation.displays) {
+            (true, Some(displays)) => read_displays(&mut r, displays)?,
+            (false, None) => {}
+            _ => return Err(r.damaged()),
+        }
         r.finish()?;
         installation.reschedule(context);
         Ok(installation)
@@ -114,10 +124,12 @@ fn write_membership(w: &mut Writer, membership: &Membership) {
     }
     w.count(membership.out.len());
     membership.out.iter().for_each(|device| w.octets(&device.to_bytes()));
-    w.count(membership.joins.len());
-    for (slot, device) in &membership.joins {
-        w.pick(&DeviceKind::ALL, slot);
-        w.octets(&device.to_bytes());
+    for pairs in [&membership.joins, &membership.parted] {
+        w.count(pairs.len());
+        for (slot, device) in pairs {
+            w.pick(&DeviceKind::ALL, slot);
+            w.octets(&device.to_bytes());
+        }
     }
 }
 
@@ -135,7 +147,58 @@ fn read_membership(r: &mut Reader<'_>) -> Read<Membership> {
         })?,
         out: r.list(device)?,
         joins: r.list(|r| Ok((*r.pick(&DeviceKind::ALL)?, device(r)?)))?,
+        parted: r.list(|r| Ok((*r.pick(&DeviceKind::ALL)?, device(r)?)))?,
     })
+}
+
+fn write_displays(w: &mut Writer, displays: &Displays) {
+    for display in displays.all() {
+        write_device(w, &display.device);
+        display.heard.iter().for_each(|text| w.sized(text.as_bytes()));
+        w.count(display.messages.len());
+        for message in &display.messages {
+            w.instant(message.at);
+            w.sized(message.text.as_bytes());
+            w.flag(message.acknowledged);
+        }
+        w.flag(display.absent.is_some());
+        if let Some(absence) = &display.absent {
+            w.instant(absence.since);
+            w.instant_option(absence.rejoins);
+        }
+    }
+    w.count(displays.for_gas.len());
+    displays.for_gas.iter().for_each(|act| w.sized(&octets::write(act)));
+}
+
+/// Which displays there are is configuration.
+fn read_displays(r: &mut Reader<'_>, displays: &mut Displays) -> Read<()> {
+    let text = |r: &mut Reader<'_>| {
+        let octets = r.sized()?.to_vec();
+        String::from_utf8(octets).map_err(|_| r.damaged())
+    };
+    for display in displays.ppmid.iter_mut().chain(&mut displays.ihd) {
+        read_device(r, &mut display.device)?;
+        display.heard = [text(r)?, text(r)?];
+        let messages = r.list(|r| {
+            Ok(Message {
+                at: r.instant()?,
+                text: text(r)?,
+                acknowledged: r.flag()?,
+            })
+        })?;
+        display.messages = messages.into();
+        display.absent = if r.flag()? {
+            Some(Absence {
+                since: r.instant()?,
+                rejoins: r.instant_option()?,
+            })
+        } else {
+            None
+        };
+    }
+    displays.for_gas = r.list(|r| read_one(r, "act at a display"))?.into();
+    Ok(())
 }
 
 fn write_clock(w: &mut Writer, clock: &DeviceClock) {

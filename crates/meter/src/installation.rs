@@ -12,10 +12,11 @@ use crate::calendar::LocalDay;
 use crate::clock::DeviceClock;
 use crate::config::InstallationConfig;
 use crate::device::{Around, Device};
+use crate::display::{DISPLAYS, Display, Displays};
 use crate::effects::{Effect, Outbox};
 use crate::gas::Gas;
 use crate::load::{Channel, Load};
-use crate::membership::{Fitted, Membership, change};
+use crate::membership::{Door, Fitted, Membership, change};
 use crate::meter::{Meter, MeterParts, NO_POINT, clock_alert, clock_outcome, synchronise};
 use crate::profile::{Context, Profile};
 use crate::tokens::TokenSource;
@@ -29,6 +30,8 @@ pub struct Installation {
     pub(crate) clock: DeviceClock,
     pub(crate) esme: Meter,
     pub(crate) gas: Option<Box<Gas>>,
+    /// Prepayment interface and in-home display, where there is one.
+    pub(crate) displays: Option<Box<Displays>>,
     pub(crate) effects: Outbox,
     pub(crate) next: SimInstant,
     /// The last local day whose beginning has been dealt with.
@@ -45,7 +48,7 @@ pub struct Installation {
 impl Installation {
     /// A new installation, as fitted and configured, at `context.now`.
     ///
-    /// It has gas where both the configuration and the profiles have.
+    /// It has gas and displays where both the configuration and the profiles have.
     #[must_use]
     pub fn new(config: &InstallationConfig, context: &Context<'_>) -> Self {
         let now = context.now.max(config.installed_at);
@@ -102,12 +105,23 @@ impl Installation {
             let gpf = Device::new(gpf, party, config.epoch);
             Box::new(Gas::new(Meter::new(&parts, true), gpf, now, profile))
         });
+        let display = |id: Option<Eui64>, profile: Option<&Profile>| {
+            let id = id.filter(|_| profile.is_some())?;
+            Some(Display::new(id, party, config.epoch))
+        };
+        let displays = Displays {
+            ppmid: display(config.ppmid, context.profiles.ppmid),
+            ihd: display(config.ihd, context.profiles.ihd),
+            ..Displays::default()
+        };
+        let any = displays.ppmid.is_some() || displays.ihd.is_some();
         let mut installation = Self {
             seed: config.seed,
             chf: Device::new(config.chf, party, config.epoch),
             clock: clock(DeviceKind::Chf, context.profiles.chf),
             esme,
             gas,
+            displays: any.then(|| Box::new(displays)),
             effects: Outbox::default(),
             next: now,
             day: LocalDay::of(now),
@@ -116,6 +130,11 @@ impl Installation {
             membership: None,
             hub_restarts: false,
         };
+        let (fitted, door) = (installation.fitted(), installation.door(context));
+        change(&mut installation.membership, |membership| {
+            membership.leave_out(fitted, door);
+            None
+        });
         installation.reschedule(context);
         installation
     }
@@ -157,7 +176,9 @@ impl Installation {
         self.advance(context);
         let result = match slot {
             _ if self.part(slot).is_none() => Execution::Finished(Err(Refusal::NotSupported)),
-            _ if self.dark_since.is_some() || self.is_out(slot) => Execution::Finished(Err(Refusal::Unreachable)),
+            _ if self.dark_since.is_some() || self.is_out(slot) || self.is_absent(slot) => {
+                Execution::Finished(Err(Refusal::Unreachable))
+            }
             _ if let Some(refusal) = self.indisposed(context, slot, profile(context, slot)) => {
                 Execution::Finished(Err(refusal))
             }
@@ -338,6 +359,7 @@ impl Installation {
         self.advance(context);
         if self.dark_since.is_none() {
             self.dark_since = Some(context.now);
+            self.displays_go_dark(context.now);
             self.esme.follow_supply(context.now, false);
             self.esme.note(
                 context.now,
@@ -372,6 +394,7 @@ impl Installation {
                 alerts::OUTAGE_RESTORED
             };
             self.esme.note(context.now, profile, &mut self.effects, alert);
+            self.displays_return(context);
         }
         self.reschedule(context);
     }
@@ -409,8 +432,17 @@ impl Installation {
             DeviceKind::Esme => Some(&self.esme.device),
             DeviceKind::Gpf => self.gas.as_ref().map(|gas| &gas.gpf),
             DeviceKind::Gsme => self.gas.as_ref().map(|gas| &gas.gsme.device),
-            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid => self.display(slot).map(|display| &display.device),
+            DeviceKind::Cad => None,
         }
+    }
+
+    pub(crate) fn display(&self, slot: DeviceKind) -> Option<&Display> {
+        self.displays.as_ref()?.get(slot)
+    }
+
+    pub(crate) fn display_mut(&mut self, slot: DeviceKind) -> Option<&mut Display> {
+        self.displays.as_mut()?.get_mut(slot)
     }
 
     fn part_mut(&mut self, slot: DeviceKind) -> Option<&mut Device> {
@@ -419,7 +451,8 @@ impl Installation {
             DeviceKind::Esme => Some(&mut self.esme.device),
             DeviceKind::Gpf => self.gas.as_mut().map(|gas| &mut gas.gpf),
             DeviceKind::Gsme => self.gas.as_mut().map(|gas| &mut gas.gsme.device),
-            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => None,
+            DeviceKind::Ihd | DeviceKind::Ppmid => self.display_mut(slot).map(|display| &mut display.device),
+            DeviceKind::Cad => None,
         }
     }
 
@@ -438,7 +471,9 @@ impl Installation {
                 let gsme = &mut self.gas.as_mut()?.gsme;
                 (&mut gsme.device, &gsme.clock)
             }
-            DeviceKind::Ihd | DeviceKind::Ppmid | DeviceKind::Cad => return None,
+            // A display shows the hub's time; it has no clock of its own.
+            DeviceKind::Ihd | DeviceKind::Ppmid => (&mut self.displays.as_mut()?.get_mut(slot)?.device, &self.clock),
+            DeviceKind::Cad => return None,
         };
         let around = Around {
             kind: slot,
@@ -514,6 +549,9 @@ impl Installation {
                 let outcome = self.esme.operate(now, true, operation, profile, &mut self.effects);
                 let cut = matches!(operation, Operation::DisableSupply) && outcome.is_ok();
                 self.hub_restarts |= cut && profile.supply.cut_resets_hub;
+                if matches!(operation, Operation::DisplayMessage(_)) && outcome.is_ok() {
+                    self.message_came(context, slot);
+                }
                 outcome
             }
             _ => Err(Refusal::NotSupported),
@@ -535,6 +573,7 @@ impl Installation {
             DataItem::DeviceLog => Some(Value::Devices(self.known_devices(slot, now))),
             DataItem::FirmwareVersion => Some(Value::Text(profile.firmware.clone())),
             _ if slot == DeviceKind::Esme => self.esme.view(now, profile).item(item),
+            _ if self.display(slot).is_some() => return self.read_display(context, slot, item),
             // A mirror shows the model of the meter it mirrors (inferred from the basic attributes of a mirror).
             DataItem::Manufacturer | DataItem::ModelType if slot == DeviceKind::Gpf => {
                 let gas = self.gas.as_ref();
@@ -612,14 +651,31 @@ impl Installation {
     fn known_devices(&self, slot: DeviceKind, now: SimInstant) -> Vec<KnownDevice> {
         let hub = (DeviceKind::Chf, Some(now));
         let gsme = (DeviceKind::Gsme, self.gas.as_ref().map(|gas| gas.mirror.at));
-        let all = [(DeviceKind::Esme, Some(now)), (DeviceKind::Gpf, Some(now)), gsme];
-        let known: &[(DeviceKind, Option<SimInstant>)] = match slot {
-            DeviceKind::Chf => &all,
-            DeviceKind::Gpf => &[hub, gsme],
-            _ => &[hub],
+        let display = |kind| (kind, self.display_heard(kind, now));
+        let displays = [display(DeviceKind::Ppmid), display(DeviceKind::Ihd)];
+        let esme = (DeviceKind::Esme, Some(now));
+        let known: Vec<(DeviceKind, Option<SimInstant>)> = match slot {
+            DeviceKind::Chf => [esme, (DeviceKind::Gpf, Some(now)), gsme]
+                .into_iter()
+                .chain(displays)
+                .collect(),
+            DeviceKind::Gpf => [hub, gsme].into_iter().chain(displays).collect(),
+            DeviceKind::Ihd | DeviceKind::Ppmid => vec![hub, esme, (DeviceKind::Gpf, Some(now))],
+            _ => [hub].into_iter().chain(displays).collect(),
+        };
+        let together = |kind: DeviceKind| {
+            let (meter, display) = if DISPLAYS.contains(&slot) {
+                (kind, slot)
+            } else {
+                (slot, kind)
+            };
+            slot == DeviceKind::Chf
+                || meter == DeviceKind::Chf
+                || !DISPLAYS.contains(&display)
+                || self.device(display).is_some_and(|device| self.is_joined(meter, device))
         };
         let fitted = known.iter().filter_map(|(kind, last_heard)| {
-            let device = self.device(*kind).filter(|_| !self.is_out(*kind))?;
+            let device = self.device(*kind).filter(|_| !self.is_out(*kind) && together(*kind))?;
             Some(KnownDevice {
                 device,
                 kind: *kind,
@@ -634,16 +690,40 @@ impl Installation {
     }
 
     /// Whether a fitted device was put out of the HAN.
-    fn is_out(&self, slot: DeviceKind) -> bool {
+    pub(crate) fn is_out(&self, slot: DeviceKind) -> bool {
         let device = self.device(slot);
         self.membership
             .as_ref()
             .is_some_and(|membership| device.is_some_and(|device| membership.is_out(device)))
     }
 
+    fn is_absent(&self, slot: DeviceKind) -> bool {
+        self.display(slot).is_some_and(|display| display.absent.is_some())
+    }
+
+    /// Whether the device in `slot` is joined with a display or a guest.
+    pub(crate) fn is_joined(&self, slot: DeviceKind, other: Eui64) -> bool {
+        let fitted = self.fitted();
+        self.membership.as_ref().map_or_else(
+            || Membership::default().is_joined(slot, other, fitted),
+            |membership| membership.is_joined(slot, other, fitted),
+        )
+    }
+
     /// The devices fitted with the hub, but for it.
     fn fitted(&self) -> Fitted {
-        [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|slot| self.device(slot))
+        use DeviceKind as K;
+        [K::Esme, K::Gpf, K::Gsme, K::Ppmid, K::Ihd].map(|slot| self.device(slot))
+    }
+
+    fn door(&self, context: &Context<'_>) -> Door {
+        let profile = context.profiles.chf;
+        Door {
+            hub: self.chf.id,
+            entries: profile.device_log_entries,
+            devices: profile.han.devices_max,
+            own_only: profile.han.own_devices_only,
+        }
     }
 
     /// Carries out what is about the HAN; rights and approval are checked. `None` for the rest.
@@ -654,10 +734,10 @@ impl Installation {
         operation: &Operation,
     ) -> Option<Outcome> {
         let fitted = self.fitted();
-        let limit = context.profiles.chf.device_log_entries;
+        let door = self.door(context);
         let own = self.device(slot);
-        change(&mut self.membership, |membership| match operation {
-            Operation::AddToHan(entry) => Some(membership.add(entry, fitted, limit)),
+        let outcome = change(&mut self.membership, |membership| match operation {
+            Operation::AddToHan(entry) => Some(membership.add(entry, fitted, door)),
             Operation::RemoveFromHan(device) => Some(membership.remove(*device, fitted)),
             // What was fitted with the hub is what the one before it knew; the one before it is not this one.
             Operation::RestoreDeviceLog(old) if Some(*old) == own => Some(Err(Refusal::OutOfRange)),
@@ -666,7 +746,16 @@ impl Installation {
                 Some(Ok(Answer::Done))
             }
             _ => membership.operate(slot, operation, fitted),
-        })
+        });
+        if let (Some(Ok(_)), Operation::AddToHan(entry)) = (&outcome, operation) {
+            let display = DISPLAYS
+                .into_iter()
+                .find(|slot| self.device(*slot) == Some(entry.device));
+            if let Some(slot) = display {
+                self.let_display_in(context, slot);
+            }
+        }
+        outcome
     }
 
     pub(crate) fn consumer_act(
@@ -689,7 +778,7 @@ impl Installation {
     }
 
     /// Brings everything up to `context.now`.
-    fn advance(&mut self, context: &Context<'_>) {
+    pub(crate) fn advance(&mut self, context: &Context<'_>) {
         let powered = self.powered();
         self.esme
             .begin_delayed(context.now, context.profiles.esme, &mut self.effects);
@@ -698,9 +787,15 @@ impl Installation {
         self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
         let (fitted, hub_on) = (self.fitted(), powered && !self.is_out(DeviceKind::Gsme));
         if let (Some(gas), Some(profile)) = (&mut self.gas, context.profiles.gsme) {
+            let before = gas.heard_at();
             let han = (&mut self.membership, fitted);
             gas.advance(context, profile, hub_on, han, &mut self.effects);
+            let heard = gas.heard_at();
+            if heard > before && self.displays.is_some() {
+                self.gas_meter_met(context, heard);
+            }
         }
+        self.rejoin_displays(context);
         self.watch_gas(context);
         self.hub_sync(context);
         self.begin_days(context);
@@ -729,20 +824,31 @@ impl Installation {
         let gas_billing = self.gas.as_ref().map(|gas| gas.gsme.next_billing);
         let sync = self.hub_sync_due(context).filter(|_| powered);
         let limit = self.esme.next_limit_event();
-        self.next = [account, gas, limit, Some(self.esme.next_billing), gas_billing, sync]
-            .into_iter()
-            .flatten()
-            .fold(midnight, SimInstant::min);
+        let rejoin = self.next_rejoin().filter(|_| powered);
+        self.next = [
+            account,
+            gas,
+            limit,
+            Some(self.esme.next_billing),
+            gas_billing,
+            sync,
+            rejoin,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(midnight, SimInstant::min);
     }
 }
 
 /// The profile of a slot; the hub's where the installation was given none.
-fn profile<'a>(context: &Context<'a>, slot: DeviceKind) -> &'a Profile {
+pub(crate) fn profile<'a>(context: &Context<'a>, slot: DeviceKind) -> &'a Profile {
     let profiles = context.profiles;
     match slot {
         DeviceKind::Esme => profiles.esme,
         DeviceKind::Gpf => profiles.gpf.unwrap_or(profiles.chf),
         DeviceKind::Gsme => profiles.gsme.unwrap_or(profiles.chf),
+        DeviceKind::Ppmid => profiles.ppmid.unwrap_or(profiles.chf),
+        DeviceKind::Ihd => profiles.ihd.unwrap_or(profiles.chf),
         _ => profiles.chf,
     }
 }
@@ -773,6 +879,8 @@ mod tests {
             esme: &profile,
             gpf: Some(&profile),
             gsme: Some(&profile),
+            ppmid: None,
+            ihd: None,
         };
         let critical = CriticalOperations::default();
         let mut context = Context {

@@ -1,4 +1,4 @@
-//! Pure installation: hub, HAN queue, electricity meter, gas proxy function, sleepy gas meter and security core.
+//! Pure installation: hub, HAN queue, electricity meter, gas proxy function, sleepy gas meter, displays and security core.
 //!
 //! An [`Installation`] takes the time, the behaviour profiles and the key relations with every call, changes itself and
 //! leaves [`Effect`]s to be popped. It deliberately does not know bytes, addresses, links or tasks, stores no key, and
@@ -16,7 +16,7 @@
 //! let secret = |octet| RelationSecret::new([octet; 32]);
 //! let context = Context {
 //!     now: "2019-03-31T12:00:00Z".parse()?,
-//!     profiles: Profiles { chf: &profile, esme: &profile, gpf: None, gsme: None },
+//!     profiles: Profiles { chf: &profile, esme: &profile, gpf: None, gsme: None, ppmid: None, ihd: None },
 //!     relations: &Relations { smso: secret(1), s1sp: secret(2), dco: secret(3) },
 //!     critical: &CriticalOperations::default(),
 //! };
@@ -38,6 +38,7 @@ mod calendar;
 mod clock;
 mod config;
 mod device;
+mod display;
 mod durable;
 mod effects;
 mod gas;
@@ -68,6 +69,7 @@ mod wire;
 
 pub use alerts::{ALERT_CODES, AlertCode};
 pub use config::InstallationConfig;
+pub use display::{Acted, DisplayAct, Message, Panel, SHOWN, Screen};
 pub use durable::RestoreError;
 pub use effects::{EFFECTS_MAX, Effect};
 pub use installation::Installation;

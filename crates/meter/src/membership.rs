@@ -16,10 +16,31 @@ pub(crate) struct Membership {
     pub(crate) out: Vec<Eui64>,
     /// Which device is joined with which guest.
     pub(crate) joins: Vec<(DeviceKind, Eui64)>,
+    /// Which device is no longer joined with which fitted display.
+    pub(crate) parted: Vec<(DeviceKind, Eui64)>,
 }
 
-/// The devices fitted with a hub, but for it.
-pub(crate) type Fitted = [Option<Eui64>; 3];
+/// The devices fitted with a hub, but for it: electricity meter, gas proxy, gas meter, prepayment interface, display.
+pub(crate) type Fitted = [Option<Eui64>; 5];
+
+/// Places in [`Fitted`].
+const PROXY: usize = 1;
+const DISPLAYS: usize = 3;
+const LISTENER: usize = 4;
+
+/// What a hub lets in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    /// Itself.
+    pub(crate) hub: Eui64,
+    /// Entries of its device log.
+    pub(crate) entries: u16,
+    /// Devices at most, the gas proxy not counted: it is in the hub.
+    pub(crate) devices: u8,
+    /// Only devices of its own manufacturer: those whose identities begin like its own. In the lab that is a prefix of
+    /// three octets; what real hubs look at is the manufacturer's keys.
+    pub(crate) own_only: bool,
+}
 
 impl Membership {
     pub(crate) fn is_out(&self, device: Eui64) -> bool {
@@ -32,19 +53,53 @@ impl Membership {
     }
 
     /// Lets a device in. One that is in already stays in.
-    pub(crate) fn add(&mut self, entry: &HanEntry, fitted: Fitted, limit: u16) -> Outcome {
-        if self.is_out(entry.device) {
-            self.out.retain(|id| *id != entry.device);
+    pub(crate) fn add(&mut self, entry: &HanEntry, fitted: Fitted, door: Door) -> Outcome {
+        let known = fitted.contains(&Some(entry.device));
+        if (known && !self.is_out(entry.device)) || self.guest(entry.device).is_some() {
             return Ok(Answer::Done);
         }
-        if fitted.contains(&Some(entry.device)) || self.guest(entry.device).is_some() {
-            return Ok(Answer::Done);
-        }
-        if fitted.iter().flatten().count().saturating_sub(self.out.len()) + self.guests.len() >= usize::from(limit) {
+        let foreign = entry.device.0 >> MANUFACTURER_BITS != door.hub.0 >> MANUFACTURER_BITS;
+        if (door.own_only && foreign) || !self.has_room(fitted, door) {
             return Err(Refusal::OutOfRange);
         }
-        self.guests.push((entry.device, entry.kind));
+        if known {
+            self.out.retain(|id| *id != entry.device);
+        } else {
+            self.guests.push((entry.device, entry.kind));
+        }
         Ok(Answer::Done)
+    }
+
+    /// Whether one device more is let in.
+    fn has_room(&self, fitted: Fitted, door: Door) -> bool {
+        let inside = |(_, device): &(usize, Eui64)| !self.is_out(*device);
+        let fitted = || {
+            let places = fitted.into_iter().enumerate();
+            places
+                .filter_map(|(place, device)| Some((place, device?)))
+                .filter(inside)
+        };
+        let counted = fitted().filter(|(place, _)| *place != PROXY).count() + self.guests.len();
+        fitted().count() + self.guests.len() < usize::from(door.entries) && counted < usize::from(door.devices)
+    }
+
+    /// Leaves those fitted displays out that the hub has no room for, the last first: what comes of an installer who
+    /// brings more than the hub takes.
+    pub(crate) fn leave_out(&mut self, fitted: Fitted, door: Door) {
+        self.out.extend(fitted[DISPLAYS..].iter().flatten());
+        for device in fitted[DISPLAYS..].iter().flatten() {
+            if self.has_room(fitted, door) {
+                self.out.retain(|id| id != device);
+            }
+        }
+    }
+
+    /// Whether the device in `slot` is joined with this one: with fitted displays unless somebody parted them.
+    pub(crate) fn is_joined(&self, slot: DeviceKind, other: Eui64, fitted: Fitted) -> bool {
+        if fitted[DISPLAYS..].contains(&Some(other)) {
+            return !self.parted.contains(&(slot, other));
+        }
+        self.joins.contains(&(slot, other))
     }
 
     /// Puts a device out, with all its joins.
@@ -73,18 +128,25 @@ impl Membership {
         if !known {
             return Some(Err(Refusal::WrongState));
         }
-        let only_listens = self.guest(other).flatten().is_some_and(DeviceKind::is_type2);
+        let listener_fitted = fitted[LISTENER] == Some(other);
+        let only_listens = listener_fitted || self.guest(other).flatten().is_some_and(DeviceKind::is_type2);
         if joins && only_listens && !listener {
             // What only listens is never given a say.
             return Some(Err(Refusal::OutOfRange));
         }
-        let joined = self.joins.contains(&(slot, other));
-        if joins && !joined {
-            self.joins.push((slot, other));
-        } else if !joins && !joined {
-            return Some(Err(Refusal::WrongState));
-        } else if !joins {
-            self.joins.retain(|join| *join != (slot, other));
+        if self.is_joined(slot, other, fitted) == joins {
+            return Some(if joins {
+                Ok(Answer::Done)
+            } else {
+                Err(Refusal::WrongState)
+            });
+        }
+        let display = fitted[DISPLAYS..].contains(&Some(other));
+        let list = if display { &mut self.parted } else { &mut self.joins };
+        if display == joins {
+            list.retain(|pair| *pair != (slot, other));
+        } else {
+            list.push((slot, other));
         }
         Some(Ok(Answer::Done))
     }
@@ -102,6 +164,9 @@ impl Membership {
             .collect()
     }
 }
+
+/// Bits of an identity below its manufacturer's prefix.
+const MANUFACTURER_BITS: u32 = 40;
 
 /// Lets something happen to what is kept of a HAN, which is nothing while nothing changed.
 pub(crate) fn change(

@@ -17,9 +17,19 @@ impl Installation {
     pub fn memory(&self) -> usize {
         let gas = self.gas.as_ref().map_or(0, |gas| size_of::<Gas>() + gas_heap(gas));
         let han = self.membership.as_ref().map_or(0, |kept| {
-            size_of_val(&**kept) + 16 * (kept.guests.capacity() + kept.joins.capacity()) + 8 * kept.out.capacity()
+            size_of_val(&**kept)
+                + 16 * (kept.guests.capacity() + kept.joins.capacity())
+                + 8 * kept.out.capacity()
+                + 16 * kept.parted.capacity()
         });
-        han + size_of::<Self>() + device_heap(&self.chf) + meter_heap(&self.esme) + self.effects.heap() + gas
+        let displays = self.displays.as_ref().map_or(0, |displays| {
+            let heap: usize = displays
+                .all()
+                .map(|display| device_heap(&display.device) + display.heap())
+                .sum();
+            size_of_val(&**displays) + heap + displays.for_gas.capacity() * size_of::<crate::DisplayAct>()
+        });
+        displays + han + size_of::<Self>() + device_heap(&self.chf) + meter_heap(&self.esme) + self.effects.heap() + gas
     }
 }
 

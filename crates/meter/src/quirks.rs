@@ -321,7 +321,7 @@ impl Installation {
 
 impl Gas {
     /// When the gas meter was last heard.
-    fn heard_at(&self) -> SimInstant {
+    pub(crate) fn heard_at(&self) -> SimInstant {
         self.pending.as_ref().map_or(self.mirror.at, |pending| pending.1.at)
     }
 }
@@ -375,8 +375,8 @@ const fn own(code: u16, description: &'static str, pushed: bool) -> AlertCode {
 
 /// The hub set the clock; the profile says with which code.
 const HUB_SYNC: AlertCode = own(0x81F0, "the hub set the clock", false);
-const DEVICE_SILENT: AlertCode = own(0x81F4, "a device behind the hub is silent", true);
-const DEVICE_BACK: AlertCode = own(0x81F5, "a device behind the hub is heard again", true);
+pub(crate) const DEVICE_SILENT: AlertCode = own(0x81F4, "a device behind the hub is silent", true);
+pub(crate) const DEVICE_BACK: AlertCode = own(0x81F5, "a device behind the hub is heard again", true);
 const VALVE_FLOW: AlertCode = own(0x81F6, "gas flowed while the valve opened", true);
 const VALVE_FAULT: AlertCode = own(0x81F7, "the valve did not move", true);
 const TAMPERED: AlertCode = own(0x81F8, "the cover was opened", true);

@@ -100,6 +100,8 @@ fn context_of<'a>(
         esme: &esme.meter,
         gpf: Some(&gpf.meter),
         gsme: Some(&gsme.meter),
+        ppmid: None,
+        ihd: None,
     };
     Context {
         now,

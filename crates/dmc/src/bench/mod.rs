@@ -12,6 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod home;
 mod script;
 mod words;
 
@@ -54,6 +55,8 @@ pub struct Bench {
     started: bool,
     installation: Installation,
     alerts: Vec<(DeviceKind, u16)>,
+    /// Devices let into the HAN so far.
+    guests: u64,
 }
 
 /// The profiles of one installation.
@@ -63,6 +66,8 @@ struct Set {
     esme: Arc<DeviceProfile>,
     gpf: Arc<DeviceProfile>,
     gsme: Arc<DeviceProfile>,
+    /// The display that is looked at, if one is.
+    display: Option<Arc<DeviceProfile>>,
 }
 
 impl Bench {
@@ -89,11 +94,14 @@ impl Bench {
             esme: companion(DeviceKind::Esme)?,
             gpf: companion(DeviceKind::Gpf)?,
             gsme: companion(DeviceKind::Gsme)?,
+            display: is_display(profile.kind).then(|| Arc::clone(profile)),
         };
         let mpan = Mpan::new(9_900_000_000_001).expect("13 digits");
         let mut config = InstallationConfig::new(Eui64(1), Eui64(2), mpan, Seed::root(7));
         config.gas = Some((Eui64(3), Eui64(4)));
         config.mprn = Mprn::new(9_000_000_001).ok();
+        config.ppmid = (profile.kind == DeviceKind::Ppmid).then_some(Eui64(5));
+        config.ihd = (profile.kind == DeviceKind::Ihd).then_some(Eui64(6));
         config.second_element = profiles.esme.second_element;
         config.annual_import_kwh = Some(3_100);
         config.annual_gas_m3 = Some(1_100);
@@ -116,6 +124,7 @@ impl Bench {
             started: false,
             installation,
             alerts: Vec::new(),
+            guests: 0,
             profiles,
         })
     }
@@ -126,7 +135,7 @@ impl Bench {
         self.now
     }
 
-    /// The device that is looked at; what has no slot of its own is looked at through the hub.
+    /// The device that is looked at.
     #[must_use]
     pub fn kind(&self) -> DeviceKind {
         self.kind
@@ -233,6 +242,10 @@ fn context<'a>(
     critical: &'a CriticalOperations,
     now: SimInstant,
 ) -> Context<'a> {
+    let display = |kind| {
+        let display = profiles.display.as_ref().filter(|display| display.kind == kind);
+        display.map(|display| &display.meter)
+    };
     Context {
         now,
         profiles: Profiles {
@@ -240,10 +253,16 @@ fn context<'a>(
             esme: &profiles.esme.meter,
             gpf: Some(&profiles.gpf.meter),
             gsme: Some(&profiles.gsme.meter),
+            ppmid: display(DeviceKind::Ppmid),
+            ihd: display(DeviceKind::Ihd),
         },
         relations,
         critical,
     }
+}
+
+fn is_display(kind: DeviceKind) -> bool {
+    matches!(kind, DeviceKind::Ppmid | DeviceKind::Ihd)
 }
 
 /// Nobody waits longer for a late result.

@@ -25,9 +25,11 @@ impl Bench {
     /// Runs a script; gives what its looks saw, joined by `; `.
     ///
     /// Acts: `with prepayment|generation|night-rate|start N|before-enrolment` (before anything else), `wait SPAN`,
-    /// `outage SPAN`, `cut`, `restore`, `press`, `top-up MILLIPENCE`, `emergency`, `forget alerts`.
+    /// `outage SPAN`, `cut`, `restore`, `press`, `top-up MILLIPENCE`, `emergency`, `forget alerts`, `message TEXT` (to the
+    /// electricity meter), `switch off|on` and `acknowledge` (a display).
     /// Looks: `do OPERATION`, `took OPERATION` (with the time it took), `sync +SPAN|-SPAN [TOLERANCE_S]`, `read ITEM`,
-    /// `rise ITEM SPAN` (by how much it rises), `log LOG SPAN [ago SPAN] [count|first|last|sum|codes]`, `clock`, `alerts`.
+    /// `let-in own|foreign` (another device into the HAN), `show [electricity|gas|balance|price|messages]` (a display),
+    /// `keypad METER emergency|restore|token DIGITS` (at a display), `rise ITEM SPAN` (by how much it rises), `log LOG SPAN [ago SPAN] [count|first|last|sum|codes]`, `clock`, `alerts`.
     /// A look may end in `| % N`, `| digits` or `| sign`. A device other than the one looked at is named first: `on ESME read …`.
     ///
     /// # Errors
@@ -115,6 +117,13 @@ impl Bench {
             ["emergency"] => self
                 .with(|installation, context| installation.activate_emergency_credit(context, slot))
                 .map_err(|refusal| refusal.to_string()),
+            ["message", text] => self.message(DeviceKind::Esme, text),
+            ["switch", on @ ("off" | "on")] => self
+                .with(|installation, context| installation.switch_display(context, slot, *on == "on"))
+                .map_err(|refusal| refusal.to_string()),
+            ["acknowledge"] => self
+                .with(|installation, _| installation.acknowledge_messages(slot))
+                .map_err(|refusal| refusal.to_string()),
             ["forget", "alerts"] => {
                 self.drain();
                 self.alerts.clear();
@@ -184,6 +193,13 @@ impl Bench {
             ["queue", count, operation] => match (count.parse(), self.operation(operation)) {
                 (Ok(count), Ok(operation)) => Ok(self.queue(slot, count, &operation)),
                 _ => Err("no count, or no operation".to_owned()),
+            },
+            ["let-in", "own"] => Ok(self.let_in(true)),
+            ["let-in", "foreign"] => Ok(self.let_in(false)),
+            ["show", what @ ..] => self.show(slot, what),
+            ["keypad", meter, act @ ..] => match meter.parse() {
+                Ok(meter) => self.keypad(slot, meter, act),
+                Err(_) => Err("no kind of device".to_owned()),
             },
             ["nothing"] => Ok("nothing".to_owned()),
             ["state"] => Ok(self

@@ -147,6 +147,10 @@ pub struct Profiles<'a> {
     pub gpf: Option<&'a Profile>,
     /// Of the gas meter, where there is gas.
     pub gsme: Option<&'a Profile>,
+    /// Of the prepayment interface, where there is one.
+    pub ppmid: Option<&'a Profile>,
+    /// Of the in-home display, where there is one.
+    pub ihd: Option<&'a Profile>,
 }
 
 /// The relation secrets of the device side; no key is stored per device.

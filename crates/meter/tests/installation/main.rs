@@ -3,6 +3,7 @@
 mod acts;
 mod approvals;
 mod clock;
+mod displays;
 mod durable;
 mod gas;
 mod hand_over;
@@ -34,6 +35,8 @@ struct Home {
     esme: Profile,
     gpf: Profile,
     gsme: Profile,
+    ppmid: Profile,
+    ihd: Profile,
     relations: Relations,
     critical: CriticalOperations,
     config: InstallationConfig,
@@ -74,6 +77,7 @@ impl Home {
             ..Profile::default()
         };
         let [mut chf, mut esme, mut gpf, mut gsme] = std::array::from_fn(|_| exact.clone());
+        let (ppmid, ihd) = (exact.clone(), exact.clone());
         change([&mut chf, &mut esme, &mut gpf, &mut gsme]);
         let secret = |octet| RelationSecret::new([octet; 32]);
         let relations = Relations {
@@ -93,6 +97,8 @@ impl Home {
             esme: &esme,
             gpf: Some(&gpf),
             gsme: Some(&gsme),
+            ppmid: Some(&ppmid),
+            ihd: Some(&ihd),
         };
         let context = Context {
             now,
@@ -106,6 +112,8 @@ impl Home {
             esme,
             gpf,
             gsme,
+            ppmid,
+            ihd,
             relations,
             critical,
             config,
@@ -121,6 +129,8 @@ impl Home {
             esme: &self.esme,
             gpf: Some(&self.gpf),
             gsme: Some(&self.gsme),
+            ppmid: Some(&self.ppmid),
+            ihd: Some(&self.ihd),
         };
         let context = Context {
             now: self.now,
