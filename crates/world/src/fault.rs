@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use domain::{SimDuration, SimInstant};
 use proto::Envelope;
 
@@ -19,12 +20,19 @@ pub enum Verdict {
     Delay(SimDuration),
     /// Delivered twice.
     Duplicate,
+    /// Not delivered, but another body in its envelope: that of [`FaultHook::replacement`].
+    Replace,
 }
 
 /// One fault rule. It may keep its own counters and generator.
 pub trait FaultHook: Send {
     /// Judges one envelope about to be delivered on `link`.
     fn judge(&mut self, link: &LinkName, envelope: &Envelope, now: SimInstant) -> Verdict;
+
+    /// The body that is delivered instead, asked for once after each [`Verdict::Replace`].
+    fn replacement(&mut self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 impl<F: FnMut(&LinkName, &Envelope, SimInstant) -> Verdict + Send> FaultHook for F {
@@ -63,13 +71,17 @@ impl Faults {
         });
     }
 
-    pub(crate) fn judge(&self, link: &LinkName, envelope: &Envelope, now: SimInstant) -> Verdict {
+    /// The verdict, with the other body of a replaced envelope.
+    pub(crate) fn judge(&self, link: &LinkName, envelope: &Envelope, now: SimInstant) -> (Verdict, Option<Bytes>) {
         let mut hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hooks
-            .iter_mut()
-            .map(|hook| hook.judge(link, envelope, now))
-            .find(|v| *v != Verdict::Pass)
-            .unwrap_or(Verdict::Pass)
+        for hook in hooks.iter_mut() {
+            match hook.judge(link, envelope, now) {
+                Verdict::Pass => {}
+                Verdict::Replace => return (Verdict::Replace, Some(hook.replacement())),
+                other => return (other, None),
+            }
+        }
+        (Verdict::Pass, None)
     }
 }
 

@@ -281,14 +281,30 @@ impl LinkSender {
     /// Tape, fault rules, delivery.
     async fn pass(&self, envelope: &Envelope, octets: Bytes) -> Result<(), LinkClosed> {
         let now = self.world.clock.now();
-        let verdict = self.break_off(envelope, self.world.faults.judge(&self.name, envelope, now));
-        self.world
-            .tape
-            .record(self.world.number, now, &self.name, verdict, &octets);
+        let (verdict, body) = self.world.faults.judge(&self.name, envelope, now);
+        let verdict = self.break_off(envelope, verdict);
+        let tape = |verdict, octets: &Bytes| {
+            self.world
+                .tape
+                .record(self.world.number, now, &self.name, verdict, octets);
+        };
+        tape(verdict, &octets);
         let span = match verdict {
             Verdict::Drop => return Ok(()),
             Verdict::Delay(span) => span,
-            Verdict::Duplicate | Verdict::Pass => SimDuration::ZERO,
+            Verdict::Duplicate | Verdict::Pass | Verdict::Replace => SimDuration::ZERO,
+        };
+        let octets = match body {
+            Some(body) if verdict == Verdict::Replace => {
+                let other = Envelope {
+                    body,
+                    ..envelope.clone()
+                };
+                let octets = Bytes::from(other.encode_to_vec());
+                tape(Verdict::Pass, &octets);
+                octets
+            }
+            _ => octets,
         };
         let due = self.due(envelope, now, span);
         if verdict == Verdict::Duplicate {

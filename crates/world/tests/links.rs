@@ -4,7 +4,7 @@
 
 use domain::{Seed, SimDuration, SimInstant};
 use proto::{Envelope, Kind, Message, WanClose, WanData};
-use world::{CallError, LinkEnd, LinkName, Verdict, World};
+use world::{CallError, FaultHook, LinkEnd, LinkName, Verdict, World};
 
 fn run<F: Future>(work: impl FnOnce(World) -> F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -153,6 +153,44 @@ fn loss_duplication_and_cuts_act_where_they_should() {
         assert_eq!(verdicts, [Verdict::Drop, Verdict::Pass, Verdict::Duplicate]);
         drop(dcc);
         assert!(user.send(traced("closed"), Kind::DuisRequest, b"").await.is_err());
+    });
+}
+
+/// Delivers other octets in place of every body.
+struct Another(&'static [u8]);
+
+impl FaultHook for Another {
+    fn judge(&mut self, _: &LinkName, _: &Envelope, _: SimInstant) -> Verdict {
+        Verdict::Replace
+    }
+    fn replacement(&mut self) -> bytes::Bytes {
+        bytes::Bytes::from_static(self.0)
+    }
+}
+
+#[test]
+fn a_replaced_body_comes_in_its_own_envelope_and_both_are_on_the_tape() {
+    run(|world| async move {
+        let (left, mut right) = world.link("left", "right");
+        world.faults.install(Another(b"other"));
+        let id = left.send(traced("t"), Kind::WanSms, b"own").await.unwrap();
+        let got = right.recv().await.unwrap();
+        assert_eq!(
+            (got.id, got.trace_id.as_str(), got.body.as_ref()),
+            (id, "t", &b"other"[..])
+        );
+        let records = world.tape.records();
+        let taped: Vec<_> = records
+            .iter()
+            .map(|record| (record.verdict, Envelope::decode(record.octets.clone()).unwrap().body))
+            .collect();
+        assert_eq!(
+            taped,
+            [
+                (Verdict::Replace, bytes::Bytes::from_static(b"own")),
+                (Verdict::Pass, bytes::Bytes::from_static(b"other"))
+            ]
+        );
     });
 }
 

@@ -141,6 +141,7 @@ fn records_keep_their_digest_through_a_file() {
         Verdict::Drop,
         Verdict::Delay(SimDuration::from_millis(7)),
         Verdict::Duplicate,
+        Verdict::Replace,
     ];
     records
         .iter_mut()

@@ -46,6 +46,7 @@ pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
         Verdict::Drop => (1, 0),
         Verdict::Delay(span) => (2, span.0),
         Verdict::Duplicate => (3, 0),
+        Verdict::Replace => (4, 0),
     };
     part(&[verdict]);
     part(&delay_ms.to_be_bytes());

@@ -51,6 +51,7 @@ impl TapeRecord {
             Verdict::Drop => (proto::TapeVerdict::Drop, 0),
             Verdict::Delay(span) => (proto::TapeVerdict::Delay, span.as_millis()),
             Verdict::Duplicate => (proto::TapeVerdict::Duplicate, 0),
+            Verdict::Replace => (proto::TapeVerdict::Replace, 0),
         };
         proto::TapeRecord {
             world: self.world,
@@ -74,6 +75,7 @@ impl TapeRecord {
             Ok(proto::TapeVerdict::Drop) => Verdict::Drop,
             Ok(proto::TapeVerdict::Delay) => Verdict::Delay(SimDuration::from_millis(message.delay_ms)),
             Ok(proto::TapeVerdict::Duplicate) => Verdict::Duplicate,
+            Ok(proto::TapeVerdict::Replace) => Verdict::Replace,
             Err(_) => return Err(UnknownVerdict(message.verdict)),
         };
         Ok(Self {

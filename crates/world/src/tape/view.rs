@@ -57,6 +57,7 @@ fn verdict(record: &TapeRecord) -> String {
         Verdict::Drop => "drop".to_owned(),
         Verdict::Delay(span) => format!("delay {span}"),
         Verdict::Duplicate => "duplicate".to_owned(),
+        Verdict::Replace => "replace".to_owned(),
     }
 }
 
