@@ -46,6 +46,10 @@ pub(crate) enum Level {
         cohort: domain::Cohort,
         provider: domain::CommunicationsProvider,
         smso: String,
+        /// How files of campaigns name the set it migrates with.
+        slug: Option<String>,
+        /// The operator in names of migration files.
+        smso_code: Option<String>,
         /// In scope only if the government directs so.
         directed: bool,
     },
@@ -108,7 +112,16 @@ pub(crate) fn read_file(name: &str, text: &str) -> Result<Vec<Layer>, FileError>
         ("family", &["manufacturer", "from"], read_family),
         (
             "route",
-            &["family", "group", "cohort", "provider", "smso", "directed"],
+            &[
+                "family",
+                "group",
+                "cohort",
+                "provider",
+                "smso",
+                "slug",
+                "smso_code",
+                "directed",
+            ],
             read_route,
         ),
         (
@@ -206,6 +219,8 @@ fn read_route(_: &SourceText<'_>, section: &Section<'_, '_>) -> Result<Level, Fi
         cohort: section.parse("cohort")?,
         provider: section.parse("provider")?,
         smso: section.text("smso", NAME_MAX)?,
+        slug: section.optional_text("slug", NAME_MAX)?,
+        smso_code: section.optional_text("smso_code", NAME_MAX)?,
         directed: section.flag("directed")?.unwrap_or(false),
     })
 }

@@ -228,6 +228,8 @@ impl Layers {
             cohort,
             provider,
             smso,
+            slug,
+            smso_code,
             directed,
         } = &route.level
         else {
@@ -282,6 +284,8 @@ impl Layers {
             family: family.clone(),
             route: route.id.clone(),
             smso: smso.clone(),
+            slug: slug.clone().unwrap_or_else(|| route.id.clone()),
+            smso_code: smso_code.clone().unwrap_or_else(|| smso.clone()),
             meter: meter::Profile {
                 firmware: native,
                 manufacturer: maker,

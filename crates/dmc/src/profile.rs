@@ -35,6 +35,10 @@ pub struct DeviceProfile {
     pub route: String,
     /// Who operated it before enrolment.
     pub smso: String,
+    /// The set of devices it migrates with, as files of campaigns name it, for example `ioc`.
+    pub slug: String,
+    /// The short code of that operator in names of migration files, for example `CGI`.
+    pub smso_code: String,
     /// Behaviour of the device itself.
     pub meter: meter::Profile,
     /// How it says things in bytes.

@@ -29,7 +29,7 @@ pub use access::{Access, Association, Execution, SecurityEvent};
 pub use approval::Approval;
 pub use credentials::{CertificateId, Credentials, CredentialsChange, Notified, PartyCredentials, RemoteParty};
 pub use identity::{Eui64, Mpan, Mprn, Mpxn, ParseError, RequestId};
-pub use model::{Cohort, CommunicationsProvider, DeviceKind, DeviceModel, Dmc, ProfileId};
+pub use model::{Cohort, CommunicationsProvider, DeviceKind, DeviceModel, Dmc, InstallationType, ProfileId};
 pub use operation::{
     Answer, DataItem, LogKind, LogRow, Operation, Outcome, Quantity, Refusal, SupplyState, Unit, Value,
 };

@@ -291,6 +291,46 @@ impl FromStr for Cohort {
     }
 }
 
+/// Whether suppliers have smart service at an installation before the migration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstallationType {
+    /// All fuels active.
+    #[default]
+    Active,
+    /// No fuel active.
+    Dormant,
+    /// One active, the other dormant.
+    Mixed,
+}
+
+impl InstallationType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Dormant, Self::Mixed];
+
+    /// The word files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Dormant => "dormant",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// The one a word stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+impl fmt::Display for InstallationType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The fleet: builds the hubs of an estate, owns their tasks and hands them what comes over the WAN.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, OnceLock};
 
 use dmc::{Catalogue, DeviceProfile};
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkReceiver, Store, World, worlds};
 
-use crate::estate::{Estate, Site, Template};
+use crate::estate::{Estate, KitKey, Site};
 use crate::handle::{Directory, Handle};
 use crate::hub::{Hub, Item, Kit, Shared, context};
 use crate::inbox::Inbox;
@@ -112,17 +113,15 @@ impl Fleet {
             critical,
             journal: OnceLock::new(),
         });
-        let mut kits = BTreeMap::new();
-        for template in estate.templates() {
-            kits.insert(template.number, Arc::new(kit(template, catalogue)?));
-        }
+        let mut kits: BTreeMap<KitKey, Arc<Kit>> = BTreeMap::new();
         let now = world.clock.now();
         let mut hubs = Vec::new();
         let mut inboxes = BTreeMap::new();
         let mut sites = BTreeMap::new();
         for site in estate.sites().filter(|site| share.holds(site.hub())) {
-            let Some(kit) = kits.get(&site.template().number) else {
-                continue;
+            let kit = match kits.entry(site.kit_key()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(Arc::new(kit(&site, catalogue)?)),
             };
             let inbox = Inbox::new();
             inboxes.insert(site.hub(), inbox.clone());
@@ -305,11 +304,11 @@ fn route(inboxes: &BTreeMap<Eui64, Inbox<Item>>, envelope: &Envelope) {
     }
 }
 
-fn kit(template: &Template, catalogue: &Catalogue) -> Result<Kit, FleetError> {
+fn kit(site: &Site, catalogue: &Catalogue) -> Result<Kit, FleetError> {
     let find = |id: &ProfileId, expected: DeviceKind| -> Result<Arc<DeviceProfile>, FleetError> {
         let name = id.to_string();
         let profile = catalogue.find(&name).map_err(|hint| FleetError::UnknownProfile {
-            template: template.name.clone(),
+            template: site.template().name.clone(),
             profile: name.clone(),
             hint,
         })?;
@@ -317,25 +316,26 @@ fn kit(template: &Template, catalogue: &Catalogue) -> Result<Kit, FleetError> {
             return Ok(Arc::clone(profile));
         }
         Err(FleetError::WrongKind {
-            template: template.name.clone(),
+            template: site.template().name.clone(),
             profile: name,
             expected,
             found: profile.kind,
         })
     };
-    let gas = match (&template.dmc.gpf, &template.dmc.gsme) {
+    let dmc = site.dmc();
+    let gas = match (&dmc.gpf, &dmc.gsme) {
         (Some(gpf), Some(gsme)) => Some((find(gpf, DeviceKind::Gpf)?, find(gsme, DeviceKind::Gsme)?)),
         _ => None,
     };
     let display = |id: &Option<ProfileId>, kind| id.as_ref().map(|id| find(id, kind)).transpose();
     Ok(Kit {
-        chf: find(&template.dmc.chf, DeviceKind::Chf)?,
-        esme: find(&template.dmc.esme, DeviceKind::Esme)?,
+        chf: find(&dmc.chf, DeviceKind::Chf)?,
+        esme: find(&dmc.esme, DeviceKind::Esme)?,
         gas,
-        ppmid: display(&template.dmc.ppmid, DeviceKind::Ppmid)?,
-        ihd: display(&template.dmc.ihd, DeviceKind::Ihd)?,
-        party: if template.enrolled { Party::S1sp } else { Party::Smso },
-        head_end: template.head_end.clone(),
+        ppmid: display(&dmc.ppmid, DeviceKind::Ppmid)?,
+        ihd: display(&dmc.ihd, DeviceKind::Ihd)?,
+        party: if site.enrolled() { Party::S1sp } else { Party::Smso },
+        head_end: site.head_end().to_owned(),
     })
 }
 
@@ -347,7 +347,7 @@ fn fitted_at(now: SimInstant) -> SimInstant {
 }
 
 fn config_of(site: &Site, world: &World, installed_at: SimInstant) -> InstallationConfig {
-    let template = site.template();
+    let payment_mode = site.payment_mode();
     let seed = site.seed(&world.seed);
     let esme = site.device(DeviceKind::Esme).unwrap_or_default();
     let draw = |index, limit: u64| u32::try_from(mix(seed.number(), index) % limit).unwrap_or(0);
@@ -356,10 +356,10 @@ fn config_of(site: &Site, world: &World, installed_at: SimInstant) -> Installati
     config.mprn = site.mprn();
     config.ppmid = site.device(DeviceKind::Ppmid);
     config.ihd = site.device(DeviceKind::Ihd);
-    config.second_element = template.second_element;
-    config.payment_mode = template.payment_mode;
-    config.gas_payment_mode = template.payment_mode;
-    config.enrolled = template.enrolled;
+    config.second_element = site.second_element();
+    config.payment_mode = payment_mode;
+    config.gas_payment_mode = payment_mode;
+    config.enrolled = site.enrolled();
     config.installed_at = installed_at;
     config.start_import_wh = draw(1, 20_000_000);
     config.start_gas_litres = draw(2, 5_000_000);

@@ -21,7 +21,7 @@ mod journal;
 pub mod probe;
 mod readings;
 
-pub use estate::{Estate, EstateError, Site, SiteDevice, Template};
+pub use estate::{Combination, Estate, EstateError, Site, SiteDevice, SiteFault, Surroundings, Template};
 pub use export::{devices_csv, registration_csv};
 pub use face::Face;
 pub use fleet::{Fleet, FleetError, Share};

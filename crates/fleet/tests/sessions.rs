@@ -131,7 +131,7 @@ impl Lab {
             .collect();
         let face = Catalogue::builtin()
             .unwrap()
-            .find(&self.site.template().dmc.chf.to_string())
+            .find(&self.site.dmc().chf.to_string())
             .unwrap()
             .face
             .clone();

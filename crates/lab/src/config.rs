@@ -108,6 +108,9 @@ pub struct EstateConfig {
     /// Name of a built-in estate: `sit` (the pack's) or `exercise`. A file goes before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub builtin: Option<String>,
+    /// Groups of devices that are in scope only if the government directs so, and in this lab are, such as `FOC-EDMI`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directed: Vec<String>,
 }
 
 /// Device profiles.

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dcc::{Inventory, SmiStatus};
+use dcc::{Inventory, Property, SmiStatus};
 use dmc::Catalogue;
+use domain::DeviceKind;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, CertificateBook, SigningKey};
-use fleet::{Estate, Site};
+use fleet::{Estate, Site, Surroundings};
 use world::{MemoryStore, Store, StoreError};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, EstateConfig};
 use crate::custody::{self, Custody};
 use crate::file_store::{FileReader, FileStore};
 use crate::files::{FileError, read_text};
@@ -84,14 +84,6 @@ pub enum BuildError {
     /// The PKI.
     #[error("build the lab's PKI")]
     Pki(#[from] pki::Error),
-    /// The estate asks for a profile that no file describes.
-    #[error("the estate's device {device} has profile {profile}, which no file describes")]
-    Profile {
-        /// Which device.
-        device: Eui64,
-        /// Which profile.
-        profile: String,
-    },
     /// A role's end of a link is still in use.
     #[error("the {role} still holds its link with {peer}")]
     StillRunning {
@@ -117,18 +109,7 @@ impl Parts {
         } else {
             Catalogue::load(&config.dmc.folders)?
         });
-        let estate = match &config.estate.file {
-            Some(path) => Estate::from_toml(&path.display().to_string(), &read_text(path)?)?,
-            None => Estate::builtin(config.estate.builtin.as_deref().unwrap_or(BUILTIN_ESTATE))?,
-        };
-        for device in estate.devices() {
-            if catalogue.profile(&device.profile).is_none() {
-                return Err(BuildError::Profile {
-                    device: device.device,
-                    profile: device.profile.to_string(),
-                });
-            }
-        }
+        let estate = estate(&config.estate, &catalogue)?;
         let journals = match &config.folders.state {
             Some(state) => Journals::on_disk(state),
             None => Journals::default(),
@@ -163,7 +144,7 @@ impl Parts {
         let directory = head_end::Directory::default();
         for site in self
             .sites(world)
-            .filter(|site| site.template().enrolled == (party == Party::S1sp))
+            .filter(|site| site.enrolled() == (party == Party::S1sp))
         {
             let devices = site.devices().into_iter().filter_map(|device| {
                 let profile = Arc::clone(self.catalogue.profile(&device.profile)?);
@@ -182,7 +163,12 @@ impl Parts {
     pub fn inventory(&self, world: u32) -> Inventory {
         let since = self.config.clock.start - domain::SimDuration::from_days(30);
         let mut inventory = Inventory::default();
-        for site in self.sites(world).filter(|site| site.template().enrolled) {
+        for site in self.sites(world).filter(Site::enrolled) {
+            let property = Arc::new(Property {
+                uprn: Some(site.uprn()),
+                post_code: Some(site.post_code()),
+                address_identifier: Some(site.address()),
+            });
             for device in site.devices() {
                 let Some(profile) = self.catalogue.profile(&device.profile) else {
                     continue;
@@ -191,9 +177,10 @@ impl Parts {
                 let mut entry = dcc::Device::new(device.device, device.kind, model, SmiStatus::Commissioned, since);
                 entry.hub = Some(device.hub);
                 entry.mpxn = device.mpxn;
+                entry.property = Some(Arc::clone(&property));
                 entry.s1sp = Some(Arc::from("s1lab"));
                 if device.kind == DeviceKind::Esme {
-                    let variant = if site.template().second_element { "B" } else { "A" };
+                    let variant = if site.second_element() { "B" } else { "A" };
                     entry.esme_variant = Some(Arc::from(variant));
                 }
                 inventory.put(entry);
@@ -331,6 +318,29 @@ fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {
             })?;
     }
     Ok(book)
+}
+
+/// The configured estate; files it names are looked for beside it.
+///
+/// # Errors
+/// [`BuildError`] when a file cannot be read, or says something wrong.
+pub fn estate(config: &EstateConfig, catalogue: &Catalogue) -> Result<Estate, BuildError> {
+    let Some(path) = &config.file else {
+        let name = config.builtin.as_deref().unwrap_or(BUILTIN_ESTATE);
+        return Ok(Estate::builtin_with(name, catalogue, &config.directed)?);
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let open = |name: &str| read_text(&folder.join(name)).map_err(|error| error.to_string());
+    let surroundings = Surroundings {
+        catalogue,
+        directed: &config.directed,
+        open: &open,
+    };
+    Ok(Estate::read(
+        &path.display().to_string(),
+        &read_text(path)?,
+        &surroundings,
+    )?)
 }
 
 /// The estate of a lab that is told of none.

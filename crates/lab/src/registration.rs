@@ -78,7 +78,7 @@ pub(crate) fn records(parts: &Parts, world: u32) -> Result<Records, BuildError> 
     }
     let devices = parts
         .sites(world)
-        .filter(|site| site.template().enrolled)
+        .filter(|site| site.enrolled())
         .flat_map(|site| site.devices());
     let records = devices.filter_map(|device| {
         let mpxn = device.mpxn?;
@@ -147,7 +147,8 @@ fn from_file(path: &Path) -> Result<Registrations, BuildError> {
 }
 
 /// Every metering point of the estate registered in every role that some user has: the first installation of a template
-/// with the first user of the role, the second with the second, and so on in turn. It follows from the files alone.
+/// with the first user of the role, the second with the second, and so on in turn; where gas has a supplier of its own,
+/// with the next one's. It follows from the files alone.
 fn shared_out(pki: &Pki, estate: &Estate) -> Registrations {
     use UserRole as R;
     let with = |role: UserRole| -> Vec<Eui64> {
@@ -165,19 +166,20 @@ fn shared_out(pki: &Pki, estate: &Estate) -> Registrations {
     let mut all = Registrations::default();
     for site in estate.sites() {
         let position = site.position() as usize;
-        let mut register = |mpxn: Mpxn, role: UserRole, users: &[Eui64]| {
-            let turn = position.checked_rem(users.len());
+        let mut register = |mpxn: Mpxn, role: UserRole, users: &[Eui64], next: usize| {
+            let turn = (position + next).checked_rem(users.len());
             if let Some(user) = turn.and_then(|turn| users.get(turn)) {
                 all.add(Registration::always(mpxn, role, *user));
             }
         };
         for (role, users) in &electricity {
             // The export metering point is not in an estate: the import one stands for it.
-            register(Mpxn::Mpan(site.mpan()), *role, users);
+            register(Mpxn::Mpan(site.mpan()), *role, users, 0);
         }
         if let Some(mprn) = site.mprn() {
             for (role, users) in &gas {
-                register(Mpxn::Mprn(mprn), *role, users);
+                let own = *role == R::GasSupplier && site.two_suppliers();
+                register(Mpxn::Mprn(mprn), *role, users, usize::from(own));
             }
         }
     }

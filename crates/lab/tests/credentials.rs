@@ -173,3 +173,45 @@ async fn the_supplier_renews_its_own_certificates_and_hands_over_to_an_operator(
     assert!(worked(&ask(&supplier, &orders::disable_supply(device)).await));
     lab.stop().await;
 }
+
+#[test]
+fn every_enrolled_device_is_found_by_property_reference_and_address() {
+    let parts = lab::Parts::build(Config::default()).expect("built");
+    let inventory = parts.inventory(0);
+    let enrolled = parts.estate.sites().filter(fleet::Site::enrolled);
+    for site in enrolled {
+        let devices: Vec<_> = site.devices().into_iter().map(|device| device.device).collect();
+        let by = |lookup: dcc::Lookup| -> Vec<_> { inventory.look_up(&lookup).iter().map(|found| found.id).collect() };
+        assert_eq!(by(dcc::Lookup::Uprn(site.uprn())), devices);
+        let address = dcc::Lookup::Property {
+            post_code: site.post_code(),
+            address_identifier: site.address(),
+        };
+        assert_eq!(by(address), devices);
+        // The schema's limits.
+        assert!(site.uprn().len() <= 12 && (6..=8).contains(&site.post_code().len()) && site.address().len() <= 30);
+    }
+}
+
+#[test]
+fn two_suppliers_of_dual_fuel_are_two_users() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("two.toml");
+    let text = "[estate]\nname = \"two\"\nsource = \"invented\"\n\n[[template]]\nname = \"two\"\ncount = 4\n\
+                provider = \"vodafone\"\nchf = \"am110r@BASE\"\nesme = \"as300p@BASE\"\ngpf = \"am110r-gpf@BASE\"\n\
+                gsme = \"bk-g4e@BASE\"\nenrolled = true\nsuppliers = { one = 1, two = 1 }\n";
+    std::fs::write(&file, text).expect("written");
+    let mut config = Config::default();
+    config.estate.file = Some(file);
+    let parts = lab::Parts::build(config).expect("built");
+    let at = parts.config.clock.start;
+    let holder = |mpxn, role| parts.directory.registered(mpxn, role, at).expect("a supplier");
+    let mut two = 0;
+    for site in parts.estate.sites() {
+        let electricity = holder(Mpxn::Mpan(site.mpan()), UserRole::ImportSupplier);
+        let gas = holder(Mpxn::Mprn(site.mprn().expect("gas")), UserRole::GasSupplier);
+        assert_eq!(electricity != gas, site.two_suppliers(), "{site}");
+        two += usize::from(site.two_suppliers());
+    }
+    assert_eq!(two, 2);
+}

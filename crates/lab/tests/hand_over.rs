@@ -58,7 +58,7 @@ fn with_house<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
     runtime.block_on(async {
         let world = World::virtual_at(SimInstant::from_utc(2019, 5, 2, 8, 0, 0).unwrap(), Seed::root(1));
         let estate = Estate::builtin("sit").unwrap();
-        let site = estate.sites().find(|site| !site.template().enrolled).unwrap();
+        let site = estate.sites().find(|site| !site.enrolled()).unwrap();
         let (smso_wan, wan_smso) = world.link("smso", "wan");
         let (s1sp_wan, wan_s1sp) = world.link("s1sp", "wan");
         let (wan_fleet, fleet_wan) = world.link("wan", "fleet");

@@ -67,7 +67,7 @@ fn certificate(pem: &str) -> Certificate {
 }
 
 fn facts(parts: &Parts, catalogue: &Catalogue) -> Facts {
-    let site = parts.estate.sites().find(|site| !site.template().enrolled).unwrap();
+    let site = parts.estate.sites().find(|site| !site.enrolled()).unwrap();
     let devices = site.devices().into_iter().map(|device| {
         let model = &catalogue.profile(&device.profile).unwrap().model;
         DeviceFacts {

@@ -44,7 +44,7 @@ impl Rig {
         let config = Config::default();
         let world = World::virtual_at(config.clock.start, config.world_seed());
         let parts = Parts::build(config).unwrap();
-        let site = parts.estate.sites().find(|site| !site.template().enrolled).unwrap();
+        let site = parts.estate.sites().find(|site| !site.enrolled()).unwrap();
         let mut chain = Chain::start(world, parts, true).unwrap();
         let links = chain.take_migration_links().unwrap();
         let supplier = chain.take_smso_link().unwrap();

@@ -1,11 +1,9 @@
-//! What names an installation and what kind of installation it is.
+//! What names an installation.
 
 use std::fmt;
 use std::str::FromStr;
 
 use domain::{Eui64, ParseError};
-
-use crate::settings::words;
 
 /// Names an installation in files, journals and reports: `LAB-I-` and its hub's EUI-64 in hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -36,17 +34,5 @@ impl FromStr for InstallationId {
                 expected: "an installation such as LAB-I-021AB00101000001",
                 found: text.chars().take(80).collect(),
             })
-    }
-}
-
-words! {
-    /// Whether suppliers have smart service there before the migration.
-    InstallationType {
-        /// All fuels active.
-        Active = "active",
-        /// No fuel active.
-        Dormant = "dormant",
-        /// One active, the other dormant.
-        Mixed = "mixed",
     }
 }

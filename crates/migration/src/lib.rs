@@ -26,5 +26,6 @@ pub mod settings;
 pub mod simulate;
 pub mod strict;
 
-pub use identity::{InstallationId, InstallationType};
+pub use domain::InstallationType;
+pub use identity::InstallationId;
 pub use settings::{Settings, SettingsError};

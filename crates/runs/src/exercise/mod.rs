@@ -336,7 +336,7 @@ impl Sites {
         let (mut prepayment, mut credit): (Vec<Site>, Vec<Site>) = parts
             .estate
             .sites()
-            .partition(|site| site.template().payment_mode == PaymentMode::Prepayment);
+            .partition(|site| site.payment_mode() == PaymentMode::Prepayment);
         // Given away from the end: so in the order of the file.
         credit.reverse();
         prepayment.reverse();

@@ -54,7 +54,7 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
         };
         let memory = memories
             .entry(act.device)
-            .or_insert_with(|| Memory::new(site.template().payment_mode, site.template().second_element));
+            .or_insert_with(|| Memory::new(site.payment_mode(), site.second_element()));
         findings.cells.push(cell(lab, device, &(act.order)(&at), memory).await);
         progress.one_more();
     }

@@ -65,7 +65,7 @@ fn sequence() -> impl Iterator<Item = Turn> {
 pub(crate) fn script(site: &Site) -> Vec<Act> {
     let kinds = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
     let devices = kinds.into_iter().filter_map(|kind| Some((kind, site.device(kind)?)));
-    if !site.template().enrolled {
+    if !site.enrolled() {
         // Of what the DCC must not touch, one request per device shows that it does not.
         return devices
             .filter(|(kind, _)| *kind != DeviceKind::Chf)
