@@ -1,8 +1,9 @@
-//! Chores of the workspace: `cargo xtask bench` and `cargo xtask ci`.
+//! Chores of the workspace: `cargo xtask bench`, `cargo xtask ci` and `cargo xtask mutate-rules`.
 
 #![expect(clippy::print_stdout, reason = "tables and numbers on stdout are its purpose")]
 
 mod bench;
+mod mutate_rules;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -32,6 +33,11 @@ enum Chore {
     },
     /// Run exactly what CI runs
     Ci,
+    /// Delete each rule of the device profiles in turn and say whether its row on the bench turns red
+    MutateRules {
+        /// Only the rules whose id contains this
+        filter: Option<String>,
+    },
     /// One memory or speed measurement in a process of its own; the benchmarks call this
     #[command(hide = true)]
     Child {
@@ -60,6 +66,7 @@ fn run(cli: Cli) -> Result<()> {
             installations,
         } => bench::run(filter.as_deref(), &json, installations),
         Chore::Child { name, count } => bench::child(&name, count),
+        Chore::MutateRules { filter } => mutate_rules::run(filter.as_deref()),
         Chore::Ci => {
             let status = Command::new("bash").arg(".ci/run").status().context("run .ci/run")?;
             if status.success() {

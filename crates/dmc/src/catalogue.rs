@@ -10,6 +10,7 @@ use crate::builtin::BUILTIN;
 use crate::error::{Error, FileError};
 use crate::layer::read_file;
 use crate::layers::Layers;
+use crate::otherwise::Otherwise;
 use crate::profile::DeviceProfile;
 
 /// All device profiles of a lab.
@@ -50,19 +51,14 @@ impl Catalogue {
         Self::of_layers(&read_layers(files)?)
     }
 
-    /// The profiles compiled into the program as they would be if nobody had stated these rules: what shows that a rule
-    /// does something.
+    /// The profiles compiled into the program as they would be if rules or the plain device were otherwise: what shows that
+    /// a rule does something.
     ///
     /// # Errors
-    /// A fault in one of the files.
-    ///
-    /// # Panics
-    /// When one of the rules does not exist.
-    pub fn builtin_without(rules: &[&str]) -> Result<Self, Error> {
+    /// For a rule or a setting that does not exist, and for a value it does not take.
+    pub fn builtin_otherwise(otherwise: &Otherwise) -> Result<Self, Error> {
         let mut layers = read_layers(BUILTIN.iter().copied())?;
-        for rule in rules {
-            assert!(layers.forget_rules(&[rule]) > 0, "there is no rule {rule}");
-        }
+        otherwise.apply(&mut layers)?;
         Ok(Self::of_layers(&layers)?)
     }
 

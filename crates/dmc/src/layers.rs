@@ -8,6 +8,8 @@ use crate::assembly::Assembly;
 use crate::error::FileError;
 use crate::layer::{LAB, Layer, Level, ModelIs};
 use crate::profile::DeviceProfile;
+use crate::section::Scalar;
+use crate::settings::Setting;
 
 /// All layers of a catalogue by their level and id.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Layers {
     routes: BTreeMap<String, Layer>,
     models: BTreeMap<String, Layer>,
     firmware: BTreeMap<(String, String), Layer>,
+    /// What the plain device does where no layer says otherwise, in place of its usual defaults.
+    pub(crate) plain: Vec<(&'static Setting, Scalar)>,
 }
 
 /// A model with what it stands on.
@@ -44,8 +48,8 @@ impl Layers {
         }
     }
 
-    /// Takes rules away as if nobody had stated them. Gives how many were found.
-    pub(crate) fn forget_rules(&mut self, ids: &[&str]) -> usize {
+    /// Takes a rule away as if nobody had stated it. Gives how often it was found.
+    pub(crate) fn forget_rule(&mut self, id: &str) -> usize {
         let mut found = 0;
         let families = self.families.values_mut().chain(self.routes.values_mut());
         for layer in families
@@ -53,7 +57,7 @@ impl Layers {
             .chain(self.firmware.values_mut())
         {
             let before = layer.rules.len();
-            layer.rules.retain(|rule| !ids.contains(&rule.id.as_str()));
+            layer.rules.retain(|rule| rule.id != id);
             found += before - layer.rules.len();
         }
         found
@@ -237,6 +241,10 @@ impl Layers {
         };
         let is = model_is(&chain.models);
         let mut assembly = Assembly::default();
+        for (setting, value) in &self.plain {
+            // Whoever put it here has seen that the value fits.
+            let _ = (setting.apply)(&mut assembly.parts, value);
+        }
         let models = chain.models.iter().rev();
         for layer in chain.below.iter().chain(models).chain(versions) {
             assembly.add(layer, is.kind)?;

@@ -57,6 +57,7 @@ mod error;
 mod layer;
 mod layers;
 mod names;
+mod otherwise;
 mod profile;
 mod rows;
 mod section;
@@ -68,6 +69,7 @@ pub use bench::{Bench, NoCompanion, ScriptError, length, outcome_words, quantity
 pub use catalogue::Catalogue;
 pub use error::{Error, FileError};
 pub use names::{item_by_name, log_by_name, operation_by_name};
+pub use otherwise::Otherwise;
 pub use profile::{
     Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
     WanProfile,

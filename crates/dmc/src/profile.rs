@@ -359,6 +359,15 @@ impl WanProfile {
             _ => self.attach_delay,
         }
     }
+
+    /// What the `nth` text message to the hub in a month costs, in thousandths of a penny.
+    #[must_use]
+    pub fn text_cost_mp(&self, nth: u32) -> u64 {
+        match self.sms_allowance {
+            Some(allowance) if nth > allowance => u64::from(self.sms_excess_mp),
+            _ => 0,
+        }
+    }
 }
 
 impl Default for WanProfile {

@@ -10,6 +10,10 @@ use std::str::FromStr;
 use crate::keys::{DeviceKey, hmac};
 use crate::{Eui64, ParseError};
 
+mod long;
+
+pub use long::{CodeUse, LongCode};
+
 /// A code of twenty digits in the form of GBCS.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Utrn {

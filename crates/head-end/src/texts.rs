@@ -35,9 +35,7 @@ impl Texts {
         }
         texts.this_month += 1;
         texts.in_all += 1;
-        if wan.sms_allowance.is_some_and(|allowance| texts.this_month > allowance) {
-            texts.cost_mp += u64::from(wan.sms_excess_mp);
-        }
+        texts.cost_mp += wan.text_cost_mp(texts.this_month);
     }
 
     pub(crate) fn of(&self, hub: Eui64) -> TextMessages {

@@ -73,14 +73,14 @@ impl Gas {
         let due = scheduled_wake(&self.gsme, gsme, context.now);
         if due > self.woken_at {
             self.woken_at = due;
-            self.gsme.begin_delayed(due, gsme, &mut self.alerts);
+            self.gsme.begin_delayed(due, true, gsme, &mut self.alerts);
             self.gsme.settle(due, gsme, &mut self.alerts);
             self.queue.expire(due, context.profiles.chf.han_queue_lifetime);
             if hub_on && !self.lost(due, gsme) {
                 self.meet_hub(context, gsme, due, (&mut *han.0, han.1), out);
             }
         }
-        self.gsme.begin_delayed(context.now, gsme, &mut self.alerts);
+        self.gsme.begin_delayed(context.now, true, gsme, &mut self.alerts);
         self.gsme.settle(context.now, gsme, &mut self.alerts);
         self.gsme.notice_fault(context.now, gsme, &mut self.alerts);
         if self.pending.as_ref().is_some_and(|pending| pending.0 <= context.now)
@@ -105,10 +105,16 @@ impl Gas {
         let mirror = self.pending.as_ref().map(|pending| pending.0);
         let result = if hub_on { self.queue.next_result() } else { None };
         let fault = self.gsme.history.as_ref().and_then(|history| history.fault_at);
-        [self.gsme.next_settlement(), mirror, result, fault]
-            .into_iter()
-            .flatten()
-            .fold(scheduled, SimInstant::min)
+        [
+            self.gsme.next_settlement(gsme),
+            self.gsme.next_delayed(true),
+            mirror,
+            result,
+            fault,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(scheduled, SimInstant::min)
     }
 
     /// Takes an operation for the sleeping meter. Rights are checked now and again when it wakes, an approval only then.

@@ -56,6 +56,8 @@ pub(crate) struct History {
     pub(crate) fault_at: Option<SimInstant>,
     /// The hub has told that it does not hear this device.
     pub(crate) silent: bool,
+    /// When the voltage log was emptied, if it was.
+    pub(crate) voltages_from: Option<SimInstant>,
 }
 
 /// An account as logs show it, milli-pence.

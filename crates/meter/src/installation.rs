@@ -387,6 +387,8 @@ impl Installation {
                 self.esme.clock_lost(since, context.now, profile);
             }
             self.esme.follow_supply(context.now, true);
+            self.esme.disturb_load_window(context.now, profile);
+            self.esme.after_outage(since, context.now, profile, &mut self.effects);
             let long = outage >= profile.long_outage;
             let alert = if long {
                 alerts::LONG_OUTAGE_RESTORED
@@ -416,6 +418,14 @@ impl Installation {
     pub fn truth(&self, context: &Context<'_>, slot: DeviceKind, item: DataItem) -> Option<Value> {
         let profile = profile(context, slot);
         self.meter(slot)?.view(context.now, profile).item(item)
+    }
+
+    /// What a meter used in each of the latest months, as a display shows it; nothing on what is no meter.
+    #[must_use]
+    pub fn months(&self, context: &Context<'_>, slot: DeviceKind) -> Vec<LogRow> {
+        let profile = profile(context, slot);
+        let view = self.meter(slot).map(|meter| meter.view(context.now, profile));
+        view.map_or_else(Vec::new, |view| view.months())
     }
 
     pub(crate) fn meter(&self, slot: DeviceKind) -> Option<&Meter> {
@@ -781,7 +791,7 @@ impl Installation {
     pub(crate) fn advance(&mut self, context: &Context<'_>) {
         let powered = self.powered();
         self.esme
-            .begin_delayed(context.now, context.profiles.esme, &mut self.effects);
+            .begin_delayed(context.now, powered, context.profiles.esme, &mut self.effects);
         self.esme
             .limit_load(context.now, powered, context.profiles.esme, &mut self.effects);
         self.esme.settle(context.now, context.profiles.esme, &mut self.effects);
@@ -815,7 +825,7 @@ impl Installation {
     pub(crate) fn reschedule(&mut self, context: &Context<'_>) {
         let powered = self.powered();
         let midnight = self.day.next().midnight();
-        let account = self.esme.next_settlement();
+        let account = self.esme.next_settlement(context.profiles.esme);
         let gas = self
             .gas
             .as_ref()
@@ -823,12 +833,14 @@ impl Installation {
             .map(|(gas, profile)| gas.next_wake(context, profile, powered));
         let gas_billing = self.gas.as_ref().map(|gas| gas.gsme.next_billing);
         let sync = self.hub_sync_due(context).filter(|_| powered);
-        let limit = self.esme.next_limit_event();
+        let limit = self.esme.next_limit_event(context.profiles.esme);
+        let delayed = self.esme.next_delayed(powered);
         let rejoin = self.next_rejoin().filter(|_| powered);
         self.next = [
             account,
             gas,
             limit,
+            delayed,
             Some(self.esme.next_billing),
             gas_billing,
             sync,

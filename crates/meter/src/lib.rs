@@ -63,6 +63,7 @@ mod settings;
 mod supply;
 mod switching;
 mod tariff;
+mod tenancy;
 mod timetable;
 mod tokens;
 mod wire;

@@ -25,6 +25,9 @@ pub(crate) struct Watch {
     pub(crate) trips: u32,
 }
 
+/// What part of the limit holds while emergency credit is used. That there is a lower limit is sourced, how low is not.
+const EMERGENCY_SHARE: u32 = 2;
+
 impl Meter {
     /// A limit was set, or the watch begins anew for another reason.
     pub(crate) fn watch_load_from(&mut self, at: SimInstant) {
@@ -50,12 +53,12 @@ impl Meter {
     }
 
     /// When load limiting does something next, looked for up to a day ahead.
-    pub(crate) fn next_limit_event(&self) -> Option<SimInstant> {
+    pub(crate) fn next_limit_event(&self, profile: &Profile) -> Option<SimInstant> {
         let watch = self.watch()?;
         if let Some(at) = watch.restores_at {
             return Some(at);
         }
-        let limit = self.load_limit()?;
+        let limit = self.load_limit(profile)?;
         if self.supply.state != SupplyState::Enabled || !self.metering.counts() {
             return None;
         }
@@ -64,17 +67,19 @@ impl Meter {
 
     /// Does what load limiting has to do by `to`; the account is settled up to each act.
     pub(crate) fn limit_load(&mut self, to: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
-        while let Some(at) = self.next_limit_event().filter(|at| *at <= to) {
+        while let Some(at) = self.next_limit_event(profile).filter(|at| *at <= to) {
             self.settle(at, profile, out);
             let Some(watch) = self.watch().copied() else { return };
             if watch.restores_at.is_some() {
                 self.restore_after_limit(at, powered, profile, out);
-            } else if let Some(limit) = self.load_limit() {
+            } else if let Some(limit) = self.load_limit(profile) {
                 self.trip(at, powered, &limit, profile, out);
             }
         }
         // Nothing until here: the watch goes on from here, but for what a window still needs of the past.
-        let period = self.load_limit().map_or(0, |limit| i64::from(limit.period_s) * 1000);
+        let period = self
+            .load_limit(profile)
+            .map_or(0, |limit| i64::from(limit.period_s) * 1000);
         let past = SimInstant(to.0 - period - HALF_HOUR_MS);
         if let Some(watch) = self.changed.as_mut().and_then(|changed| changed.watch.as_mut()) {
             watch.from = watch.from.max(past);
@@ -150,10 +155,24 @@ impl Meter {
         2 * (of(Channel::Import) + second)
     }
 
-    fn load_limit(&self) -> Option<LoadLimit> {
-        match self.kept(SettingKind::LoadLimit) {
-            Some(Setting::LoadLimit(limit)) if limit.threshold_w > 0 => Some(*limit),
-            _ => None,
+    /// The limit in force, where there is one: a lower one while emergency credit is used, on meters that have two.
+    fn load_limit(&self, profile: &Profile) -> Option<LoadLimit> {
+        let Some(Setting::LoadLimit(limit)) = self.kept(SettingKind::LoadLimit) else {
+            return None;
+        };
+        let lower = profile.load_limit.emergency_limit && self.account.emergency_in_use();
+        let threshold_w = if lower {
+            limit.threshold_w.div_ceil(EMERGENCY_SHARE)
+        } else {
+            limit.threshold_w
+        };
+        (threshold_w > 0).then_some(LoadLimit { threshold_w, ..*limit })
+    }
+
+    /// The clock was set or mains came back: where such a window does not count, another begins.
+    pub(crate) fn disturb_load_window(&mut self, at: SimInstant, profile: &Profile) {
+        if profile.load_limit.disturbed_window_skipped && self.watch().is_some() {
+            self.watch_load_from(at);
         }
     }
 

@@ -10,7 +10,7 @@ use domain::{
 
 use crate::alerts::{self, AlertCode};
 use crate::billing;
-use crate::calendar::{HALF_HOUR_MS, LocalDay};
+use crate::calendar::HALF_HOUR_MS;
 use crate::clock::{DeviceClock, Synchronised, TOLERANCE_MAX_S};
 use crate::device::{Around, Device};
 use crate::effects::Outbox;
@@ -118,16 +118,19 @@ impl Meter {
         while self.account.settled_at < to {
             let from = self.account.settled_at;
             let half_hour = next_half_hour(from);
-            let boundary = self.until_protection_changes(from, half_hour);
-            let (until, cost) = self.step(from, boundary.min(to));
+            let boundary = self.until_protection_changes(from, half_hour, profile);
+            let (until, cost) = self.step(from, boundary.min(to), profile);
             self.account.spend(cost);
             self.account.settled_at = until;
             if until == half_hour {
                 let on = self.supply.state == SupplyState::Enabled;
-                for alert in self.account.fall_due(until, &self.tariff, on).into_iter().flatten() {
+                let accumulates = profile.prepayment.accumulates_debt;
+                let due = self.account.fall_due(until, &self.tariff, on, accumulates);
+                for alert in due.into_iter().flatten() {
                     self.note(until, profile, out, alert);
                 }
             }
+            self.warn_of_protection(from, until, profile, out);
             self.review(profile, out);
             if until == half_hour {
                 self.keep_midnight(until, profile);
@@ -145,20 +148,20 @@ impl Meter {
     }
 
     /// When something happens to the account next; `None` in credit mode.
-    pub(crate) fn next_settlement(&self) -> Option<SimInstant> {
+    pub(crate) fn next_settlement(&self, profile: &Profile) -> Option<SimInstant> {
         let from = self.account.settled_at;
         (self.mode == PaymentMode::Prepayment).then(|| {
-            let boundary = self.until_protection_changes(from, next_half_hour(from));
-            self.step(from, boundary).0
+            let boundary = self.until_protection_changes(from, next_half_hour(from), profile);
+            self.step(from, boundary, profile).0
         })
     }
 
     /// How far one can charge from `from` until something happens, at most `to` in the same half-hour, and the cost.
-    fn step(&self, from: SimInstant, to: SimInstant) -> (SimInstant, i64) {
+    fn step(&self, from: SimInstant, to: SimInstant, profile: &Profile) -> (SimInstant, i64) {
         if !self.metering.counts() {
             return (to, 0);
         }
-        let cost = self.cost(from, to);
+        let cost = self.cost(from, to, profile);
         let Some(distance) = self
             .account
             .distance(self.supply.has(Cause::Credit))
@@ -170,22 +173,22 @@ impl Meter {
         let (mut before, mut after) = (from.0, to.0);
         while after - before > 1 {
             let middle = before + (after - before) / 2;
-            if self.cost(from, SimInstant(middle)) >= distance {
+            if self.cost(from, SimInstant(middle), profile) >= distance {
                 after = middle;
             } else {
                 before = middle;
             }
         }
         let until = SimInstant(after);
-        (until, self.cost(from, until))
+        (until, self.cost(from, until, profile))
     }
 
     /// Cost of what is used from `from` to `to`, two instants of one half-hour, in millionths of a penny.
-    fn cost(&self, from: SimInstant, to: SimInstant) -> i64 {
+    fn cost(&self, from: SimInstant, to: SimInstant, profile: &Profile) -> i64 {
         let channel = self.main_channel();
         let (slot, used) = self.metering.within_half_hour(channel, from, to);
         let tariff = self.metering.tariff_at(&self.tariff, from);
-        let day = LocalDay::of(from);
+        let (day, slot) = self.rate_clock(from, slot, profile);
         let action = tariff.main.switching.action(day, slot);
         let main = if in_blocks(action) {
             let band = action & !BLOCK;
@@ -208,12 +211,12 @@ impl Meter {
     }
 
     /// Cost of what is used from `from` to `to`, whole half-hours at a time, in millionths of a penny.
-    pub(crate) fn cost_between(&self, from: SimInstant, to: SimInstant) -> i64 {
+    pub(crate) fn cost_between(&self, from: SimInstant, to: SimInstant, profile: &Profile) -> i64 {
         let mut sum: i64 = 0;
         let mut at = from;
         while at < to {
             let until = next_half_hour(at).min(to);
-            sum = sum.saturating_add(self.cost(at, until));
+            sum = sum.saturating_add(self.cost(at, until, profile));
             at = until;
         }
         sum
@@ -313,7 +316,7 @@ impl Meter {
         for alert in raised.into_iter().flatten() {
             self.note(at, profile, out, alert);
         }
-        if ended && !self.supply.has(Cause::Credit) && !self.kept_on() && !self.protected(at) {
+        if ended && !self.supply.has(Cause::Credit) && !self.kept_on() && !self.protected(at, profile) {
             let before = self.supply;
             self.supply.disable(Cause::Credit);
             self.metering.interrupt(at);
@@ -399,15 +402,21 @@ impl Meter {
                 if let Some(alert) = clock_alert(result) {
                     self.note(now, profile, out, alert);
                 }
+                if result == Synchronised::Set {
+                    self.disturb_load_window(now, profile);
+                }
                 return clock_outcome(result);
             }
             Operation::AdjustBalance(milli_pence) => {
                 return self.adjust_balance(now, powered, *milli_pence, profile, out);
             }
             Operation::ResetBalance => return self.reset_balance(now, powered, profile, out),
-            Operation::ChangeDebt(change) => return self.change_debt(change),
+            Operation::ChangeDebt(change) => return self.change_debt(change, &profile.prepayment),
             Operation::DisplayMessage(message) => return self.display(message),
-            Operation::RestrictAccess { before } => return self.restrict(*before),
+            Operation::RestrictAccess { before } => {
+                self.change_supplier(now, powered, profile, out)?;
+                return self.restrict(*before);
+            }
             Operation::DisablePrivacyPin => return self.protect(false),
             Operation::ShowCustomerIdentification(number) => return self.identify(number),
             Operation::ActivateEmergencyCredit if profile.prepayment.emergency_by_consumer => {
@@ -495,14 +504,22 @@ impl Meter {
     pub(crate) fn credit_returned(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
         if self.account.available() > 0 {
             self.keep_on(false);
-            self.release_credit(now, powered, profile, out);
+            let to = profile.credit_restores_to;
+            self.release_credit(now, powered, to, profile, out);
         }
     }
 
-    /// Lack of credit no longer keeps the supply off.
-    pub(crate) fn release_credit(&mut self, now: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+    /// Lack of credit no longer keeps the supply off; it goes to state `to`.
+    pub(crate) fn release_credit(
+        &mut self,
+        now: SimInstant,
+        powered: bool,
+        to: SupplyState,
+        profile: &Profile,
+        out: &mut Outbox,
+    ) {
         let before = self.supply;
-        if self.supply.credit_returns(profile.credit_restores_to) {
+        if self.supply.credit_returns(to) {
             if self.supply.state == SupplyState::Armed {
                 self.note(now, profile, out, alerts::SUPPLY_ARMED);
             }

@@ -3,13 +3,15 @@
 //! Rights and approval are checked and the account is settled before any of this.
 
 use domain::operation::{DebtChange, PaymentMode, RecoveryPeriod};
-use domain::{Answer, Outcome, Refusal, SimInstant};
+use domain::{Answer, Outcome, Refusal, SimDuration, SimInstant};
 
 use crate::alerts;
+use crate::calendar::HALF_HOUR_MS;
 use crate::effects::Outbox;
 use crate::meter::Meter;
 use crate::prepayment::{DebtPeriod, MICRO, TimeDebt};
-use crate::profile::Profile;
+use crate::profile::{PrepaymentRules, Profile};
+use crate::quirks::PROTECTION_ENDS;
 use crate::timetable;
 
 impl Meter {
@@ -59,7 +61,14 @@ impl Meter {
     }
 
     /// Adds to the debts, none of which falls below nothing, and sets how they are recovered.
-    pub(crate) fn change_debt(&mut self, change: &DebtChange) -> Outcome {
+    ///
+    /// # Errors
+    /// Above all limits, and for a debt that this meter does not have.
+    pub(crate) fn change_debt(&mut self, change: &DebtChange, rules: &PrepaymentRules) -> Outcome {
+        let absent = change.time_debt_mp.iter().skip(usize::from(rules.time_debts));
+        if absent.into_iter().any(|debt| *debt != 0) {
+            return Err(Refusal::OutOfRange);
+        }
         let rate = |(milli_pence, period): (i64, RecoveryPeriod)| {
             let rate_mp = u32::try_from(milli_pence).map_err(|_| Refusal::OutOfRange)?;
             let period = match period {
@@ -101,20 +110,55 @@ impl Meter {
         Ok(Answer::Done)
     }
 
-    /// Whether a calendar keeps the supply on at `at`, whatever the balance.
-    pub(crate) fn protected(&self, at: SimInstant) -> bool {
-        self.changed
-            .as_ref()
-            .is_some_and(|changed| timetable::protects(&changed.non_disablement, at))
+    /// Whether a calendar keeps the supply on at `at`, whatever the balance, or has done so until a moment of grace ago.
+    pub(crate) fn protected(&self, at: SimInstant, profile: &Profile) -> bool {
+        let Some(changed) = &self.changed else { return false };
+        let grace = signed(profile.prepayment.non_disablement_grace);
+        // Protection ends on a minute and lasts for half an hour at least: looking that often misses none.
+        let mut moments = (0..=grace / HALF_HOUR_MS).map(|half_hours| at.0 - half_hours * HALF_HOUR_MS);
+        let graceful = |moment: i64| timetable::protects(&changed.non_disablement, SimInstant(moment));
+        moments.any(graceful) || grace > 0 && graceful(at.0 - grace)
     }
 
-    /// The next end or beginning of such a protection after `after` and before `before`, else `before`.
-    pub(crate) fn until_protection_changes(&self, after: SimInstant, before: SimInstant) -> SimInstant {
-        self.changed
-            .as_ref()
-            .and_then(|changed| timetable::next_switch(&changed.non_disablement, after, before))
-            .unwrap_or(before)
+    /// The next moment after `after` and before `before` at which such a protection or its grace begins or ends, or at
+    /// which its end is announced; else `before`.
+    pub(crate) fn until_protection_changes(
+        &self,
+        after: SimInstant,
+        before: SimInstant,
+        profile: &Profile,
+    ) -> SimInstant {
+        let Some(changed) = &self.changed else { return before };
+        let rules = &profile.prepayment;
+        let grace = signed(rules.non_disablement_grace);
+        let ahead = rules.non_disablement_warning.map_or(0, signed);
+        [0, grace, -ahead]
+            .into_iter()
+            .filter_map(|shift| {
+                let (after, before) = (SimInstant(after.0 - shift), SimInstant(before.0 - shift));
+                let switch = timetable::next_switch(&changed.non_disablement, after, before)?;
+                Some(SimInstant(switch.0 + shift))
+            })
+            .fold(before, SimInstant::min)
     }
+
+    /// Announces the end of a protection where that falls due after `from` and by `to`.
+    pub(crate) fn warn_of_protection(&mut self, from: SimInstant, to: SimInstant, profile: &Profile, out: &mut Outbox) {
+        let (Some(ahead), Some(changed)) = (profile.prepayment.non_disablement_warning, &self.changed) else {
+            return;
+        };
+        let calendar = &changed.non_disablement;
+        let (after, before) = (from + ahead, SimInstant((to + ahead).0 + 1));
+        let ends = timetable::next_switch(calendar, after, before)
+            .filter(|at| !timetable::protects(calendar, *at) && timetable::protects(calendar, SimInstant(at.0 - 1)));
+        if ends.is_some() {
+            self.note(to, profile, out, PROTECTION_ENDS);
+        }
+    }
+}
+
+fn signed(span: SimDuration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Millionths of a penny no balance and no debt comes near: far from where sums overflow.

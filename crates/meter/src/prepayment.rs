@@ -164,7 +164,16 @@ impl Account {
     }
 
     /// Takes what falls due at `at`, a full hour. Gives the alerts of debts paid off.
-    pub(crate) fn fall_due(&mut self, at: SimInstant, tariff: &Tariff, supply_on: bool) -> [Option<AlertCode>; 2] {
+    ///
+    /// What cannot be taken because supply is off or emergency credit is used goes to the accumulated debt; on a meter
+    /// that has none (`accumulates`), debts wait and the standing charge is taken all the same.
+    pub(crate) fn fall_due(
+        &mut self,
+        at: SimInstant,
+        tariff: &Tariff,
+        supply_on: bool,
+        accumulates: bool,
+    ) -> [Option<AlertCode>; 2] {
         let mut done = [None; 2];
         if at.0.rem_euclid(HOUR_MS) != 0 {
             return done;
@@ -173,10 +182,11 @@ impl Account {
         let hour = at.0.rem_euclid(DAY_MS) / HOUR_MS;
         let midnight = (hour == 0 || hour == 23) && LocalDay::of(at).midnight() == at;
         if midnight {
-            self.charge(tariff.main.prices.standing_charge_mp.saturating_mul(MICRO), supply_on);
+            let charge = tariff.main.prices.standing_charge_mp.saturating_mul(MICRO);
+            self.charge(charge, supply_on || !accumulates, accumulates);
         }
-        let suspended = (!supply_on && self.settings.suspend_debt_disabled)
-            || (self.emergency_in_use() && self.settings.suspend_debt_emergency);
+        let suspended = (!supply_on && (self.settings.suspend_debt_disabled || !accumulates))
+            || (self.emergency_in_use() && (self.settings.suspend_debt_emergency || !accumulates));
         if suspended {
             return done;
         }
@@ -185,7 +195,7 @@ impl Account {
             let part = micro(settings.rate_mp).min(self.time_debts[index]);
             if due && part > 0 {
                 self.time_debts[index] -= part;
-                self.charge(part, supply_on);
+                self.charge(part, supply_on, accumulates);
                 if self.time_debts[index] == 0 {
                     done[index] = Some([alerts::TIME_DEBT_1_COLLECTED, alerts::TIME_DEBT_2_COLLECTED][index]);
                 }
@@ -284,15 +294,16 @@ impl Account {
         share
     }
 
-    fn charge(&mut self, amount: i64, supply_on: bool) {
-        if !supply_on || self.emergency_in_use() {
+    fn charge(&mut self, amount: i64, supply_on: bool, accumulates: bool) {
+        if !supply_on || (accumulates && self.emergency_in_use()) {
             self.accumulated_debt = self.accumulated_debt.saturating_add(amount);
         } else {
             self.balance = self.balance.saturating_sub(amount);
         }
     }
 
-    fn emergency_in_use(&self) -> bool {
+    /// Whether emergency credit is what is being used up.
+    pub(crate) fn emergency_in_use(&self) -> bool {
         self.emergency_active && self.balance <= self.threshold()
     }
 

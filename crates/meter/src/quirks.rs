@@ -73,6 +73,27 @@ impl Meter {
         }
     }
 
+    /// Day and half-hour by which the tariff goes at `at`, in half-hour `slot` of the local day: standard time where the
+    /// profile says so, and the half-hour at which an invalid clock has stopped.
+    pub(crate) fn rate_clock(&self, at: SimInstant, slot: usize, profile: &Profile) -> (LocalDay, usize) {
+        let history = self.history.as_ref().filter(|_| profile.clock.invalid_freezes);
+        let stopped = history.and_then(|history| {
+            let mut all = history.frozen.iter();
+            all.find(|frozen| frozen.from <= at && frozen.to.is_none_or(|to| at < to))
+        });
+        if let Some(frozen) = stopped {
+            return (LocalDay::of(at), usize::from(frozen.slot));
+        }
+        match profile.clock.tariff {
+            Midnight::Local => (LocalDay::of(at), slot),
+            Midnight::Standard => {
+                let half_hours = at.0.rem_euclid(DAY_MS) / HALF_HOUR_MS;
+                let slot = usize::try_from(half_hours).unwrap_or(0);
+                (LocalDay(at.0.div_euclid(DAY_MS)), slot)
+            }
+        }
+    }
+
     /// By how much register `n` of the tariff differs at `at` from what local time says: where another clock switches
     /// rates, and where a rate stayed because the clock was invalid. Only for tariffs whose days are all the same.
     pub(crate) fn rate_shift(&self, n: u8, at: SimInstant, profile: &Profile) -> i64 {
@@ -250,6 +271,7 @@ impl Installation {
         let now = context.now;
         self.esme.clock.follow(now, self.clock.time(now));
         self.esme.clock_found(now);
+        self.esme.disturb_load_window(now, profile);
         if let Some(code) = profile.clock.hub_sync_event {
             self.esme
                 .note(now, profile, &mut self.effects, AlertCode { code, ..HUB_SYNC });
@@ -380,6 +402,9 @@ pub(crate) const DEVICE_BACK: AlertCode = own(0x81F5, "a device behind the hub i
 const VALVE_FLOW: AlertCode = own(0x81F6, "gas flowed while the valve opened", true);
 const VALVE_FAULT: AlertCode = own(0x81F7, "the valve did not move", true);
 const TAMPERED: AlertCode = own(0x81F8, "the cover was opened", true);
+
+pub(crate) const MODE_REFUSED: AlertCode = own(0x81FA, "a change of payment mode was refused", false);
+pub(crate) const PROTECTION_ENDS: AlertCode = own(0x81FB, "a non-disablement period ends soon", true);
 
 /// One code for every set of causes, as bits: command, credit, load limit, event, token.
 const SWITCH_CAUSES: [AlertCode; 32] = {

@@ -9,17 +9,18 @@ use domain::operation::{
     AlertBehaviour, BillingPeriod, Counter, GasFlow, LoadLimit, NonDisablementCalendar, PaymentMode, PaymentSetting,
     PrepaymentConfiguration, Setting, SettingKind, VoltageSettings,
 };
-use domain::{Answer, DeviceKind, Outcome, Refusal, SimDuration, SimInstant};
+use domain::{Answer, DeviceKind, Outcome, Refusal, SimDuration, SimInstant, SupplyState};
 use serde::{Deserialize, Serialize};
 
 use crate::acts::Shown;
-use crate::alerts;
+use crate::alerts::{self, AlertCode};
 use crate::calendar::LocalDay;
 use crate::effects::Outbox;
 use crate::load_limit::Watch;
 use crate::meter::{Meter, NO_POINT, next_billing};
 use crate::prepayment::AccountSettings;
 use crate::profile::{Profile, TariffRules};
+use crate::quirks::MODE_REFUSED;
 use crate::supply::Cause;
 use crate::tariff::{Tariff, bounds};
 use crate::tokens::Tokens;
@@ -41,6 +42,8 @@ pub(crate) struct Changed {
     pub(crate) tokens: Tokens,
     /// Supply stays on without credit until there has been some: prepayment began without any.
     pub(crate) kept_on: bool,
+    /// It is in the mode it had before it was configured, which is neither of the two.
+    pub(crate) unconfigured: bool,
 }
 
 impl Changed {
@@ -57,14 +60,15 @@ impl Changed {
     }
 
     /// Keeps a setting for later, in the place of another of its kind.
-    fn delay(&mut self, at: SimInstant, setting: Setting) {
+    pub(crate) fn delay(&mut self, at: SimInstant, setting: Setting) {
         self.delayed.retain(|(_, other)| other.kind() != setting.kind());
         self.delayed.push((at, setting));
     }
 
-    /// The next setting whose time has come by `to`.
-    fn due(&mut self, to: SimInstant) -> Option<(SimInstant, Setting)> {
-        let place = self.delayed.iter().position(|(at, _)| *at <= to)?;
+    /// The next setting whose time has come by `to`. Without mains no payment mode changes.
+    fn due(&mut self, to: SimInstant, powered: bool) -> Option<(SimInstant, Setting)> {
+        let due = |(at, setting): &(SimInstant, Setting)| *at <= to && begins(setting, powered);
+        let place = self.delayed.iter().position(due)?;
         Some(self.delayed.remove(place))
     }
 
@@ -136,7 +140,13 @@ impl Meter {
         if !known {
             return Err(Refusal::NotSupported);
         }
-        check(setting)?;
+        if let Err(refusal) = check(setting) {
+            if setting.kind() == SettingKind::PaymentMode {
+                let pushed = profile.prepayment.mode_refusal_alerts;
+                self.note(now, profile, out, AlertCode { pushed, ..MODE_REFUSED });
+            }
+            return Err(refusal);
+        }
         match setting {
             Setting::PaymentMode(payment) => self.set_payment_mode(now, powered, payment, profile, out),
             Setting::PrepaymentConfiguration(configuration) => self.set_prepayment(configuration)?,
@@ -168,6 +178,9 @@ impl Meter {
                 if limit.threshold_w > rules.limit_max_w || limit.threshold_w > 0 && !inside {
                     return Err(Refusal::OutOfRange);
                 }
+                if !rules.counter_by_command {
+                    self.reset_load_limit_counter();
+                }
                 self.watch_load_from(now);
             }
             Setting::Voltage(voltage) => {
@@ -178,6 +191,14 @@ impl Meter {
                 // None of ours has three phases.
                 if voltage.averages.len() != 1 || !voltage.averages.iter().all(|(.., period)| known(*period)) {
                     return Err(Refusal::OutOfRange);
+                }
+                let period = |of: &VoltageSettings| of.averages.first().map(|(.., period)| *period);
+                let before = match self.setting(SettingKind::Voltage) {
+                    Some(Setting::Voltage(before)) => period(&before),
+                    _ => None,
+                };
+                if profile.power.voltage_period_empties_log && before != period(voltage) {
+                    self.history.get_or_insert_default().voltages_from = Some(now);
                 }
                 if !voltage.keep_counters {
                     self.history.get_or_insert_default().reset(Counter::RmsVoltage, now);
@@ -239,7 +260,7 @@ impl Meter {
     }
 
     /// Another tariff is in force from `at` on.
-    fn adopt(&mut self, at: SimInstant, tariff: Tariff, because: SettingKind, profile: &Profile) {
+    pub(crate) fn adopt(&mut self, at: SimInstant, tariff: Tariff, because: SettingKind, profile: &Profile) {
         let tables = matches!(because, SettingKind::Tariff | SettingKind::SecondaryTariff);
         if tables {
             self.keep_change(at, profile);
@@ -251,15 +272,28 @@ impl Meter {
         self.next_billing = next_billing(&self.tariff, at);
     }
 
-    /// Puts in force what was written for a midnight that has come; the account is charged up to there first.
-    pub(crate) fn begin_delayed(&mut self, to: SimInstant, profile: &Profile, out: &mut Outbox) {
-        while let Some((at, setting)) = self.changed.as_mut().and_then(|changed| changed.due(to)) {
+    /// Puts in force what was written for a time that has come; the account is charged up to there first.
+    pub(crate) fn begin_delayed(&mut self, to: SimInstant, powered: bool, profile: &Profile, out: &mut Outbox) {
+        while let Some((at, setting)) = self.changed.as_mut().and_then(|changed| changed.due(to, powered)) {
             self.settle(at, profile, out);
+            if let Setting::PaymentMode(payment) = &setting {
+                self.set_payment_mode(at, powered, payment, profile, out);
+                continue;
+            }
             // It fitted when it was written; what was written since may have made another of it.
             if let Ok(Some(tariff)) = self.with_tariff_setting(&setting, &profile.tariff) {
                 self.adopt(at, tariff, setting.kind(), profile);
             }
         }
+    }
+
+    /// When the next of them takes force.
+    pub(crate) fn next_delayed(&self, powered: bool) -> Option<SimInstant> {
+        let delayed = self.changed.iter().flat_map(|changed| &changed.delayed);
+        delayed
+            .filter(|(_, setting)| begins(setting, powered))
+            .map(|(at, _)| *at)
+            .min()
     }
 
     pub(crate) fn kept(&self, kind: SettingKind) -> Option<&Setting> {
@@ -321,7 +355,7 @@ impl Meter {
         })
     }
 
-    fn payment_setting(&self) -> PaymentSetting {
+    pub(crate) fn payment_setting(&self) -> PaymentSetting {
         let settings = &self.account.settings;
         PaymentSetting {
             mode: self.mode,
@@ -332,7 +366,7 @@ impl Meter {
     }
 
     /// Supply stays on; one that is off for lack of credit is armed when credit no longer matters (Secure, sourced).
-    fn set_payment_mode(
+    pub(crate) fn set_payment_mode(
         &mut self,
         now: SimInstant,
         powered: bool,
@@ -343,7 +377,11 @@ impl Meter {
         if payment.mode != self.mode && profile.logs.billing_on_mode_change {
             self.keep_change(now, profile);
         }
+        let changes = payment.mode != self.mode;
         self.mode = payment.mode;
+        if let Some(changed) = &mut self.changed {
+            changed.unconfigured = false;
+        }
         if payment.mode == PaymentMode::Prepayment {
             self.changed.get_or_insert_default();
             let settings = &mut self.account.settings;
@@ -360,7 +398,13 @@ impl Meter {
             }
             self.review(profile, out);
         } else if self.supply.has(Cause::Credit) {
-            self.release_credit(now, powered, profile, out);
+            let armed = changes && profile.prepayment.mode_change_arms;
+            let to = if armed {
+                SupplyState::Armed
+            } else {
+                profile.credit_restores_to
+            };
+            self.release_credit(now, powered, to, profile, out);
         }
         self.follow_supply(now, powered);
     }
@@ -398,6 +442,11 @@ impl Meter {
         self.changed.get_or_insert_default().non_disablement = configuration.non_disablement.clone();
         Ok(())
     }
+}
+
+/// Whether a setting whose time has come takes force with or without mains.
+fn begins(setting: &Setting, powered: bool) -> bool {
+    powered || setting.kind() != SettingKind::PaymentMode
 }
 
 /// Whether a profile that lets tariffs begin at midnight means this setting.

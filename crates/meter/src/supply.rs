@@ -13,6 +13,8 @@ pub(crate) enum Cause {
     Load = 4,
     /// Something that happened at the meter, such as tampering.
     Event = 8,
+    /// A code of the supplier's, entered at the meter.
+    Token = 16,
 }
 
 /// Load switch or valve.

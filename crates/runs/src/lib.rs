@@ -7,9 +7,11 @@ pub mod catalogue;
 pub mod exercise;
 pub mod plan;
 pub mod report;
+mod rule_rows;
 pub mod sit;
 mod trial;
 pub mod verdict;
 
+pub use rule_rows::{RowVerdict, RuleRow, rows as rule_rows};
 pub use trial::{Trial, TrialError};
 pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};

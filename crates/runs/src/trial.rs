@@ -46,7 +46,7 @@ impl Trial {
     }
 
     /// Runs a script of the bench's statements and of these looks: `plan SRV` (the steps in short), `answer SRV [PATH]`
-    /// (code and success, or the text of an element of the payload), `holder SRV` (of a dated request),
+    /// (code and success, or the text of an element of the payload), `tried SRV` (what came of each step), `holder SRV` (of a dated request),
     /// `wan wake|idle|retries|storm|gasp|hello [INSTANT]` (of a hub, in a world of its own).
     ///
     /// # Errors
@@ -62,6 +62,7 @@ impl Trial {
             let look = match words.as_slice() {
                 ["plan", srv] => Some(self.plan_words(of(statement, srv)?)),
                 ["answer", srv] => Some(self.answer_words(of(statement, srv)?, None)),
+                ["tried", srv] => Some(self.tried_words(of(statement, srv)?)),
                 ["answer", srv, path] => Some(self.answer_words(of(statement, srv)?, Some(path))),
                 ["wan", look, at @ ..] => Some(self.wan_words(statement, look, at)?),
                 ["holder", srv] => {
@@ -108,6 +109,19 @@ impl Trial {
     /// Why there is no plan.
     pub fn answer(&mut self, request: &Request) -> Result<Smets1Payload, Refused> {
         let plan = self.plan(request)?;
+        let outcomes = self.run_steps(&plan);
+        Ok(steps::respond(
+            request,
+            &self.target(),
+            &plan,
+            &outcomes,
+            self.bench.now(),
+        ))
+    }
+
+    /// Runs the steps that are neither answered nor refused; after a refused act the rest is not tried, unless the plan
+    /// goes on.
+    fn run_steps(&mut self, plan: &Plan) -> Vec<StepOutcome> {
         let mut outcomes = Vec::new();
         let mut stopped = false;
         for step in plan
@@ -134,13 +148,7 @@ impl Trial {
                 at: Some(at),
             });
         }
-        Ok(steps::respond(
-            request,
-            &self.target(),
-            &plan,
-            &outcomes,
-            self.bench.now(),
-        ))
+        outcomes
     }
 
     fn step(&mut self, step: &Step) -> (StepResult, domain::SimInstant) {
@@ -202,6 +210,28 @@ impl Trial {
             Ok(plan) => plan.steps.iter().map(step_words).collect::<Vec<_>>().join(", "),
             Err(refused) => format!("refused: {}", refused.failure),
         }
+    }
+
+    fn tried_words(&mut self, srv: Srv) -> String {
+        let Some(request) = self.request(srv) else {
+            return format!("the pack has no {srv}");
+        };
+        let plan = match self.plan(&request) {
+            Ok(plan) => plan,
+            Err(refused) => return format!("refused: {}", refused.failure),
+        };
+        let outcomes = self.run_steps(&plan);
+        let words = outcomes.iter().map(|outcome| {
+            let step = plan.steps.iter().find(|step| step.position == outcome.position);
+            let came = match &outcome.result {
+                StepResult::Device(Ok(_)) => "done",
+                StepResult::Device(Err(_)) => "refused",
+                StepResult::NotTried => "not tried",
+                _ => "failed",
+            };
+            format!("{} {came}", step.map(step_words).unwrap_or_default())
+        });
+        words.collect::<Vec<_>>().join(", ")
     }
 
     fn answer_words(&mut self, srv: Srv, path: Option<&str>) -> String {

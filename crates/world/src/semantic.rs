@@ -134,7 +134,7 @@ mod fault {
 faults!(
     Approval { Missing, Replayed, Stale, Wrong }
     Image { Block, Hash, Incomplete, NotBegun, NotForThisDevice }
-    Token { Duplicate, Format, Locked, NotAuthentic, NotPrepayment, OtherDevice, OverBalance, OverCredit }
+    Token { Duplicate, Format, Locked, NotAuthentic, NotPrepayment, OtherDevice, OverBalance, OverCredit, Incomplete, UnderBalance }
 );
 
 /// The inverse of [`refusal_name`].

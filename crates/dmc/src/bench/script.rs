@@ -29,7 +29,13 @@ impl Bench {
     /// electricity meter), `switch off|on` and `acknowledge` (a display).
     /// Looks: `do OPERATION`, `took OPERATION` (with the time it took), `sync +SPAN|-SPAN [TOLERANCE_S]`, `read ITEM`,
     /// `let-in own|foreign` (another device into the HAN), `show [electricity|gas|balance|price|messages]` (a display),
-    /// `keypad METER emergency|restore|token DIGITS` (at a display), `rise ITEM SPAN` (by how much it rises), `log LOG SPAN [ago SPAN] [count|first|last|sum|codes]`, `clock`, `alerts`.
+    /// `keypad METER emergency|restore|token DIGITS` (at a display),
+    /// `rise ITEM SPAN` (by how much it rises), `log LOG SPAN [ago SPAN] [count|first|last|sum|codes]`, `clock`, `alerts`.
+    /// Also, beyond a plain home: `code …` and `send-code …` (of a supplier, at the meter or from afar: `PENCE COUNTER`,
+    /// `elsewhere PENCE COUNTER`, `digits DIGITS`, `arm|disable|clear-logs|default-mode|retain-credit COUNTER`,
+    /// `deduct|overwrite PENCE COUNTER`, `tariff STANDING FIRST SECOND COUNTER`), `set tou|blocks|price|mode|limit|voltage|
+    /// protection|debts …`, `plan-mode MODE SPAN`, `load SWITCH on|off`, `intrude`, `tries COUNT OPERATION`, `changes ITEM SPAN`,
+    /// `months`, `texts COUNT`. `times COUNT STATEMENT` does a statement so often and shows what it saw last.
     /// A look may end in `| % N`, `| digits` or `| sign`. A device other than the one looked at is named first: `on ESME read …`.
     ///
     /// # Errors
@@ -61,19 +67,25 @@ impl Bench {
             Some((body, filter)) => (body.trim(), Some(filter.trim())),
             None => (statement, None),
         };
+        if let Some((count, again)) = statement.strip_prefix("times ").and_then(|rest| rest.split_once(' ')) {
+            let count: u16 = count.parse().map_err(|_| wrong("no count"))?;
+            let mut last = None;
+            for _ in 0..count {
+                last = self.statement(again)?;
+            }
+            return Ok(last);
+        }
         let words: Vec<&str> = body.split_whitespace().collect();
         let (slot, words) = match words.as_slice() {
             ["on", kind, rest @ ..] => (kind.parse().map_err(|_| wrong("no kind of device"))?, rest),
             all => (self.kind, all),
         };
-        let seen = match self.act(slot, words) {
-            Some(done) => done.map_err(|problem| wrong(&problem)).map(|()| None)?,
-            None => Some(
-                self.look(slot, words)
-                    .unwrap_or_else(|| Err("neither an act nor a look".to_owned()))
-                    .map_err(|problem| wrong(&problem))?,
-            ),
-        };
+        let done = self
+            .more(slot, words)
+            .or_else(|| self.act(slot, words).map(|done| done.map(|()| None)))
+            .or_else(|| self.look(slot, words).map(|seen| seen.map(Some)))
+            .unwrap_or_else(|| Err("neither an act nor a look".to_owned()));
+        let seen = done.map_err(|problem| wrong(&problem))?;
         self.drain();
         match (seen, filter) {
             (Some(seen), Some(filter)) => filtered(&seen, filter).map(Some).ok_or_else(|| wrong("no such filter")),
@@ -228,7 +240,7 @@ impl Bench {
         Some(seen)
     }
 
-    fn operation(&self, name: &str) -> Result<Operation, String> {
+    pub(super) fn operation(&self, name: &str) -> Result<Operation, String> {
         use domain::operation::OperationKind as K;
         let kind = operation_by_name(name).ok_or_else(|| "no such operation".to_owned())?;
         match kind {
@@ -242,6 +254,8 @@ impl Bench {
             }),
             K::ActivateEmergencyCredit => Ok(Operation::ActivateEmergencyCredit),
             K::Read(item) => Ok(Operation::Read(item)),
+            K::RecordNetworkData => Ok(Operation::RecordNetworkData),
+            K::RestrictAccess => Ok(Operation::RestrictAccess { before: self.now }),
             _ => Err("this operation needs more than a name".to_owned()),
         }
     }
@@ -348,7 +362,7 @@ impl Bench {
     }
 }
 
-fn item_of(name: &str) -> Result<DataItem, String> {
+pub(super) fn item_of(name: &str) -> Result<DataItem, String> {
     item_by_name(name).ok_or_else(|| "no such item".to_owned())
 }
 

@@ -651,6 +651,12 @@ pub enum TokenFault {
     /// More than one credit may be.
     #[error("above the largest credit")]
     OverCredit,
+    /// Digits are missing.
+    #[error("incomplete")]
+    Incomplete,
+    /// There is less than it takes away.
+    #[error("the balance is too low")]
+    UnderBalance,
 }
 
 /// Why a firmware image was not taken.

@@ -286,9 +286,9 @@ pub enum TokenAction {
 /// The words for refused tokens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum TokenWords {
-    /// One word: refused.
+    /// Each cause that this lab tells apart (invented).
     Plain,
-    /// Credit already used, invalid code.
+    /// Credit already used, and everything else that is no right code: invalid.
     UsedOrInvalid,
     /// Duplicate, invalid (other meter), incorrect, incomplete, account high, account low.
     SixCauses,

@@ -11,7 +11,6 @@ use domain::{DataItem, LogKind, LogRow, Quantity, Refusal, SimDuration, SimInsta
 
 use crate::alerts::{ALERT_CODES, AlertCode};
 use crate::billing;
-use crate::calendar::LocalDay;
 use crate::load::Channel;
 use crate::meter::Meter;
 use crate::prepayment::{Account, DebtPeriod, MICRO};
@@ -54,6 +53,7 @@ impl View<'_> {
             DataItem::MaximumMeterBalance => setting(settings.maximum_balance_mp),
             DataItem::MeterBalance => money(self.account.balance),
             DataItem::PaymentDebt => money(self.account.payment_debt),
+            DataItem::PaymentMode if self.meter.unconfigured() => None,
             DataItem::PaymentMode => Some(Value::PaymentMode(self.meter.mode)),
             DataItem::SupplyState => Some(Value::Supply(self.supply)),
             DataItem::SuspendDebtDisabled => Some(Value::Flag(settings.suspend_debt_disabled)),
@@ -61,6 +61,11 @@ impl View<'_> {
             DataItem::SwitchReason if self.profile.supply.logs_causes => Some(Value::Text(self.meter.switch_reason())),
             DataItem::Manufacturer => Some(Value::Text(self.profile.manufacturer.clone())),
             DataItem::ModelType => Some(Value::Text(self.profile.model.clone())),
+            DataItem::TimeDebt(n) | DataItem::DebtRecoveryRate(n) | DataItem::DebtRecoveryHourly(n)
+                if n > self.profile.prepayment.time_debts =>
+            {
+                None
+            }
             DataItem::TimeDebt(n) => {
                 let index = usize::from(n).checked_sub(1)?;
                 money(*self.account.time_debts.get(index)?)
@@ -224,7 +229,8 @@ impl View<'_> {
     fn action_now(&self, switching: &Switching) -> u8 {
         let load = &self.meter.metering.load;
         let (slot, _) = load.within_half_hour(self.meter.main_channel(), self.at, self.at);
-        switching.action(LocalDay::of(self.at), slot)
+        let (day, slot) = self.meter.rate_clock(self.at, slot, self.profile);
+        switching.action(day, slot)
     }
 
     /// What was used since the last midnight.

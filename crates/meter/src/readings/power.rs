@@ -71,7 +71,9 @@ impl View<'_> {
     pub(super) fn voltages(&self, from: SimInstant, to: SimInstant) -> Vec<LogRow> {
         let period = self.voltage_period_ms();
         let oldest = self.at.0 - i64::from(self.profile.power.voltage_entries) * period;
-        let first = from.0.max(self.meter.metering.since.0).max(oldest);
+        let emptied = self.meter.history.as_ref().and_then(|history| history.voltages_from);
+        let since = self.meter.metering.since.max(emptied.unwrap_or(SimInstant(i64::MIN)));
+        let first = from.0.max(since.0).max(oldest);
         let last = to.0.min(self.at.0);
         let mut rows = Vec::new();
         // A row stands at the end of its period, all of which lies behind `first`.

@@ -12,6 +12,26 @@ use crate::prepayment::{DebtPeriod, MICRO};
 use crate::profile::Midnight;
 
 impl View<'_> {
+    /// What was used in each of the latest calendar months (UK civil time), the present one included, oldest first: as
+    /// many as the profile keeps, each at its beginning.
+    pub(crate) fn months(&self) -> Vec<LogRow> {
+        let (meter, since) = (self.meter, self.meter.metering.since);
+        let mut rows = Vec::new();
+        let (mut first, mut end) = (LocalDay::of(self.at).latest_day_of_month(1), self.at);
+        while rows.len() < usize::from(self.profile.logs.monthly_entries) && end > since {
+            let start = first.midnight();
+            let used = meter.metering.consumed(meter.main_channel(), None, start, end);
+            rows.push(LogRow {
+                at: start,
+                values: vec![(self.main_item(), self.shown(used))],
+                code: None,
+            });
+            (first, end) = (first.previous().latest_day_of_month(1), start);
+        }
+        rows.reverse();
+        rows
+    }
+
     /// Registers at the last so many midnights.
     pub(super) fn daily(&self, from: SimInstant, to: SimInstant) -> Vec<LogRow> {
         self.midnights(self.profile.daily_log_entries, from, to, |at| {
@@ -183,7 +203,7 @@ impl View<'_> {
             return None;
         }
         let settings = &self.account.settings;
-        let mut spent = meter.cost_between(at, born_at);
+        let mut spent = meter.cost_between(at, born_at, self.profile);
         let mut time_debts = settings.time_debts.map(|debt| i64::from(debt.balance_mp));
         let mut day = LocalDay::of(at).next();
         while day.midnight() <= born_at {
