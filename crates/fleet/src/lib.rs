@@ -18,6 +18,7 @@ mod handle;
 mod hub;
 mod inbox;
 mod journal;
+pub mod line;
 pub mod probe;
 mod readings;
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use dmc::{Bench, Catalogue, DeviceProfile, NoCompanion, ScriptError};
-use domain::{DeviceKind, Eui64, RequestId, SimDuration, Srv};
+use domain::{Association, DeviceKind, Eui64, Operation, RequestId, SimDuration, Srv};
 use duis::{Element, Request};
+use fleet::line;
 use fleet::probe::{self, Look};
 use steps::{Cache, Plan, Refused, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
 
@@ -47,6 +48,8 @@ impl Trial {
 
     /// Runs a script of the bench's statements and of these looks: `plan SRV` (the steps in short), `answer SRV [PATH]`
     /// (code and success, or the text of an element of the payload), `tried SRV` (what came of each step), `holder SRV` (of a dated request),
+    /// `face octets|frames ITEM` (of the operation that reads it, over the profile's own face: the last octets said, or how
+    /// much is said), `face log LOG SPAN`,
     /// `wan wake|idle|retries|storm|gasp|hello [INSTANT]` (of a hub, in a world of its own).
     ///
     /// # Errors
@@ -65,6 +68,7 @@ impl Trial {
                 ["tried", srv] => Some(self.tried_words(of(statement, srv)?)),
                 ["answer", srv, path] => Some(self.answer_words(of(statement, srv)?, Some(path))),
                 ["wan", look, at @ ..] => Some(self.wan_words(statement, look, at)?),
+                ["face", look, rest @ ..] => Some(self.face_words(statement, look, rest)?),
                 ["holder", srv] => {
                     let holder = steps::holder(of(statement, srv)?, &self.profile);
                     Some(format!("{holder:?}").to_lowercase())
@@ -191,6 +195,45 @@ impl Trial {
             _ => return Err(wrong("more than an instant")),
         };
         probe::look(&self.catalogue, &self.profile, look, at).map_err(|problem| wrong(&problem))
+    }
+
+    fn face_words(&mut self, statement: &str, look: &str, words: &[&str]) -> Result<String, ScriptError> {
+        let wrong = |problem: &str| ScriptError {
+            statement: statement.to_owned(),
+            problem: problem.to_owned(),
+        };
+        // Who only asks for the time needs no keys, so that what is said can be seen.
+        let (association, operation) = match (look, words) {
+            ("octets" | "frames", [item]) => {
+                let item = dmc::item_by_name(item).ok_or_else(|| wrong("no such item"))?;
+                let association = if look == "octets" {
+                    Association::Public
+                } else {
+                    Association::Management
+                };
+                (association, Operation::Read(item))
+            }
+            ("log", [log, span]) => {
+                let log = dmc::log_by_name(log).ok_or_else(|| wrong("no such log"))?;
+                let (to, span) = (self.bench.now(), dmc::length(span).map_err(|problem| wrong(&problem))?);
+                let from = to - span;
+                (Association::Management, Operation::ReadLog { log, from, to })
+            }
+            _ => return Err(wrong("no such look at a face")),
+        };
+        let (face, slot) = (self.profile.face.clone(), self.profile.kind);
+        let slot = if look == "log" { DeviceKind::Esme } else { slot };
+        let said = self
+            .bench
+            .with(|installation, context| line::talk(&face, (installation, context), slot, association, &operation))
+            .map_err(|problem| wrong(&problem))?;
+        if look == "octets" {
+            let last = said.last().map(Vec::as_slice).unwrap_or_default();
+            let tail = last.iter().skip(last.len().saturating_sub(LAST_OCTETS));
+            return Ok(tail.map(|octet| format!("{octet:02X}")).collect());
+        }
+        let longest = said.iter().map(Vec::len).max().unwrap_or(0);
+        Ok(format!("speaks {} times, at most {longest} octets", said.len()))
     }
 
     fn target(&self) -> Target<'_> {
@@ -343,6 +386,9 @@ fn leaves(element: &Element, text: &mut String) {
         leaves(child, text);
     }
 }
+
+/// Octets of a frame that are shown.
+const LAST_OCTETS: usize = 16;
 
 /// The device looked at, and its hub, as requests name them. Nothing on the bench asks for identities.
 const DEVICE: Eui64 = Eui64(0x021A_B000_0000_0002);

@@ -13,7 +13,7 @@ impl Bench {
         self.guests += 1;
         let prefix = if own { 0 } else { FOREIGN };
         let entry = HanEntry {
-            device: Eui64(prefix << 40 | 0x100 + self.guests),
+            device: Eui64((prefix << 40) | (0x100 + self.guests)),
             kind: Some(DeviceKind::Ihd),
             install_code: Octets(vec![1; 8]),
             join_within_s: 600,

@@ -217,7 +217,8 @@ impl Bench {
         effects
     }
 
-    fn with<T>(&mut self, act: impl FnOnce(&mut Installation, &Context<'_>) -> T) -> T {
+    /// Does something to the installation itself, at the bench's time.
+    pub fn with<T>(&mut self, act: impl FnOnce(&mut Installation, &Context<'_>) -> T) -> T {
         self.started = true;
         let context = context(&self.profiles, &self.relations, &self.critical, self.now);
         act(&mut self.installation, &context)
