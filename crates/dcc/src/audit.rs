@@ -323,7 +323,7 @@ pub fn of_device(store: &dyn Store, device: Eui64) -> Result<Vec<Record>, StoreE
 
 fn select(store: &dyn Store, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, StoreError> {
     let mut found = Vec::new();
-    store.replay(&mut |octets| {
+    store.history(&|_| false, &mut |octets| {
         let entry = Entry::read(octets);
         let Some(entry) = entry else { return };
         let at = SimInstant(entry.at_ms);

@@ -15,6 +15,7 @@ mod quarantine;
 mod replay;
 mod requests;
 mod runs;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -29,7 +30,7 @@ use world::StoreError;
 use crate::anomaly::Counts;
 use crate::audit::{Event, Record};
 use crate::images::Images;
-use crate::journal::Entry;
+use crate::journal::{Entry, ReleasedMessage};
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::schedules::Schedules;
@@ -79,6 +80,8 @@ pub(crate) struct Core {
     counts: Counts,
     /// Number of the last quarantine.
     quarantines: u64,
+    /// What a snapshot must have, because the journal has changed it.
+    touched: snapshot::Touched,
     /// Requests that ended and whose followers are still to go on.
     followed: VecDeque<(RequestId, bool)>,
     following: bool,
@@ -95,7 +98,9 @@ struct Open {
     user: Eui64,
     /// The schedule it is a run of.
     schedule: Option<u64>,
-    /// The request as it was signed; empty once the S1SP has it and this DCC has not restarted.
+    /// When it was acknowledged.
+    at: SimInstant,
+    /// The request as it was signed: a restart hands it over again, also one on a snapshot.
     xml: Bytes,
     stage: Stage,
     acknowledged_left: Option<SimInstant>,
@@ -134,6 +139,18 @@ struct Released {
     hub: Eui64,
 }
 
+impl Released {
+    fn message(self, request: Bytes) -> ReleasedMessage {
+        ReleasedMessage {
+            request,
+            originator_counter: self.originator_counter,
+            at_ms: self.at.0,
+            kind: self.kind.as_str().to_owned(),
+            hub: self.hub.0,
+        }
+    }
+}
+
 impl Open {
     /// Whether it waits here, or at its device, for its time or its turn.
     fn waits(&self) -> bool {
@@ -152,14 +169,20 @@ impl fmt::Debug for Core {
 
 impl Core {
     /// Makes all entries durable and gives the effects that may leave now.
-    pub(crate) fn commit(&mut self) -> Result<Vec<Effect>, StoreError> {
+    pub(crate) fn commit(&mut self, now: SimInstant) -> Result<Vec<Effect>, StoreError> {
         if !self.entries.is_empty() {
-            for entry in self.entries.drain(..) {
-                self.options.store.append(&entry.encode_to_vec())?;
-            }
-            self.options.store.commit()?;
+            self.commit_entries()?;
+            self.shorten_journal(now)?;
         }
         Ok(std::mem::take(&mut self.effects))
+    }
+
+    fn commit_entries(&mut self) -> Result<(), StoreError> {
+        for entry in self.entries.drain(..) {
+            self.touched.note(&entry);
+            self.options.store.append(&entry.encode_to_vec())?;
+        }
+        self.options.store.commit()
     }
 
     /// When [`Core::wake`] has something to do.

@@ -95,6 +95,8 @@ pub struct Limits {
     pub delivery_timeout: SimDuration,
     /// Deliveries of one user under way at the same time.
     pub deliveries_in_flight: usize,
+    /// Deliveries of one user that wait; beyond that the oldest becomes a dead letter, which the history can deliver again.
+    pub deliveries_waiting_max: usize,
     /// Dead letters kept in memory per user; the oldest go first. The journal keeps all.
     pub dead_letters_max: usize,
     /// Tries to hand a request to the S1SP before it ends as unreachable.
@@ -125,6 +127,8 @@ pub struct Limits {
     pub throttle_max: u32,
     /// How long such a window is.
     pub throttle_window: SimDuration,
+    /// Octets of the journal after which a snapshot stands for it. A restart reads at most that much and the snapshot.
+    pub snapshot_after_octets: u64,
     /// Whether requests for devices that the inventory does not have are for another system: the reply then says so.
     pub forward_unknown: bool,
 }
@@ -143,6 +147,7 @@ impl Default for Limits {
             // A listener that takes its ten seconds for each of a full window, and some.
             delivery_timeout: SimDuration::from_secs(120),
             deliveries_in_flight: 8,
+            deliveries_waiting_max: 100_000,
             dead_letters_max: 1000,
             s1sp_attempts: 5,
             s1sp_accept_timeout: SimDuration::from_secs(10),
@@ -159,6 +164,7 @@ impl Default for Limits {
             release: Cohort::Moc,
             throttle_max: 20,
             throttle_window: SimDuration::from_hours(1),
+            snapshot_after_octets: 256 << 20,
             forward_unknown: false,
         }
     }

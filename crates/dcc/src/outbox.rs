@@ -38,6 +38,16 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// It as it was before it was given up.
+    pub(crate) fn delivery(&self) -> Delivery {
+        Delivery {
+            id: self.delivery_id,
+            request: self.request,
+            device: None,
+            xml: self.xml.clone(),
+        }
+    }
+
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -96,10 +106,20 @@ impl Outbox {
         self.last_id + 1
     }
 
+    /// The last number used.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Counts a number as used.
+    pub(crate) fn used(&mut self, id: u64) {
+        self.last_id = self.last_id.max(id);
+    }
+
     /// Takes a delivery that may go from `not_before` on; none: it is held until [`Outbox::release`].
     pub(crate) fn put(&mut self, delivery: Delivery, not_before: Option<SimInstant>) {
         let id = delivery.id;
-        self.last_id = self.last_id.max(id);
+        self.used(id);
         self.waiting.insert(
             id,
             Waiting {
@@ -215,18 +235,23 @@ impl Outbox {
     /// Takes a dead letter out, to be put into the outbox again under its old number.
     pub(crate) fn exhume(&mut self, id: u64) -> Option<Delivery> {
         let at = self.dead.iter().position(|letter| letter.delivery_id == id)?;
-        let letter = self.dead.remove(at)?;
-        Some(Delivery {
-            id,
-            request: letter.request,
-            device: None,
-            xml: letter.xml,
-        })
+        Some(self.dead.remove(at)?.delivery())
     }
 
     /// The dead letters kept, oldest first.
     pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
         self.dead.iter()
+    }
+
+    /// The oldest delivery, where there are as many as there may be.
+    pub(crate) fn surplus(&self, limits: &Limits) -> Option<u64> {
+        let full = self.waiting.len() >= limits.deliveries_waiting_max;
+        self.waiting.keys().next().copied().filter(|_| full)
+    }
+
+    /// What is neither taken nor given up, oldest first.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.waiting.values().map(|waiting| &waiting.delivery)
     }
 
     /// Deliveries that are neither taken nor given up.

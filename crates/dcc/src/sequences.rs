@@ -31,7 +31,6 @@ impl Sequences {
     }
 
     /// All outcomes remembered, oldest first.
-    #[cfg(test)]
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = (RequestId, bool)> {
         self.order.iter().filter_map(|id| Some((*id, *self.ended.get(id)?)))
     }
@@ -39,6 +38,11 @@ impl Sequences {
     /// `id` waits for `preceding`.
     pub(crate) fn wait(&mut self, id: RequestId, preceding: RequestId) {
         self.waiting.entry(preceding).or_default().push(id);
+    }
+
+    /// All that wait, those for the same one in the order they came.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = RequestId> {
+        self.waiting.values().flatten().copied()
     }
 
     /// Who waited for `preceding`, in the order they came; they wait no longer.

@@ -245,7 +245,7 @@ fn handle(core: &mut Core, input: Input, now: SimInstant) {
 /// Makes everything durable, then lets it leave. An acknowledgement lost on the way out has left as far as the DCC can tell.
 fn flush(core: &mut Core, outputs: &Outputs, now: SimInstant) -> Result<(), StoreError> {
     loop {
-        let lost = outputs.release(core.commit()?);
+        let lost = outputs.release(core.commit(now)?);
         if lost.is_empty() {
             return Ok(());
         }

@@ -83,6 +83,17 @@ impl Throttle {
         Some((period.held_back, period.until))
     }
 
+    /// All that is held back: its kind, how much, until when, and the last of it.
+    pub(crate) fn all_held_back(&self) -> impl Iterator<Item = (&AlertKind, u32, SimInstant, &Bytes)> {
+        let holding = self.periods.iter().filter(|(_, period)| period.held_back > 0);
+        holding.map(|(kind, period)| (kind, period.held_back, period.until, &period.last))
+    }
+
+    /// The last number of a summary, by user.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = (&Eui64, u32)> {
+        self.sequences.iter().map(|(user, last)| (user, *last))
+    }
+
     /// When the next period ends in which something was held back.
     pub(crate) fn next_end(&self) -> Option<SimInstant> {
         let holding = self.periods.values().filter(|period| period.held_back > 0);

@@ -78,3 +78,26 @@ async fn what_a_fetching_user_is_sent_waits_for_it_across_a_restart() {
     assert_eq!(running.handle.fetched(SUPPLIER, vec![id]).await.unwrap(), 1);
     assert!(running.handle.fetch(SUPPLIER, 10).await.unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_user_has_a_limit_and_nothing_is_lost_beyond_it() {
+    let mut bench = Bench::new();
+    bench.directory = directory_with(|user| user.fetches = true);
+    bench.limits.deliveries_waiting_max = 2;
+    let mut running = bench.start();
+    for counter in 1..=3 {
+        answered(&bench, &mut running, counter).await;
+    }
+    bench.world.clock.sleep(MINUTE).await;
+    running.crash().await;
+    let running = bench.start();
+    bench.world.clock.sleep(MINUTE).await;
+    let numbers = |fetched: Vec<dcc::Fetched>| fetched.iter().map(|one| one.delivery_id).collect::<Vec<_>>();
+    let fetch = || running.handle.fetch(SUPPLIER, 10);
+    assert_eq!(numbers(fetch().await.unwrap()), [2, 3]);
+    assert_eq!(running.handle.fetched(SUPPLIER, vec![2, 3]).await.unwrap(), 2);
+    let letters = running.handle.dead_letters().await.unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.delivery_id).collect::<Vec<_>>(), [1]);
+    running.handle.deliver_again(SUPPLIER, 1).await.unwrap();
+    assert_eq!(numbers(fetch().await.unwrap()), [1]);
+}

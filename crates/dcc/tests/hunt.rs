@@ -59,7 +59,9 @@ async fn play_s1sp(
 }
 
 async fn survives(number: u64) {
+    // Journals in their long form, with a snapshot after every commit, and with one now and then.
     let mut bench = Bench::new();
+    bench.limits.snapshot_after_octets = [1, u64::MAX, 30_000][usize::try_from(number % 3).unwrap()];
     bench.limits.delivery_attempts = 50;
     bench.limits.s1sp_attempts = 50;
     let mut drawn = 0;

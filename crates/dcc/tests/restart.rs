@@ -93,8 +93,11 @@ async fn die_at(bench: &Bench, point: Point) -> Option<u64> {
 
 #[tokio::test(start_paused = true)]
 async fn every_acknowledged_request_gets_one_outcome_wherever_the_dcc_died() {
-    for point in POINTS {
-        let bench = Bench::new();
+    let benches: [fn() -> Bench; 2] = [Bench::new, Bench::without_snapshots];
+    for (point, bench) in POINTS
+        .into_iter()
+        .flat_map(|point| benches.map(|bench| (point, bench())))
+    {
         let number = die_at(&bench, point).await;
         let mut running = bench.start();
         if point < Point::OutcomeJournalled {

@@ -225,6 +225,7 @@ impl Chain {
             dated_max: SimDuration::from_days(dcc.dated_days_max),
             refuse_past_dates: dcc.refuse_past_dates,
             throttle_max: dcc.alerts_per_hour_max,
+            snapshot_after_octets: self.snapshot_after(dcc::Limits::default().snapshot_after_octets),
             ..dcc::Limits::default()
         };
         let options = dcc::Options {
@@ -289,7 +290,10 @@ impl Chain {
             engine: self.engine_options(),
             store: self.journal("s1sp")?,
             engine_store: self.journal("s1sp-head-end")?,
-            limits: s1sp::Limits::default(),
+            limits: s1sp::Limits {
+                snapshot_after_octets: self.snapshot_after(s1sp::Limits::default().snapshot_after_octets),
+                ..s1sp::Limits::default()
+            },
         };
         let [dcc, dco, wan] = [Role::Dcc, Role::Dco, Role::Wan].map(|peer| self.end(Role::S1sp, peer.as_str()));
         let hand_over = s1sp::HandOverOptions {
@@ -448,6 +452,15 @@ impl Chain {
 
     fn journal(&self, role: &str) -> Result<Box<dyn world::Store>, BuildError> {
         Ok(self.parts.journals.open(&journal_name(self.world.number, role))?)
+    }
+
+    /// A journal in memory keeps its history in any case: a snapshot would only add to it.
+    fn snapshot_after(&self, octets: u64) -> u64 {
+        if self.parts.journals.are_durable() {
+            octets
+        } else {
+            u64::MAX
+        }
     }
 
     fn engine_options(&self) -> head_end::Options {

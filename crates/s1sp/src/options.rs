@@ -45,6 +45,8 @@ pub struct Limits {
     pub confirm_within: SimDuration,
     /// The longest wait between two tries to send a message to the DCC.
     pub confirm_within_max: SimDuration,
+    /// Octets of the journal after which a snapshot stands for it. A restart reads at most that much and the snapshot.
+    pub snapshot_after_octets: u64,
     /// When the supplier is given the meter's own code of a top-up.
     pub utrn_alert: UtrnAlert,
 }
@@ -70,6 +72,7 @@ impl Default for Limits {
             approval_within: SimDuration::from_secs(30),
             confirm_within: SimDuration::from_secs(30),
             confirm_within_max: SimDuration::from_mins(10),
+            snapshot_after_octets: 256 << 20,
             utrn_alert: UtrnAlert::Always,
         }
     }

@@ -65,7 +65,7 @@ impl S1sp {
             engine_options,
             options.engine_store,
         )?;
-        let (journal, mut found) = Journal::open(options.store)?;
+        let (journal, mut found) = Journal::open(options.store, options.limits.snapshot_after_octets)?;
         let (to_dcc, from_dcc) = world::call::split(dcc);
         let (to_dco, from_dco) = world::call::split(dco);
         let context = Context {
@@ -220,16 +220,20 @@ impl S1sp {
             Err(rejected) => return self.reject(envelope, &rejected.to_string()),
         };
         let id = verified.request.id;
-        let standing = self.context.journal().standing(id);
+        let standing = self.context.journal().standing(id, verified.originator_counter);
         match standing {
             Some(Standing::UnderWay) => self.accepted(envelope, id.to_string()),
             Some(Standing::Ended) => {
                 self.accepted(envelope, id.to_string());
                 self.again(id);
             }
+            Some(Standing::Forgotten) => self.reject(envelope, "it is older than what is remembered of its device"),
             None => {
                 let now = self.context.world.clock.now();
-                let journalled = self.context.journal().accept(id, &message, now.0);
+                let journalled = self
+                    .context
+                    .journal()
+                    .accept(id, verified.originator_counter, &message, now.0);
                 if let Err(error) = journalled {
                     // Without a journal nothing may be promised: the DCC hears nothing and says so to its user.
                     tracing::error!(request_id = %id, leg = "s1sp", %error, "request not taken");
@@ -290,7 +294,7 @@ impl S1sp {
         let known = envelope
             .trace_id
             .parse()
-            .is_ok_and(|id| self.context.journal().standing(id).is_some());
+            .is_ok_and(|id| self.context.journal().known(id).is_some());
         if known {
             return;
         }
@@ -325,7 +329,7 @@ impl S1sp {
             Done::Request(outcome) => {
                 self.under_way = self.under_way.saturating_sub(1);
                 let Outcome { id, response, alert } = *outcome;
-                let ended = self.context.journal().end(id, &response);
+                let ended = self.context.journal().end(&response);
                 match ended {
                     Ok(number) => self.send(number, ToDcc::Response(response), true),
                     Err(error) => {

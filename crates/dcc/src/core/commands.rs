@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use domain::{Eui64, SimInstant};
-use prost::Message;
 use world::StoreError;
 
 use super::Core;
@@ -86,10 +85,7 @@ impl Core {
 
     fn trail(&mut self, trail: &Trail) -> Result<Vec<Record>, StoreError> {
         // What is not committed yet belongs to the trail too.
-        for entry in self.entries.drain(..) {
-            self.options.store.append(&entry.encode_to_vec())?;
-        }
-        self.options.store.commit()?;
+        self.commit_entries()?;
         let store = &*self.options.store;
         match trail {
             Trail::All => audit::all(store),
@@ -102,7 +98,9 @@ impl Core {
     fn deliver_since(&mut self, user: Eui64, since: SimInstant, now: SimInstant) -> Result<usize, StoreError> {
         // What is not committed yet is on its way anyhow.
         let mut again = BTreeMap::new();
-        self.options.store.replay(&mut |octets| {
+        // Entries stand in the order of their time.
+        let before = |octets: &[u8]| Entry::read(octets).is_some_and(|entry| entry.at_ms < since.0);
+        self.options.store.history(&before, &mut |octets| {
             let Some(entry) = Entry::read(octets).filter(|entry| entry.at_ms >= since.0) else {
                 return;
             };

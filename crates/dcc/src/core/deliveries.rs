@@ -27,6 +27,13 @@ impl Core {
         not_before: Option<SimInstant>,
     ) -> u64 {
         let xml = self.readable(entry, user, request, xml);
+        let surplus = self
+            .outboxes
+            .get(&user)
+            .and_then(|outbox| outbox.surplus(&self.options.limits));
+        if let Some(oldest) = surplus {
+            self.end_delivery(user, oldest, 0, journal::DEAD, SimInstant(entry.at_ms));
+        }
         let outbox = self.outboxes.entry(user).or_default();
         let delivery = Delivery {
             id: outbox.next_id(),
@@ -170,14 +177,26 @@ impl Core {
         let Some(outbox) = self.outboxes.get_mut(&user) else {
             return;
         };
-        let (event, how) = match outbox.judge(id, status, &limits) {
-            Settlement::Unknown => return,
-            Settlement::Again => return outbox.again(id, now, &limits),
-            Settlement::Taken => (Event::Delivered, journal::TAKEN),
-            Settlement::Dead => (Event::DeadLettered, journal::DEAD),
+        match outbox.judge(id, status, &limits) {
+            Settlement::Unknown => {}
+            Settlement::Again => outbox.again(id, now, &limits),
+            Settlement::Taken => self.end_delivery(user, id, status, journal::TAKEN, now),
+            Settlement::Dead => self.end_delivery(user, id, status, journal::DEAD, now),
+        }
+    }
+
+    /// A delivery leaves its outbox, and the journal says how.
+    fn end_delivery(&mut self, user: Eui64, id: u64, status: u32, how: u32, now: SimInstant) {
+        let limits = self.options.limits;
+        let Some(outbox) = self.outboxes.get_mut(&user) else {
+            return;
         };
         let Some((delivery, attempts)) = outbox.take(id) else {
             return;
+        };
+        let event = match how {
+            journal::DEAD => Event::DeadLettered,
+            _ => Event::Delivered,
         };
         let settled = Settled {
             user: user.0,

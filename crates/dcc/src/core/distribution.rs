@@ -13,7 +13,7 @@ use super::alerts::Notice;
 use super::{Core, Effect};
 use crate::audit::{Event, Record};
 use crate::images::{Distribution, JobState, read_job_id};
-use crate::journal::{Entry, ImagesMessage, JobEnded, JobMessage, JobsReported, id_octets};
+use crate::journal::{Entry, ImagesMessage, JobEnded, JobsReported, id_octets};
 use crate::options::{IMAGE_JOBS_SENT_MAX, IMAGE_REPORT_PAUSE};
 use crate::timers::Timer;
 
@@ -21,19 +21,7 @@ impl Core {
     /// Takes an image in hand, as part of the entry that answers its request.
     pub(super) fn distribute(&mut self, entry: &mut Entry, distribution: Distribution, now: SimInstant) {
         let request = distribution.request;
-        let message = |(device, job): (&Eui64, &crate::images::Job)| JobMessage {
-            device: device.0,
-            kind: job.kind.as_str().to_owned(),
-            hub: job.hub.0,
-        };
-        entry.images = Some(ImagesMessage {
-            request: id_octets(request),
-            firmware: distribution.firmware.clone(),
-            sha256: Bytes::copy_from_slice(&distribution.sha256),
-            image: distribution.image.clone(),
-            deadline_ms: distribution.deadline.0,
-            jobs: distribution.jobs.iter().map(message).collect(),
-        });
+        entry.images = Some(ImagesMessage::of(&distribution));
         let hubs = distribution.jobs.iter().filter(|(_, job)| job.kind == DeviceKind::Chf);
         let hubs: Vec<_> = hubs.map(|(device, _)| *device).collect();
         for hub in hubs {

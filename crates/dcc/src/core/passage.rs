@@ -16,7 +16,7 @@ use crate::audit::{Event, Record};
 use crate::credentials::{self, Records};
 use crate::front_door::said;
 use crate::images::read_job_id;
-use crate::journal::{AcceptedMessage, Entry, ReleasedMessage, SequenceEnded, id_octets};
+use crate::journal::{AcceptedMessage, Entry, SequenceEnded, id_octets};
 use crate::timers::Timer;
 
 impl Core {
@@ -35,13 +35,7 @@ impl Core {
             hub: device.hub.unwrap_or_default(),
         };
         open.stage = Stage::Released(released);
-        entry.released = Some(ReleasedMessage {
-            request: id_octets(id),
-            originator_counter: released.originator_counter,
-            at_ms: now.0,
-            kind: device.kind.as_str().to_owned(),
-            hub: released.hub.0,
-        });
+        entry.released = Some(released.message(id_octets(id)));
         self.timers.cancel(&Timer::Release(id));
         self.timers
             .set(Timer::Deadline(id), now + self.options.limits.outcome_limit);
@@ -122,12 +116,10 @@ impl Core {
                 None => self.image_taken(&accepted.request_id, now),
             };
         };
-        let Some(open) = self.open.get_mut(&id) else { return };
         // A second word for the same request, after a repetition, says nothing new.
         if !self.timers.cancel(&Timer::SendAgain(id)) {
             return;
         }
-        open.xml = Bytes::new();
         let record = Record {
             hop: "s1sp".to_owned(),
             ..self.about(Event::Accepted, id, now)

@@ -6,13 +6,14 @@ use domain::{Eui64, SimInstant};
 use world::{MemoryStore, StoreError};
 
 use super::deliveries::delivery_of;
+use super::snapshot::Touched;
 use super::{Concern, Core, Open, Released, Stage};
 use crate::anomaly::Counts;
 use crate::audit::Event;
 use crate::images::{Distribution, Images, Job, JobState};
 use crate::journal::{
     self, Acknowledged, CredentialsMessage, DeviceMessage, Entry, HeldBack, ImagesMessage, ReleasedMessage,
-    ScheduleMessage,
+    ScheduleMessage, Standing,
 };
 use crate::options::Options;
 use crate::schedules::Schedules;
@@ -38,6 +39,7 @@ impl Core {
             alerts: BTreeMap::new(),
             counts: Counts::default(),
             quarantines: 0,
+            touched: Touched::default(),
             followed: VecDeque::new(),
             following: false,
             timers: Timers::default(),
@@ -55,6 +57,10 @@ impl Core {
     }
 
     fn replay(&mut self, entry: Entry, now: SimInstant) {
+        self.touched.note(&entry);
+        if let Some(standing) = entry.standing {
+            self.replay_standing(standing);
+        }
         if let Some(id) = entry.counter_used.as_deref().and_then(journal::read_id) {
             self.counters.insert((id.originator, id.target), id.counter);
         }
@@ -152,6 +158,27 @@ impl Core {
         }
     }
 
+    fn replay_standing(&mut self, standing: Standing) {
+        for id in standing.counters.iter().filter_map(|octets| journal::read_id(octets)) {
+            self.counters.insert((id.originator, id.target), id.counter);
+        }
+        let last = standing.countersigned.iter().map(|last| (Eui64(last.key), last.value));
+        self.countersigned.extend(last);
+        for taken in standing.alerts {
+            self.alerts
+                .insert(Eui64(taken.device), taken.counters.into_iter().collect());
+        }
+        for last in standing.last_deliveries {
+            self.outboxes.entry(Eui64(last.key)).or_default().used(last.value);
+        }
+        for last in standing.throttled {
+            self.throttle
+                .used(Eui64(last.key), u32::try_from(last.value).unwrap_or(u32::MAX));
+        }
+        self.schedules.used(standing.last_schedule);
+        self.quarantines = self.quarantines.max(standing.last_quarantine);
+    }
+
     fn replay_acknowledged(&mut self, acknowledged: Acknowledged, at: SimInstant) {
         let (id, srv) = (journal::read_id(&acknowledged.request), acknowledged.srv.parse());
         let (Some(id), Ok(srv)) = (id, srv) else { return };
@@ -176,6 +203,7 @@ impl Core {
             srv,
             user: acknowledged.user.map_or(id.originator, Eui64),
             schedule: acknowledged.schedule,
+            at,
             xml: acknowledged.xml,
             stage,
             acknowledged_left: None,

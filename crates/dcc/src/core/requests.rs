@@ -219,6 +219,7 @@ impl Core {
             srv,
             user: id.originator,
             schedule: None,
+            at: now,
             xml: xml.clone(),
             stage,
             acknowledged_left: None,

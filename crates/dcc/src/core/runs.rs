@@ -156,6 +156,7 @@ impl Core {
             srv: schedule.srv,
             user: schedule.owner,
             schedule: Some(schedule.id),
+            at: now,
             xml: xml.clone(),
             stage: Stage::Held(now),
             acknowledged_left: Some(now),

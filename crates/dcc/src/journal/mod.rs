@@ -11,6 +11,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::audit::Record;
+use crate::images::{Distribution, Job};
 pub(crate) use device::DeviceMessage;
 pub(crate) use schedule::ScheduleMessage;
 
@@ -83,6 +84,50 @@ pub(crate) struct Entry {
     /// A request came into quarantine, or out of it.
     #[prost(message, optional, tag = "23")]
     pub(crate) quarantine: Option<QuarantineMessage>,
+    /// Part of a snapshot.
+    #[prost(message, optional, tag = "24")]
+    pub(crate) standing: Option<Standing>,
+}
+
+/// Counters and numbers as they stand, in a snapshot.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Standing {
+    /// The last RequestID of each originator and target.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(crate) counters: Vec<Bytes>,
+    /// The last supplementary originator counter, by device.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) countersigned: Vec<Count>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) alerts: Vec<TakenAlerts>,
+    /// The last number of a delivery, by user.
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) last_deliveries: Vec<Count>,
+    #[prost(uint64, tag = "5")]
+    pub(crate) last_schedule: u64,
+    #[prost(uint64, tag = "6")]
+    pub(crate) last_quarantine: u64,
+    /// The last number of a summary of alerts, by user.
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) throttled: Vec<Count>,
+}
+
+/// A number that belongs to a user or a device.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Count {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) key: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) value: u64,
+}
+
+/// The counters of alerts of a device that were taken, as far as they are remembered.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TakenAlerts {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) device: u64,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(crate) counters: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -217,6 +262,24 @@ pub(crate) struct ImagesMessage {
     pub(crate) deadline_ms: i64,
     #[prost(message, repeated, tag = "6")]
     pub(crate) jobs: Vec<JobMessage>,
+}
+
+impl ImagesMessage {
+    pub(crate) fn of(distribution: &Distribution) -> Self {
+        let message = |(device, job): (&Eui64, &Job)| JobMessage {
+            device: device.0,
+            kind: job.kind.as_str().to_owned(),
+            hub: job.hub.0,
+        };
+        Self {
+            request: id_octets(distribution.request),
+            firmware: distribution.firmware.clone(),
+            sha256: Bytes::copy_from_slice(&distribution.sha256),
+            image: distribution.image.clone(),
+            deadline_ms: distribution.deadline.0,
+            jobs: distribution.jobs.iter().map(message).collect(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -192,6 +192,13 @@ pub(crate) struct Running {
 }
 
 impl Bench {
+    /// One whose journal keeps its long form.
+    pub(crate) fn without_snapshots() -> Self {
+        let mut bench = Self::new();
+        bench.limits.snapshot_after_octets = u64::MAX;
+        bench
+    }
+
     pub(crate) fn new() -> Self {
         let start = SimInstant::from_utc(2020, 6, 1, 9, 0, 0).unwrap();
         let limits = Limits {
@@ -203,6 +210,8 @@ impl Bench {
             s1sp_attempts: 3,
             s1sp_accept_timeout: SimDuration::from_secs(10),
             outcome_limit: SimDuration::from_mins(30),
+            // A snapshot with every commit: what a test finds after a restart came through one.
+            snapshot_after_octets: 1,
             ..Limits::default()
         };
         Self {

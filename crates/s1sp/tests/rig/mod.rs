@@ -50,7 +50,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(script: Shared) -> Self {
-        Self::with(script, Limits::default())
+        // A snapshot after every commit: what a test finds after a restart came through one.
+        let limits = Limits {
+            snapshot_after_octets: 1,
+            ..Limits::default()
+        };
+        Self::with(script, limits)
     }
 
     pub(crate) fn with(script: Shared, limits: Limits) -> Self {
