@@ -2,6 +2,7 @@
 
 use domain::{Eui64, RequestId, SimInstant, Srv};
 
+use crate::alert::{AlertError, AlertPayload};
 use crate::{DccAlertCode, Element, ResponseCode};
 
 /// Which message a document is.
@@ -195,6 +196,19 @@ pub enum DccAlert {
     },
     /// Any other payload: the one child of `DCCAlert`, for example `DeviceStatusChangeEvent`.
     Payload(Element),
+}
+
+impl DccAlert {
+    /// What the DCC says in it; none where it carries an S1SP's alert.
+    ///
+    /// # Errors
+    /// [`AlertError`]: a payload that this program does not know.
+    pub fn said(&self) -> Option<Result<AlertPayload, AlertError>> {
+        match self {
+            Self::Payload(element) => Some(AlertPayload::try_from(element)),
+            Self::S1sp { .. } => None,
+        }
+    }
 }
 
 /// What an S1SP signs: `SMETS1SignedResponse`.

@@ -387,6 +387,37 @@ fn a_throttled_alert_says_for_how_many_it_stands() {
 }
 
 #[test]
+fn every_payload_is_read_as_it_was_written() {
+    for (code, payload) in payloads() {
+        let xml = written(code, &payload, "5.4", None).unwrap();
+        let ResponseBody::DccAlert { alert, .. } = duis::read_response(&xml).unwrap().body else {
+            panic!("a DCC alert")
+        };
+        let read = alert.said().expect("an alert of the DCC's own").unwrap();
+        // A day is read as its first instant.
+        let read = match read {
+            P::DeviceLogRestored { of_proxy, devices, on } => {
+                assert_eq!(on.to_string(), "2019-03-30T00:00:00.000Z");
+                P::DeviceLogRestored {
+                    on: at(),
+                    of_proxy,
+                    devices,
+                }
+            }
+            read => read,
+        };
+        assert_eq!(read, payload, "{code}");
+    }
+    let strange = Element::sr("CommandFailure").with_leaf("CommandRequestID", "1");
+    let error = P::try_from(&strange).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "CommandFailure of a DCC alert: CommandRequestID: \"1\""
+    );
+    assert!(P::try_from(&Element::sr("S1SPAlertDSP")).is_err());
+}
+
+#[test]
 fn versions_are_held_against_the_edition_that_has_them() {
     for (text, version) in [
         ("5.0", Version::V5_1),

@@ -1,8 +1,9 @@
 //! What makes a message from the DCC believable: structure, the DCC's signature, and the S1SP's inside it.
 
 use domain::Eui64;
+use duis::alert::{AlertError, AlertPayload};
 use duis::signature::{Certificates, SignatureError, Signer, verify};
-use duis::{DccAlert, ReadError, Response, ResponseBody};
+use duis::{DccAlert, DccAlertCode, ReadError, Response, ResponseBody};
 
 /// A message that cannot be believed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,19 @@ pub struct Message {
     pub response: Response,
     /// Who signed the S1SP's part, where there is one.
     pub s1sp: Option<Signer>,
+}
+
+impl Message {
+    /// The code of a DCC alert with what it says; none for other messages and for alerts of an S1SP.
+    ///
+    /// # Errors
+    /// [`AlertError`]: a payload that this program does not know.
+    pub fn dcc_alert(&self) -> Option<Result<(DccAlertCode, AlertPayload), AlertError>> {
+        let ResponseBody::DccAlert { code, alert, .. } = &self.response.body else {
+            return None;
+        };
+        Some(alert.said()?.map(|payload| (*code, payload)))
+    }
 }
 
 /// Reads a message and proves both signatures. What is read is what was signed: the S1SP's part is cut out of the octets

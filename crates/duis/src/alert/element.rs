@@ -6,7 +6,7 @@ use super::{AlertPayload, Breach, CertificateUse, HeldBack, MeterPoints, StatusC
 use crate::element::Element;
 
 impl Breach {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Attribute => "ADAttributeLimitsBreach",
             Self::DccThreshold => "ADDCCThresholdBreach",

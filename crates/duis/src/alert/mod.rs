@@ -8,6 +8,9 @@ use domain::{DeviceKind, Eui64, RequestId, SimInstant, Srv};
 use crate::element::Element;
 
 mod element;
+mod reading;
+
+pub use reading::AlertError;
 
 /// The payload of a DCC alert. Texts and numbers that the schema limits are checked when they are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
