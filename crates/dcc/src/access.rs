@@ -1,11 +1,14 @@
 //! What a user may do: its roles, and the Registration Data at the date a request is for.
+//!
+//! The commissioning party of a migration is no supplier and in no Registration Data: it may act on what it announced
+//! itself, for a limited time. The rule is the lab's own.
 
-use domain::{SimInstant, UserRole};
+use domain::{SimDuration, SimInstant, UserRole};
 use steps::{Failure, Row};
 
 use crate::directory::{User, role_fits};
 use crate::front_door::Denied;
-use crate::inventory::Device;
+use crate::inventory::{Device, SmiStatus};
 use crate::{Directory, Inventory};
 
 /// What rights are judged by.
@@ -14,6 +17,8 @@ pub(crate) struct Access<'a> {
     pub(crate) inventory: &'a Inventory,
     /// Whether registrations count at all.
     pub(crate) enforce_registration: bool,
+    /// For how long after 12.2 a commissioning party may act on a device.
+    pub(crate) commissioning_max: SimDuration,
 }
 
 impl Access<'_> {
@@ -31,6 +36,9 @@ impl Access<'_> {
     /// Of the user's roles those count that fit the device's fuel and may send the request. Where none does both, those
     /// that fit the device count: whether the request fits it is a later check.
     pub(crate) fn authority(&self, user: &User, row: &Row, device: &Device, at: SimInstant) -> Result<(), Denied> {
+        if user.roles.contains(&UserRole::CommissioningParty) {
+            return self.commissions(user, device, at);
+        }
         let fitting = |role: &&UserRole| role_fits(**role, device.kind);
         let fit: Vec<UserRole> = user.roles.iter().filter(fitting).copied().collect();
         if fit.is_empty() {
@@ -60,5 +68,25 @@ impl Access<'_> {
             device.id
         );
         Err(Denied(Failure::NoAuthority, detail))
+    }
+
+    /// The commissioning party's authority: over what it announced, until its time is over.
+    fn commissions(&self, user: &User, device: &Device, at: SimInstant) -> Result<(), Denied> {
+        let denied = |detail: String| Err(Denied(Failure::NoAuthority, detail));
+        if device.more().commissioned_by != Some(user.eui) {
+            return denied(format!("device {} was not announced by {}", device.id, user.eui));
+        }
+        let announced = device
+            .history
+            .iter()
+            .rev()
+            .find(|(_, status)| *status == SmiStatus::Pending);
+        match announced {
+            Some((since, _)) if *since + self.commissioning_max < at => denied(format!(
+                "device {} was announced at {since}: commissioning is over",
+                device.id
+            )),
+            _ => Ok(()),
+        }
     }
 }

@@ -191,6 +191,7 @@ impl<'a> FrontDoor<'a> {
             directory: self.directory,
             inventory: self.inventory,
             enforce_registration: self.limits.enforce_registration,
+            commissioning_max: self.limits.commissioning_max,
         };
         access.authority(user, row, device, needed_at(request, self.now))?;
         if let Some(status) = device.status.filter(|status| !status.accepts(row.srv)) {

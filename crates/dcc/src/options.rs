@@ -107,6 +107,8 @@ pub struct Limits {
     pub outcome_limit: SimDuration,
     /// Whether a supplier may only reach devices it is registered for. Metering points without registration are open.
     pub enforce_registration: bool,
+    /// How long after its announcement (12.2) a commissioning party may act on a device. Invented.
+    pub commissioning_max: SimDuration,
     /// How far ahead a request may be dated; further ones are refused. 30 days: recalled.
     pub dated_max: SimDuration,
     /// Whether a request dated in the past is refused; else it is executed at once.
@@ -154,6 +156,7 @@ impl Default for Limits {
             // Two wakes of a sleepy gas meter, and retries.
             outcome_limit: SimDuration::from_hours(4),
             enforce_registration: true,
+            commissioning_max: SimDuration::from_days(30),
             dated_max: SimDuration::from_days(30),
             refuse_past_dates: true,
             sequence_wait: SimDuration::from_hours(24),

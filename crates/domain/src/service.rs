@@ -83,10 +83,12 @@ pub enum UserRole {
     GasTransporter,
     /// OU.
     OtherUser,
+    /// CP: the commissioning party of a migration. The lab's own, in no request matrix, and no supplier.
+    CommissioningParty,
 }
 
 impl UserRole {
-    /// All roles, in the order the request matrix lists them.
+    /// The roles of the request matrix, in its order: those that a user of the lab may be given.
     pub const ALL: [Self; 7] = [
         Self::ImportSupplier,
         Self::ExportSupplier,
@@ -109,7 +111,7 @@ impl UserRole {
         matches!(self, Self::ElectricityDistributor | Self::GasTransporter)
     }
 
-    /// The abbreviation the request matrix uses.
+    /// The abbreviation the request matrix uses, or the lab's own.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,6 +122,7 @@ impl UserRole {
             Self::ElectricityDistributor => "ED",
             Self::GasTransporter => "GT",
             Self::OtherUser => "OU",
+            Self::CommissioningParty => "CP",
         }
     }
 }

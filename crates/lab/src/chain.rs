@@ -99,6 +99,8 @@ pub struct MigrationLinks {
     pub s1sp: LinkEnd,
     /// The commissioning party's, with the DCO.
     pub dco: LinkEnd,
+    /// The commissioning party's, with the DCC: as a user.
+    pub dcc: LinkEnd,
 }
 
 /// What can be asked of running roles; a restart puts new ones in.
@@ -170,6 +172,7 @@ impl Chain {
             smso: migration(RP, Role::Smso),
             s1sp: migration(CP, Role::S1sp),
             dco: migration(CP, Role::Dco),
+            dcc: migration(CP, Role::Dcc),
         });
         for user in self.parts.pki.users.iter().map(|user| user.eui).collect::<Vec<_>>() {
             let name = user_name(user);
@@ -213,6 +216,7 @@ impl Chain {
         for user in &parts.pki.users {
             users.push((user.eui, self.end(Role::Dcc, &user_name(user.eui))?));
         }
+        users.push((CP_EUI, self.end(Role::Dcc, CP)?));
         let dcc = &parts.config.dcc;
         let limits = dcc::Limits {
             firmware_octets_max: parts.config.http.body_max,

@@ -11,7 +11,7 @@ use users::Client;
 use world::{LinkEnd, World};
 
 use crate::audit::{self, Subject};
-use crate::chain::{Chain, Role};
+use crate::chain::{Chain, MigrationLinks, Role};
 use crate::config::Config;
 use crate::parts::{BuildError, Parts};
 use crate::view::ViewError;
@@ -125,6 +125,11 @@ impl Lab {
     /// The supplier's end of its link with the operator before enrolment, once.
     pub fn take_smso_supplier(&mut self) -> Option<LinkEnd> {
         self.chain.take_smso_link()
+    }
+
+    /// The ends of those who migrate installations, once.
+    pub fn take_migration_links(&mut self) -> Option<MigrationLinks> {
+        self.chain.take_migration_links()
     }
 
     /// Loses everything on the links between two roles from now on. A prefix will do: `user` means every user.

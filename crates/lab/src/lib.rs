@@ -9,6 +9,7 @@ pub mod audit;
 pub mod calendar;
 pub mod callback;
 pub mod chain;
+mod commissioning;
 pub mod config;
 pub mod crypto;
 pub mod custody;

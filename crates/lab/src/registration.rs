@@ -11,7 +11,7 @@ use fleet::Estate;
 use crate::config::{Config, ConfigError};
 use crate::files::read_text;
 use crate::parts::{BuildError, Parts};
-use crate::pki::{Pki, User, XML_SIGNING};
+use crate::pki::{CP_EUI, Pki, User, XML_SIGNING};
 
 /// Users of the PKI, and the Registration Data of the configured file or else of the estate.
 ///
@@ -36,6 +36,17 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
             suspended: configured.is_some_and(|other| other.suspended),
         }
     });
+    // No user of the configuration: its own role, and nobody registers it anywhere.
+    let commissioning = dcc::User {
+        eui: CP_EUI,
+        name: "commissioning party".to_owned(),
+        roles: vec![UserRole::CommissioningParty],
+        certificates: Vec::new(),
+        call_back: None,
+        schema: None,
+        fetches: false,
+        suspended: false,
+    };
     let registrations = match &config.access.registration {
         Some(path) => from_file(path)?,
         None => shared_out(pki, estate),
@@ -52,7 +63,7 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
         problem: error.to_string(),
         hint: None,
     };
-    Directory::new(users, registrations.iter().copied()).map_err(|error| named(&error).into())
+    Directory::new(users.chain([commissioning]), registrations.iter().copied()).map_err(|error| named(&error).into())
 }
 
 /// The serial number of a certificate that is not one for XML signatures: such a one signs only because it is named here.

@@ -25,7 +25,7 @@ use migration::machine::{Done, Found, State, journal};
 use migration::party::{Cp, CpOptions, Office, Requests, Rp, RpOptions, Surroundings};
 use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
-use migration::settings::{Check, Class, CohortSlug, ErrorRow, Outcome};
+use migration::settings::{Check, Class, CohortSlug, ErrorRow, Outcome, Planned};
 use migration::{InstallationId, Settings};
 use proto::{Condition, InstallationRecord};
 use tokio_util::sync::CancellationToken;
@@ -61,9 +61,9 @@ struct Agreed;
 impl Requests for Agreed {
     fn request<'a>(
         &'a self,
-        _: Srv,
-        _: Eui64,
+        _: Planned,
         _: &'a Installation,
+        _: Option<&'a InstallationRecord>,
     ) -> Pin<Box<dyn Future<Output = Result<Done, Vec<Found>>> + Send + 'a>> {
         Box::pin(async {
             Ok(Done::Step {
@@ -190,8 +190,7 @@ fn bench(
     let certificate = |pem: &str| Certificate::from_pem(pem).unwrap();
     let (rp, rp_routers) = Rp::new(
         world.clone(),
-        links.smso,
-        rp_end,
+        [links.smso, rp_end],
         RpOptions {
             eui: RP_EUI,
             key: parts.signing_key("the RP", &parts.pki.rp).unwrap(),
@@ -201,12 +200,12 @@ fn bench(
             cp: certificate(&parts.pki.cp.certificate_pem),
             settings: Arc::clone(&settings),
         },
-    );
+        Box::new(MemoryStore::default()),
+    )
+    .unwrap();
     let (cp, cp_routers) = Cp::new(
         world.clone(),
-        cp_end,
-        links.s1sp,
-        links.dco,
+        [cp_end, links.s1sp, links.dco],
         CpOptions {
             eui: CP_EUI,
             key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
@@ -215,7 +214,9 @@ fn bench(
             surroundings: Arc::new(All),
             requests: Arc::new(requests),
         },
-    );
+        Box::new(MemoryStore::default()),
+    )
+    .unwrap();
     let running = vec![
         tokio::spawn(rp.clone().run(rp_routers, shutdown.clone())),
         tokio::spawn(cp.clone().run(cp_routers, shutdown.clone())),

@@ -213,13 +213,20 @@ impl Table {
         }
     }
 
-    fn read(requests: &'static str, variants: &'static str) -> Result<Self, TableError> {
+    fn read(requests: &'static str, variants: &'static str, commissioning: &'static str) -> Result<Self, TableError> {
         let mut rows = BTreeMap::new();
         for cells in Cells::rows("requests.tsv", requests)? {
             let row = read_row(&cells)?;
             if let Some(twice) = rows.insert(row.srv, row) {
                 return Err(cells.error("srv", format!("{} stands here twice", twice.srv)));
             }
+        }
+        // The role of the commissioning party is the lab's own: it stands apart from the sourced matrix.
+        for cells in Cells::rows("commissioning_party.tsv", commissioning)? {
+            let srv: Srv = cells.parse("srv")?;
+            let row = rows.get_mut(&srv);
+            let row: &mut Row = row.ok_or_else(|| cells.error("srv", format!("requests.tsv has no {srv}")))?;
+            row.roles.push(UserRole::CommissioningParty);
         }
         let mut by_mode = BTreeMap::new();
         for cells in Cells::rows("variants.tsv", variants)? {
@@ -252,6 +259,7 @@ pub fn table() -> &'static Table {
         Table::read(
             include_str!("../data/requests.tsv"),
             include_str!("../data/variants.tsv"),
+            include_str!("../data/commissioning_party.tsv"),
         )
         .expect("the compiled-in tables read, which the tests prove")
     });

@@ -124,6 +124,7 @@ impl Core {
             directory: &self.options.directory,
             inventory: &self.options.inventory,
             enforce_registration: self.options.limits.enforce_registration,
+            commissioning_max: self.options.limits.commissioning_max,
         }
     }
 

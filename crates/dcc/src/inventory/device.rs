@@ -59,6 +59,8 @@ pub struct More {
     pub joined: Vec<Eui64>,
     /// SMETS or CHTS version as notified; none: SMETS1.
     pub smets_version: Option<Arc<str>>,
+    /// The commissioning party that announced it and brings it into service.
+    pub commissioned_by: Option<Eui64>,
 }
 
 static NOTHING_MORE: More = More {
@@ -67,6 +69,7 @@ static NOTHING_MORE: More = More {
     proxy: None,
     joined: Vec::new(),
     smets_version: None,
+    commissioned_by: None,
 };
 
 impl Device {

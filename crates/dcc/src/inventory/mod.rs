@@ -35,6 +35,8 @@ pub struct Inventory {
     devices: BTreeMap<Eui64, Device>,
     by_hub: BTreeMap<Eui64, Vec<Eui64>>,
     by_mpxn: BTreeMap<Mpxn, Vec<Eui64>>,
+    /// Hubs by the gas proxy that was named with them.
+    by_proxy: BTreeMap<Eui64, Vec<Eui64>>,
 }
 
 impl Inventory {
@@ -58,7 +60,16 @@ impl Inventory {
         for mpxn in device.points() {
             self.by_mpxn.entry(mpxn).or_default().push(id);
         }
+        if let Some(proxy) = device.more().proxy {
+            self.by_proxy.entry(proxy).or_default().push(id);
+        }
         self.devices.insert(id, device);
+    }
+
+    /// The hub that a gas proxy was named with.
+    #[must_use]
+    pub fn hub_of_proxy(&self, proxy: Eui64) -> Option<&Device> {
+        self.devices.get(self.by_proxy.get(&proxy)?.first()?)
     }
 
     /// Takes a device out.
@@ -69,6 +80,9 @@ impl Inventory {
         }
         for mpxn in old.points() {
             take_out(&mut self.by_mpxn, mpxn, id);
+        }
+        if let Some(proxy) = old.more().proxy {
+            take_out(&mut self.by_proxy, proxy, id);
         }
         Some(old)
     }

@@ -53,6 +53,8 @@ pub(crate) struct MoreMessage {
     pub(crate) joined: Vec<u64>,
     #[prost(string, optional, tag = "5")]
     pub(crate) smets_version: Option<String>,
+    #[prost(fixed64, optional, tag = "6")]
+    pub(crate) commissioned_by: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -104,6 +106,7 @@ impl DeviceMessage {
                 proxy: more.proxy.map(|proxy| proxy.0),
                 joined: more.joined.iter().map(|device| device.0).collect(),
                 smets_version: more.smets_version.as_deref().map(str::to_owned),
+                commissioned_by: more.commissioned_by.map(|party| party.0),
             }),
         }
     }
@@ -141,6 +144,7 @@ impl DeviceMessage {
                     proxy: more.proxy.map(Eui64),
                     joined: more.joined.into_iter().map(Eui64).collect(),
                     smets_version: more.smets_version.map(Arc::from),
+                    commissioned_by: more.commissioned_by.map(Eui64),
                 })
             }),
         })

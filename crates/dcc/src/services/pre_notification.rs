@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{DeviceKind, DeviceModel, Eui64};
+use domain::{DeviceKind, DeviceModel, Eui64, UserRole};
 use steps::Failure;
 
 use super::{Answer, Change, Scene};
@@ -33,6 +33,9 @@ pub(super) fn notify(scene: &Scene<'_>) -> Result<Answer, Denied> {
     if let Some(version) = scene.body().child_text("SMETSCHTSVersion") {
         device.more_mut().smets_version = Some(Arc::from(version));
     }
+    if scene.user.roles.contains(&UserRole::CommissioningParty) {
+        device.more_mut().commissioned_by = Some(scene.user.eui);
+    }
     if let Some(before) = scene.inventory.device(id) {
         // It had a life before this one: its history goes on.
         device.history = before.history.iter().copied().chain(device.history).collect();
@@ -53,8 +56,7 @@ pub(super) fn notify(scene: &Scene<'_>) -> Result<Answer, Denied> {
         }
         // The hub that named it may be there already.
         DeviceKind::Gpf => {
-            let hub = scene.inventory.devices().find(|hub| hub.more().proxy == Some(id));
-            device.hub = hub.map(|hub| hub.id);
+            device.hub = scene.inventory.hub_of_proxy(id).map(|hub| hub.id);
         }
         _ => {}
     }

@@ -141,11 +141,14 @@ fn metering_point(scene: &Scene<'_>, device: &Device, form: &Element) -> Result<
     if let Some(other) = scene.inventory.at_point(mpxn).find(taken) {
         return Err(Denied(Failure::MpxnTaken, format!("device {} has {mpxn}", other.id)));
     }
-    let of_point = Device {
+    let mut of_point = Device {
         mpxn: Some(mpxn),
         more: None,
         ..device.clone()
     };
+    if let Some(party) = device.more().commissioned_by {
+        of_point.more_mut().commissioned_by = Some(party);
+    }
     scene
         .access
         .authority(scene.user, scene.row, &of_point, scene.now)

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Eui64, SimInstant, Srv};
+use proto::InstallationRecord;
 use world::Clock;
 
 use super::table::FaultRule;
@@ -14,6 +15,7 @@ use crate::InstallationId;
 use crate::machine::model::Installation;
 use crate::machine::{Done, Found};
 use crate::party::Requests;
+use crate::settings::Planned;
 
 /// Finds what rules say instead of making a request; makes all others.
 pub struct Spoilt {
@@ -64,13 +66,13 @@ impl Spoilt {
 impl Requests for Spoilt {
     fn request<'a>(
         &'a self,
-        request: Srv,
-        device: Eui64,
+        planned: Planned,
         known: &'a Installation,
+        record: Option<&'a InstallationRecord>,
     ) -> Pin<Box<dyn Future<Output = Result<Done, Vec<Found>>> + Send + 'a>> {
-        match self.found(request, device, known, self.clock.now()) {
+        match self.found(planned.request, planned.device, known, self.clock.now()) {
             Some(found) => Box::pin(async move { Err(vec![found]) }),
-            None => self.inner.request(request, device, known),
+            None => self.inner.request(planned, known, record),
         }
     }
 }

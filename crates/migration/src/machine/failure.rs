@@ -10,7 +10,7 @@ use super::report::{Found, actor};
 use super::state::{Actor, State};
 use super::work::Work;
 use crate::InstallationId;
-use crate::settings::{Class, ErrorRow, ErrorTable, Outcome, Owner, Stage};
+use crate::settings::{Class, ErrorRow, ErrorTable, Outcome, Owner, Planned, Stage};
 
 /// Something that was found, with its row of the error table.
 #[derive(Clone, Debug)]
@@ -132,11 +132,11 @@ impl Control {
             self.open_case(now, Some(id), finding)?;
         }
         match work {
-            Work::Step { step, request, device } if self.is_optional(id, work) => {
+            Work::Step { step, planned } if self.is_optional(id, *planned) => {
                 let record = StepRecord {
                     step: *step,
-                    request: request.to_string(),
-                    device: *device,
+                    request: planned.request.to_string(),
+                    device: planned.device,
                     request_id: String::new(),
                     response_code: String::new(),
                     octets: 0,
@@ -148,10 +148,7 @@ impl Control {
         }
     }
 
-    fn is_optional(&self, id: InstallationId, work: &Work) -> bool {
-        let Work::Step { request, device, .. } = work else {
-            return false;
-        };
+    fn is_optional(&self, id: InstallationId, planned: Planned) -> bool {
         let Some(installation) = self.campaign.installation(id) else {
             return false;
         };
@@ -159,13 +156,16 @@ impl Control {
             .facts
             .devices
             .iter()
-            .find(|known| known.id == *device)
+            .find(|known| known.id == planned.device)
             .map(|known| known.kind);
         let step = self
             .settings
             .commissioning
             .iter()
-            .find(|step| step.request == *request && kind.is_some_and(|kind| step.per.contains(&kind)));
+            .find(|step| {
+                (step.request, step.form) == (planned.request, planned.form)
+                    && kind.is_some_and(|kind| step.per.contains(&kind))
+            });
         step.is_some_and(|step| kind.is_some_and(|kind| step.optional_for.contains(&kind)))
     }
 

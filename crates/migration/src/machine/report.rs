@@ -238,7 +238,7 @@ impl Control {
                 self.write(now, who, Some(id), to, Event::Activated)
             }
             (
-                Work::Step { step, request, device },
+                Work::Step { step, planned },
                 Done::Step {
                     request_id,
                     response_code,
@@ -247,8 +247,8 @@ impl Control {
             ) => {
                 let record = StepRecord {
                     step: *step,
-                    request: request.to_string(),
-                    device: *device,
+                    request: planned.request.to_string(),
+                    device: planned.device,
                     request_id,
                     response_code,
                     octets,

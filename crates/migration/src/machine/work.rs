@@ -1,12 +1,12 @@
 //! What is to be done next for an installation: a function of its state, so that a restart finds it again.
 
-use domain::{DeviceKind, Eui64, SimInstant, Srv};
+use domain::{DeviceKind, Eui64, SimInstant};
 
 use super::model::{DeviceFacts, DeviceProgress, Installation};
 use super::state::State;
 use crate::InstallationId;
 use crate::planning::gates::ListedModel;
-use crate::settings::{Settings, Stage};
+use crate::settings::{Planned, Settings, Stage};
 
 /// Kinds of devices that hold keys, in the order in which they are rotated: the hub last.
 pub const ROTATION_ORDER: [DeviceKind; 4] = [DeviceKind::Gpf, DeviceKind::Gsme, DeviceKind::Esme, DeviceKind::Chf];
@@ -62,10 +62,8 @@ pub enum Work {
     Step {
         /// Position in the plan of this installation.
         step: u16,
-        /// Service reference variant.
-        request: Srv,
-        /// For which device.
-        device: Eui64,
+        /// Which request.
+        planned: Planned,
     },
     /// RP: have the SMSO operate it as before.
     Unfreeze,
@@ -181,12 +179,16 @@ impl Installation {
 
     /// The commissioning plan of this installation: each step with its device.
     #[must_use]
-    pub fn plan(&self, settings: &Settings) -> Vec<(Srv, Eui64)> {
+    pub fn plan(&self, settings: &Settings) -> Vec<Planned> {
         let mut plan = Vec::new();
         for step in &settings.commissioning {
             for kind in &step.per {
                 let devices = self.in_scope().filter(|(facts, _)| facts.kind == *kind);
-                plan.extend(devices.map(|(facts, _)| (step.request, facts.id)));
+                plan.extend(devices.map(|(facts, _)| Planned {
+                    request: step.request,
+                    form: step.form,
+                    device: facts.id,
+                }));
             }
         }
         plan
@@ -244,10 +246,9 @@ impl Installation {
             return Work::Activate;
         }
         match self.plan(settings).get(usize::from(self.attempt.steps)) {
-            Some((request, device)) => Work::Step {
+            Some(planned) => Work::Step {
                 step: self.attempt.steps,
-                request: *request,
-                device: *device,
+                planned: *planned,
             },
             None => Work::Outcome,
         }

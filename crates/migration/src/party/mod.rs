@@ -3,7 +3,9 @@
 //! Everything they say to the SMSO, the S1SP, the DCO and each other is an envelope on a link. Instructions come from the
 //! control centre in the same process.
 
+mod books;
 mod cp;
+mod enrolment;
 mod office;
 mod rp;
 mod validation;
@@ -23,6 +25,7 @@ use crate::machine::{Done, Found, Instruction, Report};
 use crate::planning::gates::ListedModel;
 
 pub use cp::{Cp, CpOptions, Requests};
+pub use enrolment::{CertificatesOf, Enrolment, VariantOf};
 pub use office::Office;
 pub use rp::{Rp, RpOptions};
 pub use validation::{Surroundings, validate};

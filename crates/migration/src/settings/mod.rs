@@ -20,7 +20,7 @@ pub use calendar::{Calendar, Dormant, Moment, Slots, Vulnerable};
 pub use cohort::{Category, Cohort, CohortSlug, Criterion, Milestone};
 pub(crate) use columns::fields;
 pub use columns::{Column, Columns, FileForm};
-pub use commissioning::Step;
+pub use commissioning::{Form, Planned, Step};
 pub(crate) use error_table::words;
 pub use error_table::{ErrorRow, ErrorTable, Outcome, Owner, Stage};
 pub use rates::{CapacityPoint, Mode, RampStage, Scaling};

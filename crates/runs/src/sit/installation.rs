@@ -100,6 +100,7 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
         R::ImportSupplier | R::ExportSupplier | R::ElectricityDistributor => !gas,
         R::GasSupplier | R::GasTransporter => gas,
         R::RegisteredSupplierAgent | R::OtherUser => true,
+        R::CommissioningParty => false,
     };
     let row = steps::table().row(order.srv)?;
     let fitting = row

@@ -32,6 +32,14 @@ pub struct Announced {
     pub esme_variant: Option<String>,
 }
 
+/// 12.2 Device Pre-notification of a hub with its gas proxy.
+#[must_use]
+pub fn pre_notify_hub(dcc: Eui64, announced: &Announced, proxy: Eui64) -> Order {
+    let order = pre_notify(dcc, announced);
+    let body = order.body.with_leaf("AssociatedGPFDeviceID", proxy.to_string());
+    Order { body, ..order }
+}
+
 /// 12.2 Device Pre-notification.
 #[must_use]
 pub fn pre_notify(dcc: Eui64, announced: &Announced) -> Order {
@@ -94,6 +102,25 @@ pub fn installed(dcc: Eui64, device: Eui64) -> Order {
     let body = Element::sr("UpdateInventory")
         .with_leaf("DeviceID", device.to_string())
         .with_leaf("UpdateDeviceStatusExceptCH", "InstalledNotCommissioned");
+    Order::to_dcc(dcc, Srv::new(8, 4, 0), body)
+}
+
+/// 8.4 Update Inventory: a hub comes to another status.
+#[must_use]
+pub fn hub_becomes(dcc: Eui64, hub: Eui64, status: &str) -> Order {
+    let body = Element::sr("UpdateInventory")
+        .with_leaf("DeviceID", hub.to_string())
+        .with_leaf("UpdateDeviceStatusCH", status);
+    Order::to_dcc(dcc, Srv::new(8, 4, 0), body)
+}
+
+/// 8.4 Update Inventory: the import metering point of a device.
+#[must_use]
+pub fn import_point(dcc: Eui64, device: Eui64, mpxn: domain::Mpxn) -> Order {
+    let point = Element::sr("UpdateMPxN").with_leaf("ImportMPxN", mpxn.to_string());
+    let body = Element::sr("UpdateInventory")
+        .with_leaf("DeviceID", device.to_string())
+        .with(point);
     Order::to_dcc(dcc, Srv::new(8, 4, 0), body)
 }
 

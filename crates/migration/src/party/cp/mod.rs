@@ -1,40 +1,46 @@
 //! The commissioning party: validates files, relays what it cannot read, orders checks and rotations, enrols over the DUIS,
 //! sends the outcome.
 
+mod known;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::{DeviceKind, Eui64, Srv};
+use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, SigningKey};
 use proto::{
     ActivatedInstallation, Condition, DcoMigrationCommand, DcoMigrationOutcome, FileAcknowledgement, FileDelivery,
-    HandOverApproval, InstallationOutcome, Kind, Message, MigrationActivationFile, MigrationFileContent,
-    MigrationFileKind, MigrationFileSet, MigrationHeader, MigrationOutcomeFile, PurgeSecrets, S1spMigrationCommand,
-    S1spMigrationOutcome, S1spProbe, S1spRotate, S1spViability, dco_migration_command, s1sp_migration_command::Act,
+    HandOverApproval, InstallationOutcome, InstallationRecord, Kind, Message, MigrationActivationFile,
+    MigrationFileContent, MigrationFileKind, MigrationFileSet, MigrationHeader, MigrationOutcomeFile, PurgeSecrets,
+    S1spMigrationCommand, S1spMigrationOutcome, S1spProbe, S1spRotate, S1spViability, dco_migration_command,
+    s1sp_migration_command::Act,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::call::{self, Router};
-use world::file_set::{self, COMMON_ONLY, Taken};
-use world::{Caller, LinkEnd, World};
+use world::file_set::{self, COMMON_ONLY, FileFault};
+use world::{Caller, LinkEnd, Store, StoreError, World};
 
+use self::known::Known;
+use super::books::{Books, Record};
 use super::rp::{condition, relayed, reply};
 use super::{Surroundings, ask, found_of, reports, signed, validate, verifier};
 use crate::machine::model::Installation;
 use crate::machine::report::Found;
 use crate::machine::{Done, Instruction, Report, Work};
-use crate::settings::Settings;
+use crate::settings::{Planned, Settings};
 
 /// Makes one service request of the commissioning plan, and gives RequestID, response code and octets of the response, or
 /// what was found.
 pub trait Requests: Send + Sync {
-    /// Sends `request` about `device` of an installation and waits for its outcome.
+    /// Sends one request of the plan of an installation and waits for its outcome; `record` is what the last files said of
+    /// the installation.
     fn request<'a>(
         &'a self,
-        request: Srv,
-        device: Eui64,
+        planned: Planned,
         known: &'a Installation,
+        record: Option<&'a InstallationRecord>,
     ) -> Pin<Box<dyn Future<Output = Result<Done, Vec<Found>>> + Send + 'a>>;
 }
 
@@ -65,16 +71,24 @@ pub struct Cp {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
-    sequence: u64,
-    taken: Taken,
+    books: Books,
+    known: Known,
 }
 
 impl Cp {
-    /// A commissioning party on its links. The routers go to [`Cp::run`].
-    #[must_use]
-    pub fn new(world: World, rp: LinkEnd, s1sp: LinkEnd, dco: LinkEnd, options: CpOptions) -> (Self, [Router; 3]) {
+    /// A commissioning party on its links, that goes on where its books end. The routers go to [`Cp::run`].
+    ///
+    /// # Errors
+    /// When its books cannot be read.
+    pub fn new(
+        world: World,
+        [rp, s1sp, dco]: [LinkEnd; 3],
+        options: CpOptions,
+        store: Box<dyn Store>,
+    ) -> Result<(Self, [Router; 3]), StoreError> {
+        let mut known = Known::default();
+        let books = Books::open(store, &mut |record| known.replay(record))?;
         let (rp, from_rp) = call::split(rp);
         let (s1sp, from_s1sp) = call::split(s1sp);
         let (dco, from_dco) = call::split(dco);
@@ -84,9 +98,9 @@ impl Cp {
             rp,
             s1sp,
             dco,
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(State { books, known })),
         };
-        (party, [from_rp, from_s1sp, from_dco])
+        Ok((party, [from_rp, from_s1sp, from_dco]))
     }
 
     /// Receives until cancelled or a link closes: replies to what was asked, and files of the requesting party.
@@ -148,32 +162,64 @@ impl Cp {
     }
 
     fn judge(&self, reference: String, set: &MigrationFileSet) -> FileAcknowledgement {
-        let options = &self.options;
-        let opened = file_set::read(set, "cp", &COMMON_ONLY, &mut verifier(&options.rp));
-        let records = opened.and_then(|opened| {
-            let records = opened.installations()?;
-            self.state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .taken
-                .take(&opened.header)?;
-            Ok(records)
-        });
-        let (accepted, conditions) = match records {
+        let (accepted, conditions) = match self.learn(&reference, set) {
             Ok(records) => {
-                let now = self.world.clock.now();
+                let (options, now) = (&self.options, self.world.clock.now());
                 let each = records
                     .iter()
                     .flat_map(|record| validate(record, &options.settings, &*options.surroundings, now));
                 (true, each.collect())
             }
-            Err(fault) => (false, vec![condition(&fault)]),
+            Err(found) => (false, vec![found]),
         };
         FileAcknowledgement {
             reference,
             accepted,
             conditions,
         }
+    }
+
+    /// Takes a set of its own into the books.
+    fn learn(&self, reference: &str, set: &MigrationFileSet) -> Result<Vec<InstallationRecord>, Condition> {
+        let fault = |fault: FileFault| condition(&fault);
+        let opened = file_set::read(set, "cp", &COMMON_ONLY, &mut verifier(&self.options.rp)).map_err(fault)?;
+        let records = opened.installations().map_err(fault)?;
+        let mut state = self.state();
+        state.known.taken.check(&opened.header).map_err(fault)?;
+        let record = Record {
+            delivery: Some(FileDelivery {
+                reference: reference.to_owned(),
+                set: Some(set.clone()),
+            }),
+            ..Record::default()
+        };
+        state.books.write(&record).map_err(|error| Condition {
+            kind: "no-acknowledgement".into(),
+            detail: error.to_string(),
+            ..Condition::default()
+        })?;
+        state.known.taken.take(&opened.header).map_err(fault)?;
+        state.known.learn(records.clone());
+        Ok(records)
+    }
+
+    /// Nothing need be known of an installation any more.
+    fn forget(&self, known: &Installation) {
+        let id = known.id().to_string();
+        let mut state = self.state();
+        let record = Record {
+            forgotten: id.clone(),
+            ..Record::default()
+        };
+        // What stays in the books although it is not needed does no harm.
+        if let Err(error) = state.books.write(&record) {
+            tracing::warn!(%error, "an installation was not crossed out");
+        }
+        state.known.forget(&id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does one instruction about an installation as it stands. Cancelling it leaves the work half done; given again, it is done once.
@@ -254,6 +300,7 @@ impl Cp {
                 let kind = MigrationFileKind::Outcome;
                 self.deliver(&self.rp, reference, known, "rp", kind, payload.encode_to_vec())
                     .await?;
+                self.forget(known);
                 Ok(Done::OutcomeTaken)
             }
             Work::Purge => {
@@ -261,9 +308,14 @@ impl Cp {
                     .await?;
                 let purge = dco_migration_command::Act::Purge(PurgeSecrets {});
                 self.dco(&format!("{reference}/dco"), known, purge).await?;
+                self.forget(known);
                 Ok(Done::Purged)
             }
-            Work::Step { request, device, .. } => self.options.requests.request(*request, *device, known).await,
+            Work::Step { planned, .. } => {
+                let record = self.state().known.records.get(&known.id()).cloned();
+                let requests = &self.options.requests;
+                requests.request(*planned, known, record.as_ref()).await
+            }
             other => Err(vec![
                 Found::new("unknown").saying(format!("{} is not done here", other.word())),
             ]),
@@ -372,9 +424,16 @@ impl Cp {
         payload: Vec<u8>,
     ) -> Result<(), Vec<Found>> {
         let sequence = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.sequence += 1;
-            state.sequence
+            let mut state = self.state();
+            let sequence = state.known.sequence + 1;
+            let record = Record {
+                sequence,
+                ..Record::default()
+            };
+            let written = state.books.write(&record);
+            written.map_err(|error| vec![Found::new("no-answer").saying(error.to_string())])?;
+            state.known.sequence = sequence;
+            sequence
         };
         let content = MigrationFileContent {
             header: Some(MigrationHeader {

@@ -1,5 +1,7 @@
 //! The requesting party: has the SMSO freeze, read, stage and forget; makes the files; takes outcome files.
 
+mod known;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,17 +9,19 @@ use domain::keys::Party as KeyParty;
 use domain::{Eui64, SimDuration};
 use duis::signature::{Certificate, SigningKey};
 use proto::{
-    Condition, DeviceRecord, DeviceSecret, FileAcknowledgement, FileDelivery, InstallationSecrets, Kind, Message,
-    MigrationCommonFile, MigrationFileContent, MigrationFileKind, MigrationFileSet, MigrationGroupSecrets,
-    MigrationHeader, SmsoDecommission, SmsoExtract, SmsoFreeze, SmsoMigrationCommand, SmsoMigrationOutcome,
-    SmsoSnapshot, SmsoStageKeys, SmsoUnfreeze, StagedSecrets, smso_migration_command::Act,
+    Condition, DeviceSecret, FileAcknowledgement, FileDelivery, InstallationSecrets, Kind, Message,
+    MigrationCommonFile, MigrationFileContent, MigrationFileSet, MigrationGroupSecrets, MigrationHeader,
+    SmsoDecommission, SmsoExtract, SmsoFreeze, SmsoMigrationCommand, SmsoMigrationOutcome, SmsoSnapshot, SmsoStageKeys,
+    SmsoUnfreeze, StagedSecrets, smso_migration_command::Act,
 };
 use tokio_util::sync::CancellationToken;
 use world::call::{self, Router};
-use world::file_set::{self, COMMON_ONLY, FileFault, REQUIRED, Taken};
+use world::file_set::{self, COMMON_ONLY, FileFault, REQUIRED};
 use world::sealed::{OpeningKey, PublicKey};
-use world::{Caller, LinkEnd, LinkSender, World};
+use world::{Caller, LinkEnd, LinkSender, Store, StoreError, World};
 
+use self::known::{Known, opened, outcome_of};
+use super::books::{Books, Record, Snapshot, Staged};
 use super::{ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
 use crate::InstallationId;
 use crate::machine::model::Installation;
@@ -52,19 +56,25 @@ pub struct Rp {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
-    sequence: u64,
-    snapshots: BTreeMap<InstallationId, Vec<DeviceRecord>>,
-    secrets: BTreeMap<InstallationId, StagedSecrets>,
-    outcomes: Taken,
-    confirmed: BTreeMap<String, u32>,
+    books: Books,
+    known: Known,
 }
 
 impl Rp {
-    /// A requesting party on its links with the SMSO and the commissioning party. The routers go to [`Rp::run`].
-    #[must_use]
-    pub fn new(world: World, smso: LinkEnd, cp: LinkEnd, options: RpOptions) -> (Self, [Router; 2]) {
+    /// A requesting party on its links with the SMSO and the commissioning party, that goes on where its books end. The
+    /// routers go to [`Rp::run`].
+    ///
+    /// # Errors
+    /// When its books cannot be read.
+    pub fn new(
+        world: World,
+        [smso, cp]: [LinkEnd; 2],
+        options: RpOptions,
+        store: Box<dyn Store>,
+    ) -> Result<(Self, [Router; 2]), StoreError> {
+        let mut known = Known::default();
+        let books = Books::open(store, &mut |record| known.replay(record, &options.opening))?;
         let (smso, from_smso) = call::split(smso);
         let (cp, from_cp) = call::split(cp);
         let party = Self {
@@ -72,9 +82,9 @@ impl Rp {
             options: Arc::new(options),
             smso,
             cp,
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(State { books, known })),
         };
-        (party, [from_smso, from_cp])
+        Ok((party, [from_smso, from_cp]))
     }
 
     /// Receives until cancelled or a link closes: replies to what was asked, and outcome files.
@@ -99,40 +109,57 @@ impl Rp {
     /// Whether an outcome file about this attempt was taken: what allows the SMSO to forget the installation.
     #[must_use]
     pub fn has_outcome(&self, id: InstallationId, attempt: u32) -> bool {
-        self.state().confirmed.get(&id.to_string()) == Some(&attempt)
+        self.state().known.confirmed.get(&id) == Some(&attempt)
     }
 
     fn take_outcome(&self, body: &[u8]) -> FileAcknowledgement {
         let delivery = FileDelivery::decode(body).unwrap_or_default();
-        let set = delivery.set.unwrap_or_default();
-        let mut state = self.state();
-        let taken = file_set::read(
-            &set,
-            "rp",
-            &[MigrationFileKind::Outcome],
-            &mut verifier(&self.options.cp),
-        )
-        .and_then(|opened| {
-            let outcome = proto::MigrationOutcomeFile::decode(opened.payload(MigrationFileKind::Outcome)?)
-                .map_err(|error| FileFault::Malformed(error.to_string()))?;
-            state.outcomes.take(&opened.header)?;
-            Ok(outcome)
-        });
+        let reference = delivery.reference.clone();
+        let taken = outcome_of(&delivery, &mut verifier(&self.options.cp))
+            .and_then(|(header, _)| self.state().known.outcomes.check(&header));
         let conditions = match taken {
-            Ok(outcome) => {
-                let each = outcome
-                    .installations
-                    .into_iter()
-                    .map(|one| (one.installation_id, one.attempt));
-                state.confirmed.extend(each);
-                Vec::new()
-            }
             Err(fault) => vec![condition(&fault)],
+            Ok(()) => {
+                let record = Record {
+                    delivery: Some(delivery),
+                    ..Record::default()
+                };
+                self.write(record)
+                    .err()
+                    .into_iter()
+                    .map(|found| Condition {
+                        kind: found.kind,
+                        detail: found.detail,
+                        ..Condition::default()
+                    })
+                    .collect()
+            }
         };
         FileAcknowledgement {
-            reference: delivery.reference,
+            reference,
             accepted: conditions.is_empty(),
             conditions,
+        }
+    }
+
+    /// Writes a record into the books, and takes it in.
+    fn write(&self, record: Record) -> Result<(), Found> {
+        let mut state = self.state();
+        let written = state.books.write(&record);
+        written.map_err(|error| Found::new("no-answer").saying(error.to_string()))?;
+        state.known.replay(record, &self.options.opening);
+        Ok(())
+    }
+
+    /// Nothing need be known of an installation any more.
+    fn forget(&self, known: &Installation) {
+        let record = Record {
+            forgotten: known.id().to_string(),
+            ..Record::default()
+        };
+        // What stays in the books although it is not needed does no harm.
+        if let Err(found) = self.write(record) {
+            tracing::warn!(problem = found.detail, "an installation was not crossed out");
         }
     }
 
@@ -167,7 +194,15 @@ impl Rp {
                     .smso(&format!("{reference}/read"), known, Act::Snapshot(SmsoSnapshot {}))
                     .await?;
                 let devices = facts_of(&read.devices);
-                self.state().snapshots.insert(known.id(), read.devices);
+                let snapshot = Snapshot {
+                    installation_id: known.id().to_string(),
+                    devices: read.devices,
+                };
+                self.write(Record {
+                    snapshot: Some(snapshot),
+                    ..Record::default()
+                })
+                .map_err(|found| vec![found])?;
                 Ok(Done::Frozen {
                     taken_at: domain::SimInstant(read.taken_ms),
                     devices,
@@ -175,6 +210,7 @@ impl Rp {
             }
             Work::Unfreeze => {
                 self.smso(reference, known, Act::Unfreeze(SmsoUnfreeze {})).await?;
+                self.forget(known);
                 Ok(Done::Unfrozen)
             }
             Work::Decommission => {
@@ -186,6 +222,7 @@ impl Rp {
                 let group_id = known.attempt.group.clone();
                 self.smso(reference, known, Act::Decommission(SmsoDecommission { group_id }))
                     .await?;
+                self.forget(known);
                 Ok(Done::Removed)
             }
             other => Err(vec![
@@ -253,14 +290,19 @@ impl Rp {
             seal_to: self.options.opening.public_key().octets().to_vec().into(),
         };
         let outcome = self.smso(&reference, known, Act::StageKeys(stage)).await?;
-        let sealed = outcome.secrets.unwrap_or_default();
-        let opened = self.options.opening.open(&sealed, reference.as_bytes());
-        let secrets = opened
-            .ok()
-            .and_then(|octets| StagedSecrets::decode(octets.as_slice()).ok());
-        let secrets = secrets.ok_or_else(|| vec![Found::new("keys-not-staged").saying("its secrets do not open")])?;
-        self.state().secrets.insert(known.id(), secrets);
-        Ok(())
+        let staged = Staged {
+            installation_id: known.id().to_string(),
+            reference,
+            sealed: outcome.secrets,
+        };
+        if opened(&staged, &self.options.opening).is_none() {
+            return Err(vec![Found::new("keys-not-staged").saying("its secrets do not open")]);
+        }
+        let record = Record {
+            staged: Some(staged),
+            ..Record::default()
+        };
+        self.write(record).map_err(|found| vec![found])
     }
 
     /// Sends both recipients their sets through the commissioning party.
@@ -312,19 +354,25 @@ impl Rp {
 
     fn set(&self, group: &str, known: &[&Installation], to: Option<KeyParty>) -> Result<MigrationFileSet, String> {
         let mut state = self.state();
-        state.sequence += 1;
+        let sequence = state.known.sequence + 1;
+        let record = Record {
+            sequence,
+            ..Record::default()
+        };
+        state.books.write(&record).map_err(|error| error.to_string())?;
+        state.known.sequence = sequence;
         let word = to.map_or("cp", recipient);
         let header = MigrationHeader {
             // A group is named once per set: a set that is made anew after a failure is another one.
-            group_id: format!("{group}/{word}/{}", state.sequence),
+            group_id: format!("{group}/{word}/{sequence}"),
             schema_version: file_set::SCHEMA_VERSION,
             created_ms: self.world.clock.now().0,
             producer: self.options.eui.0,
-            sequence: state.sequence,
+            sequence,
         };
         let records = known
             .iter()
-            .map(|one| record_of(one, state.snapshots.get(&one.id()).map_or(&[], Vec::as_slice)));
+            .map(|one| record_of(one, state.known.snapshots.get(&one.id()).map_or(&[], Vec::as_slice)));
         let (common, validation) = file_set::common_payloads(&MigrationCommonFile {
             installations: records.collect(),
         });
@@ -337,7 +385,7 @@ impl Rp {
                         .iter()
                         .map(|one| InstallationSecrets {
                             installation_id: one.id().to_string(),
-                            devices: secrets_of(state.secrets.get(&one.id()), party),
+                            devices: secrets_of(state.known.secrets.get(&one.id()), party),
                         })
                         .collect(),
                 };

@@ -1,0 +1,57 @@
+//! What a commissioning party knows from its books.
+
+use std::collections::BTreeMap;
+
+use domain::Eui64;
+use proto::{InstallationRecord, Message, MigrationFileContent, MigrationFileSet, MigrationHeader};
+use world::file_set::{self, COMMON_ONLY, Taken};
+
+use crate::InstallationId;
+use crate::party::books::Record;
+
+/// What it knows from its books.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) sequence: u64,
+    pub(super) taken: Taken,
+    /// What the last files said of each installation.
+    pub(super) records: BTreeMap<InstallationId, InstallationRecord>,
+}
+
+impl Known {
+    pub(super) fn replay(&mut self, record: Record) {
+        self.sequence = self.sequence.max(record.sequence);
+        if let Some(set) = record.delivery.and_then(|delivery| delivery.set) {
+            // What the books have was proved before it was written.
+            let opened = file_set::read(&set, "cp", &COMMON_ONLY, &mut |_, _, _| {
+                Ok(Eui64(header_of(&set).producer))
+            });
+            if let Ok(opened) = opened {
+                // A set stands in the books once.
+                let _taken = self.taken.take(&opened.header);
+                self.learn(opened.installations().unwrap_or_default());
+            }
+        }
+        self.forget(&record.forgotten);
+    }
+
+    pub(super) fn learn(&mut self, records: Vec<InstallationRecord>) {
+        let named = records
+            .into_iter()
+            .filter_map(|record| Some((record.installation_id.parse().ok()?, record)));
+        self.records.extend(named);
+    }
+
+    pub(super) fn forget(&mut self, installation: &str) {
+        if let Ok(id) = installation.parse() {
+            self.records.remove(&id);
+        }
+    }
+}
+
+/// The header that the files of a set claim.
+fn header_of(set: &MigrationFileSet) -> MigrationHeader {
+    let first = set.files.first();
+    let content = first.and_then(|file| MigrationFileContent::decode(file.signed.clone()).ok());
+    content.and_then(|content| content.header).unwrap_or_default()
+}
