@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use dmc::Catalogue;
-use domain::{CommunicationsProvider, DeviceKind, Eui64, SimInstant, Srv};
+use domain::{CommunicationsProvider, DeviceKind, Eui64, SimInstant};
 use duis::signature::Certificate;
 use jiff::civil::{Date, date, time};
 use lab::Config;

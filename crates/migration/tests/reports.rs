@@ -82,7 +82,7 @@ fn the_fifteen_reports_and_their_totals() {
     assert!(trace.rows.iter().all(|row| row[0].starts_with(&id(1).to_string())));
     assert_eq!(
         trace.rows.iter().filter(|row| !row[6].is_empty()).count(),
-        15,
+        22,
         "one row per service request"
     );
     let other = report(

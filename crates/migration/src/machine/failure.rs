@@ -158,14 +158,10 @@ impl Control {
             .iter()
             .find(|known| known.id == planned.device)
             .map(|known| known.kind);
-        let step = self
-            .settings
-            .commissioning
-            .iter()
-            .find(|step| {
-                (step.request, step.form) == (planned.request, planned.form)
-                    && kind.is_some_and(|kind| step.per.contains(&kind))
-            });
+        let step = self.settings.commissioning.iter().find(|step| {
+            (step.request, step.form) == (planned.request, planned.form)
+                && kind.is_some_and(|kind| step.per.contains(&kind))
+        });
         step.is_some_and(|step| kind.is_some_and(|kind| step.optional_for.contains(&kind)))
     }
 
