@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "roles",
         "device",
         "devices",
+        "faces",
         "wan",
         "control",
         "tape",

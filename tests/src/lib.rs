@@ -3,6 +3,7 @@
 //! skipped.
 
 mod listener;
+mod python;
 mod running;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 pub use listener::{Listener, post};
+pub use python::python;
 pub use running::{Answer, RunningLab, free_address, program, run};
 
 /// How long a test waits for something that takes a moment, before it fails.

@@ -3,56 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use domain::keys::DeviceKey;
 use domain::{Approval, Eui64, Operation, RequestId, SimInstant};
-use s1lab_tests::{RunningLab, SMALL_ESTATE, run, skip, workspace};
+use s1lab_tests::{RunningLab, SMALL_ESTATE, python, skip, workspace};
 use serde_json::{Value, json};
 
 /// Disables the supply; what DISABLED is called by class 70.
 const SCRIPT_DISABLE: u8 = 1;
-
-/// The interpreter of a virtual environment with the packages of a requirements file, or why there is none. It is kept under the target
-/// folder for as long as the requirements stay what they are.
-fn python(requirements: &str) -> Result<PathBuf, String> {
-    let requirements = workspace().join("tests/interop").join(requirements);
-    let text = std::fs::read(&requirements).map_err(|error| error.to_string())?;
-    // FNV-1a: a name for a folder, nothing more.
-    let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let target = s1lab_tests::program();
-    let target = target.parent().and_then(Path::parent).ok_or("no target folder")?;
-    let folder = target.join("interop").join(format!("{hash:016x}"));
-    let python = folder.join("bin/python");
-    let done = folder.join("installed");
-    if done.exists() {
-        return Ok(python);
-    }
-    let step = |name: &str, command: &mut Command| match run(command) {
-        Ok(answer) if answer.code == Some(0) => Ok(()),
-        Ok(answer) => Err(format!("{name}: {}", answer.err.lines().last().unwrap_or_default())),
-        Err(error) => Err(format!("{name}: {error:#}")),
-    };
-    let mut create = Command::new("python3");
-    step("python3 -m venv", create.args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let mut install = Command::new(&python);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--retries",
-        "1",
-        "-r",
-    ]);
-    step("pip install", install.arg(&requirements))?;
-    std::fs::write(&done, "").map_err(|error| error.to_string())?;
-    Ok(python)
-}
 
 /// What a script found out: the checks by name.
 struct Checks(Value);

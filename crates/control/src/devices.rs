@@ -20,4 +20,12 @@ impl Devices for Service {
             .map(Response::new)
             .map_err(status)
     }
+
+    async fn act(&self, request: Request<m::ActRequest>) -> Result<Response<m::ActReply>, Status> {
+        self.lab
+            .act(request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
 }

@@ -7,6 +7,7 @@
 
 mod client;
 mod devices;
+mod faces;
 mod server;
 mod state;
 

@@ -8,6 +8,7 @@ use proto::v1 as m;
 use proto::v1::control_server::{Control, ControlServer};
 use proto::v1::deliver_again_request::Which;
 use proto::v1::devices_server::DevicesServer;
+use proto::v1::faces_server::FacesServer;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -51,12 +52,16 @@ impl Server {
         let devices = DevicesServer::new(crate::devices::Service { lab: self.lab.clone() })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
+        let faces = FacesServer::new(crate::faces::Service { lab: self.lab.clone() })
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX);
         let service = ControlServer::new(Service { lab: self.lab, stop })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
         tonic::transport::Server::builder()
             .add_service(service)
             .add_service(devices)
+            .add_service(faces)
             .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), shutdown.cancelled_owned())
             .await
     }
@@ -83,7 +88,9 @@ impl Control for Service {
 
     async fn show_device(&self, request: Request<m::ShowDeviceRequest>) -> Answer<m::ShowDeviceReply> {
         let m::ShowDeviceRequest { device, secrets } = request.into_inner();
-        self.lab.show(&device, secrets).map(Response::new).map_err(status)
+        let mut shown = self.lab.show(&device, secrets).map_err(status)?;
+        shown.state = self.lab.state(&device).await.map_err(status)?;
+        Ok(Response::new(shown))
     }
 
     async fn expose_device(&self, request: Request<m::ExposeDeviceRequest>) -> Answer<m::ExposeDeviceReply> {

@@ -4,6 +4,7 @@ use domain::keys::{DeviceKey, Purpose};
 use domain::{Approval, Association, DeviceKind, Eui64, Operation, Outcome};
 
 use crate::dlms::Framing;
+use crate::external::{self, FromFace, ToFace};
 use crate::{FaceProfile, Family, Notification, dlms, envelope, registers};
 
 /// What a head end's side sees of its operator's custody.
@@ -92,6 +93,7 @@ pub struct HeadEndSession(Face);
 enum Face {
     Dlms(Box<dlms::Operator>),
     Envelope(Box<envelope::Operator>),
+    External(Box<external::Operator>),
     Registers(Box<registers::Operator>),
 }
 
@@ -105,6 +107,7 @@ impl HeadEndSession {
             Family::DlmsHubTunnel => dlms(Framing::HubTunnel, devices),
             Family::DlmsWrapper => dlms(Framing::Wrapper, devices),
             Family::EdmiRegisters => Face::Registers(Box::new(registers::Operator::new(profile, devices))),
+            Family::External => Face::External(Box::new(external::Operator::new(devices))),
             Family::LabEnvelope => Face::Envelope(Box::new(envelope::Operator::new(profile, devices))),
         })
     }
@@ -127,6 +130,7 @@ impl HeadEndSession {
         match &mut self.0 {
             Face::Dlms(face) => face.start(keys, slot, association, operation, approval),
             Face::Envelope(face) => face.start(keys, slot, association, operation, approval),
+            Face::External(face) => face.start(slot, association, operation, approval),
             Face::Registers(face) => face.start(keys, slot, association, operation, approval),
         }
     }
@@ -140,16 +144,50 @@ impl HeadEndSession {
         match &mut self.0 {
             Face::Dlms(face) => face.input(keys, octets),
             Face::Envelope(face) => face.input(keys, octets),
+            Face::External(face) => {
+                face.input(octets);
+                Ok(Vec::new())
+            }
             Face::Registers(face) => face.input(keys, octets),
         }
     }
 
-    /// The octets that release every association in use; empty when there is none.
+    /// The octets that release every association in use; empty when there is none, or when a program outside has to say
+    /// good-bye first.
     pub fn release(&mut self, keys: &mut dyn Keys) -> Vec<u8> {
         match &mut self.0 {
             Face::Dlms(face) => face.release(keys),
             Face::Envelope(face) => face.release(keys),
+            Face::External(face) => {
+                face.release();
+                Vec::new()
+            }
             Face::Registers(face) => face.release(keys),
+        }
+    }
+    /// Whether a program outside provides this face.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        matches!(self.0, Face::External(_))
+    }
+
+    /// What the program that provides this face is to be told, in order; nothing where none does. After every call of the
+    /// others.
+    pub fn take_told(&mut self) -> Vec<ToFace> {
+        match &mut self.0 {
+            Face::External(face) => face.take_told(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Does what the program that provides this face says.
+    ///
+    /// # Errors
+    /// As [`HeadEndSession::input`].
+    pub fn said(&mut self, keys: &mut dyn Keys, message: FromFace) -> Result<Vec<HeadEndEvent>, FaceError> {
+        match &mut self.0 {
+            Face::External(face) => face.said(message, keys),
+            _ => Ok(Vec::new()),
         }
     }
 }

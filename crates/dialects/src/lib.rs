@@ -8,8 +8,10 @@
 //! Main types: [`MeterSession`] answers on the device's side of one connection, [`HeadEndSession`] asks on the other side,
 //! [`FaceProfile`] says in data what one family, model or firmware does its own way.
 //!
-//! No real GB SMETS1 WAN protocol is public. The Elster face is standard DLMS/COSEM; everything outside the standard is
-//! ours and named ours (`Lab…`).
+//! No real GB SMETS1 WAN protocol is public. There are five families of faces: DLMS/COSEM over the TCP wrapper, over HDLC
+//! and behind a hub's tunnel header, numbered registers in EDMI's manner, and an envelope of ours; and a sixth whose octets
+//! are the business of a program outside ([`external`]). DLMS/COSEM is standard; everything outside the standard is ours and
+//! named ours (`Lab…`).
 //!
 //! ```
 //! use dialects::wake_up;
@@ -24,6 +26,7 @@
 mod compact;
 mod dlms;
 mod envelope;
+pub mod external;
 mod head_end;
 mod host;
 mod late;

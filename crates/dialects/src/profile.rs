@@ -11,17 +11,20 @@ pub enum Family {
     DlmsWrapper,
     /// Numbered registers in the manner of EDMI's command line protocol; the table is ours.
     EdmiRegisters,
+    /// Whatever a program outside makes of it ([`crate::external`]).
+    External,
     /// Orders and results in an envelope of ours, stored and forwarded by the hub.
     LabEnvelope,
 }
 
 impl Family {
     /// All of them, in the order of their words.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DlmsHdlc,
         Self::DlmsHubTunnel,
         Self::DlmsWrapper,
         Self::EdmiRegisters,
+        Self::External,
         Self::LabEnvelope,
     ];
 
@@ -33,6 +36,7 @@ impl Family {
             Self::DlmsHubTunnel => "dlms-hub-tunnel",
             Self::DlmsWrapper => "dlms-wrapper",
             Self::EdmiRegisters => "edmi-registers",
+            Self::External => "external",
             Self::LabEnvelope => "lab-envelope",
         }
     }
@@ -165,6 +169,8 @@ pub struct FaceProfile {
     pub hdlc: Hdlc,
     /// The header of [`Family::DlmsHubTunnel`].
     pub tunnel: Tunnel,
+    /// The name under which the program of [`Family::External`] is attached.
+    pub external: String,
     /// Reads of one value and payment codes go as the payload of a text message ([`crate::text_message`]) while there is no
     /// connection.
     pub text_messages: bool,
@@ -188,6 +194,7 @@ impl Default for FaceProfile {
             time_form: TimeForm::London,
             hdlc: Hdlc::default(),
             tunnel: Tunnel::default(),
+            external: String::new(),
             text_messages: false,
             readings_every: SimDuration::ZERO,
             rows_per_fetch: 336,

@@ -1,6 +1,7 @@
 use domain::keys::Party;
 
 use crate::dlms::Framing;
+use crate::external::{self, FromFace, ToFace};
 use crate::{FaceProfile, Family, Host, Notification, dlms, envelope, registers};
 
 /// What a device puts on the link in answer to octets.
@@ -22,6 +23,7 @@ pub struct MeterSession(Face);
 enum Face {
     Dlms(Box<dlms::Device>),
     Envelope(Box<envelope::Device>),
+    External(Box<external::Device>),
     Registers(Box<registers::Device>),
 }
 
@@ -47,6 +49,7 @@ impl MeterSession {
             Family::DlmsHubTunnel => dlms(Framing::HubTunnel),
             Family::DlmsWrapper => dlms(Framing::Wrapper),
             Family::EdmiRegisters => Face::Registers(Box::new(registers::Device::new(profile, party))),
+            Family::External => Face::External(Box::new(external::Device::new(party))),
             Family::LabEnvelope => Face::Envelope(Box::new(envelope::Device::new(profile, party))),
         })
     }
@@ -59,6 +62,7 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.open(host),
             Face::Envelope(face) => face.open(host),
+            Face::External(face) => face.open(host),
             Face::Registers(face) => face.open(host),
         }
     }
@@ -68,6 +72,7 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.input(octets, host),
             Face::Envelope(face) => face.input(octets, host),
+            Face::External(face) => face.input(octets),
             Face::Registers(face) => face.input(octets, host),
         }
     }
@@ -79,7 +84,30 @@ impl MeterSession {
         match &mut self.0 {
             Face::Dlms(face) => face.notify(notification, host),
             Face::Envelope(face) => face.notify(notification, host),
+            Face::External(face) => face.notify(notification),
             Face::Registers(face) => face.notify(notification, host),
+        }
+    }
+    /// Whether a program outside provides this face.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        matches!(self.0, Face::External(_))
+    }
+
+    /// What the program that provides this face is to be told, in order; nothing where none does. After every call of the
+    /// others, and not before what they changed is safe.
+    pub fn take_told(&mut self) -> Vec<ToFace> {
+        match &mut self.0 {
+            Face::External(face) => face.take_told(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Does what the program that provides this face says.
+    pub fn said(&mut self, message: FromFace, host: &mut dyn Host) -> SessionOutput {
+        match &mut self.0 {
+            Face::External(face) => face.said(message, host),
+            _ => SessionOutput::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, OnceLock};
 
+use dialects::external::Attached;
 use dmc::{Catalogue, DeviceProfile};
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
@@ -112,6 +113,7 @@ impl Fleet {
             relations,
             critical,
             journal: OnceLock::new(),
+            faces: OnceLock::new(),
         });
         let mut kits: BTreeMap<KitKey, Arc<Kit>> = BTreeMap::new();
         let now = world.clock.now();
@@ -195,6 +197,14 @@ impl Fleet {
         // A fleet has one journal: a second one is not taken.
         let _taken = self.shared.journal.set(Journal::new(journal));
         Ok(self)
+    }
+
+    /// Lets programs that are attached at `faces` speak for hubs whose profiles say so.
+    #[must_use]
+    pub fn with_faces(self, faces: Arc<dyn Attached>) -> Self {
+        // A fleet has one place where programs are attached: a second one is not taken.
+        let _taken = self.shared.faces.set(faces);
+        self
     }
 
     /// Lets all devices' own invocation counters go on from `from` at least: for a fleet that is started again while its

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::keys::{DeviceKey, Party, Purpose};
+use domain::operation::Token;
 use domain::{
     Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
     SupplyState,
 };
+use meter::{Acted, DisplayAct, Screen};
 use tokio::sync::{mpsc, oneshot};
 use world::Clock;
 
@@ -32,7 +34,7 @@ pub enum AskError {
     /// The hub does not answer: too much to do, or the fleet is not running.
     #[error("the hub {0} does not answer")]
     NotAnswering(Eui64),
-    /// What the consumer tried is not possible now.
+    /// What a person in the home tried is not possible now.
     #[error("not possible: {0}")]
     Refused(#[source] Refusal),
     /// All direct sessions of the installation are taken.
@@ -41,16 +43,24 @@ pub enum AskError {
 }
 
 /// What a person in the home does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ConsumerAct {
+    /// Acknowledges the messages of a display.
+    AcknowledgeMessages,
     /// Activates emergency credit at the meter.
     ActivateEmergencyCredit,
+    /// Does something at a prepayment interface about the meter of this kind.
+    AtDisplay(DeviceKind, DisplayAct),
+    /// Enters a payment token at the meter.
+    EnterToken(Token),
     /// Mains fail.
     CutPower,
     /// Restores an armed supply at the meter.
     PressRestoreSupply,
     /// Mains return.
     RestorePower,
+    /// Switches a display off, or on again.
+    SwitchDisplay(bool),
     /// Enters credit at the meter, in milli-pence.
     TopUp(u32),
 }
@@ -208,11 +218,11 @@ impl Handle {
         }
     }
 
-    /// Does what a person in the home would do at this device.
+    /// Does what a person in the home would do at this device. What came of it is on disk before this returns.
     ///
     /// # Errors
     /// [`AskError::Refused`] when it is not possible now.
-    pub async fn act(&self, device: Eui64, act: ConsumerAct) -> Result<(), AskError> {
+    pub async fn act(&self, device: Eui64, act: ConsumerAct) -> Result<Acted, AskError> {
         let (hub, slot) = self.find(device)?;
         let done = self.ask(hub, move |hub, now| {
             hub.note(true);
@@ -220,9 +230,15 @@ impl Handle {
                 hub.last_gasp(now);
             }
             let (installation, context) = hub.parts(now);
-            match act {
+            let done = match act {
+                ConsumerAct::AtDisplay(meter, act) => {
+                    return installation.act_at_display(&context, slot, meter, &act);
+                }
+                ConsumerAct::AcknowledgeMessages => installation.acknowledge_messages(slot),
                 ConsumerAct::ActivateEmergencyCredit => installation.activate_emergency_credit(&context, slot),
+                ConsumerAct::EnterToken(token) => installation.enter_token(&context, slot, &token.0),
                 ConsumerAct::PressRestoreSupply => installation.press_restore_supply(&context, slot),
+                ConsumerAct::SwitchDisplay(on) => installation.switch_display(&context, slot, on),
                 ConsumerAct::TopUp(milli_pence) => installation.top_up(&context, slot, milli_pence),
                 ConsumerAct::CutPower => {
                     installation.cut_power(&context);
@@ -233,9 +249,23 @@ impl Handle {
                     installation.restore_power(&context);
                     Ok(())
                 }
-            }
+            };
+            done.map(|()| Acted::Done)
         });
         done.await?.map_err(AskError::Refused)
+    }
+
+    /// What a display shows now; `None` where the device is none.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn screen(&self, device: Eui64) -> Result<Option<Screen>, AskError> {
+        let (hub, slot) = self.find(device)?;
+        self.ask(hub, move |hub, now| {
+            let (installation, context) = hub.parts(now);
+            installation.screen(&context, slot)
+        })
+        .await
     }
 
     /// The true state of a device. Only tests and checks may look.
@@ -254,7 +284,7 @@ impl Handle {
     }
 
     /// Executes an operation on a device as the party whose keys are in force would on the critical association, without
-    /// octets and beside every link: the semantic device interface. What changes is kept like any other change.
+    /// octets and beside every link: the semantic device interface. What changes is on disk before this returns.
     ///
     /// # Errors
     /// [`AskError`].
@@ -317,8 +347,11 @@ impl Handle {
         let inbox = self.inboxes.get(&hub).ok_or(AskError::NoSuchDevice(hub))?;
         let (reply, answer) = oneshot::channel();
         let ask = Item::Ask(Box::new(move |hub: &mut Hub, now| {
-            // Whoever asked may have gone.
-            let _ = reply.send(question(hub, now));
+            let answer = question(hub, now);
+            Box::new(move || {
+                // Whoever asked may have gone.
+                let _ = reply.send(answer);
+            })
         }));
         if !inbox.push(ask) {
             return Err(AskError::NotAnswering(hub));

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
+use dialects::external::{Attached, End, FromFace, Line};
 use dialects::{MeterSession, Notification, text_message, wake_up};
 use dmc::{DeviceProfile, WanMode};
 use domain::keys::{Party, Purpose};
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) critical: CriticalOperations,
     /// Where the hubs' durable state goes; a fleet without one is born again with every start.
     pub(crate) journal: OnceLock<Journal>,
+    /// Where programs that provide faces are attached.
+    pub(crate) faces: OnceLock<Arc<dyn Attached>>,
 }
 
 /// What all hubs of a template share.
@@ -79,6 +82,11 @@ pub(crate) enum Item {
         trace_id: String,
         payload: Bytes,
     },
+    /// What the program that provides the face of a connection says; `None` when it has gone.
+    Face {
+        session: u64,
+        message: Option<Box<FromFace>>,
+    },
     Sms {
         trace_id: String,
         payload: Bytes,
@@ -86,7 +94,10 @@ pub(crate) enum Item {
 }
 
 /// A question to a hub, answered by its task.
-pub(crate) type Ask = Box<dyn FnOnce(&mut Hub, SimInstant) + Send>;
+pub(crate) type Ask = Box<dyn FnOnce(&mut Hub, SimInstant) -> Reply + Send>;
+
+/// Gives the answer to whoever asked. Called once what the question changed is on disk; dropped where that failed.
+pub(crate) type Reply = Box<dyn FnOnce() + Send>;
 
 /// The state of one hub.
 pub(crate) struct Hub {
@@ -106,6 +117,8 @@ pub(crate) struct Hub {
     pub(crate) next_readings: SimInstant,
     direct: Vec<Direct>,
     output: Vec<Output>,
+    /// Answers that wait until what they tell of is on disk.
+    replies: Vec<Reply>,
     installed_at: SimInstant,
     /// Something changed that must be on disk before anybody hears of it.
     unsaved: bool,
@@ -142,6 +155,8 @@ struct Connecting {
 /// An open connection to the head-end.
 struct Link {
     session: MeterSession,
+    /// The program that provides the face, where one does.
+    line: Option<Box<dyn Line>>,
     number: u64,
     head_end: String,
     trace_id: String,
@@ -194,6 +209,7 @@ impl Hub {
             next_readings: SimInstant(i64::MAX),
             direct: Vec::new(),
             output: Vec::new(),
+            replies: Vec::new(),
             installed_at,
             unsaved: false,
             since_saved: 0,
@@ -206,9 +222,13 @@ impl Hub {
         loop {
             let event = self.next_event().await;
             self.handle(event);
-            if !self.save() {
+            if self.save() {
+                self.replies.drain(..).for_each(|reply| reply());
+                self.tell_faces();
+            } else {
                 // Nothing is said that is not on disk: to the head-end, the hub has gone.
                 self.output.clear();
+                self.replies.clear();
                 self.sides.iter_mut().for_each(|side| side.link = None);
             }
             if !self.output.is_empty() {
@@ -291,7 +311,11 @@ impl Hub {
                 payload,
             }) => self.data(now, session, trace_id, &payload),
             Event::Item(Item::Close { session, reason }) => self.closed(now, session, &reason),
-            Event::Item(Item::Ask(ask)) => ask(self, now),
+            Event::Item(Item::Face { session, message }) => self.face_said(now, session, message),
+            Event::Item(Item::Ask(ask)) => {
+                let reply = ask(self, now);
+                self.replies.push(reply);
+            }
         }
         if self.inbox.take_overrun() {
             tracing::warn!(hub = %self.eui, "inbox full: connection given up");
@@ -474,9 +498,12 @@ impl Hub {
         self.put(Kind::WanOpen, &connecting.trace_id, open.encode_to_vec());
         let mut session = MeterSession::with(&self.kit.chf.face, party);
         let identification = session.open(&mut Face::new(self.parts(now)));
+        let line = session.is_external().then(|| self.line(number)).flatten();
+        let alone = session.is_external() && line.is_none();
         let side = self.side(party);
         side.link = Some(Box::new(Link {
             session,
+            line,
             number,
             head_end,
             trace_id: connecting.trace_id,
@@ -485,11 +512,65 @@ impl Hub {
             told: Vec::new(),
             heard: false,
         }));
+        if alone {
+            let face = &self.kit.chf.face.external;
+            tracing::warn!(hub = %self.eui, face, "no program is attached that speaks for these devices");
+            self.close(now, party, "nobody speaks for these devices");
+            return;
+        }
         let pending = std::mem::take(&mut side.pending);
         self.put_data(party, identification);
         self.touch(now, party);
         for notification in pending {
             self.tell(now, party, notification);
+        }
+    }
+
+    /// A line to the program that provides the face of connection `number`, where one is attached.
+    fn line(&self, number: u64) -> Option<Box<dyn Line>> {
+        let inbox = self.inbox.clone();
+        let back = move |message: Option<FromFace>| {
+            inbox.push(Item::Face {
+                session: number,
+                message: message.map(Box::new),
+            })
+        };
+        let faces = self.shared.faces.get()?;
+        faces.open(&self.kit.chf.face.external, End::Device, Box::new(back))
+    }
+
+    /// Passes on to attached programs what they are to be told.
+    fn tell_faces(&mut self) {
+        for side in &mut self.sides {
+            let Some(link) = &mut side.link else { continue };
+            for message in link.session.take_told() {
+                if link.line.as_ref().is_some_and(|line| !line.tell(message)) {
+                    // Its last word, that it has gone, ends the connection.
+                    link.line = None;
+                }
+            }
+        }
+    }
+
+    /// Does what an attached program says on a connection.
+    fn face_said(&mut self, now: SimInstant, number: u64, message: Option<Box<FromFace>>) {
+        let Some((party, mut link)) = self.take_link(number) else {
+            return;
+        };
+        let Some(message) = message else {
+            self.side(party).link = Some(link);
+            self.close(now, party, "the program that speaks for these devices has gone");
+            return;
+        };
+        let mut face = Face::new(self.parts(now));
+        let output = link.session.said(*message, &mut face);
+        let changed = face.changed;
+        self.note(changed);
+        self.side(party).link = Some(link);
+        self.put_data(party, output.octets);
+        self.touch(now, party);
+        if output.close {
+            self.close(now, party, "closed by device");
         }
     }
 
@@ -687,7 +768,8 @@ impl Hub {
         let output = direct.session.input(&octets, &mut face);
         let changed = face.changed;
         self.note(changed);
-        if !self.save() {
+        // Attached programs are asked over the WAN only.
+        if direct.session.is_external() || !self.save() {
             return;
         }
         // A client that does not read what it asked for is let go.

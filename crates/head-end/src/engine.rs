@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use dialects::external::Attached;
 use domain::operation::CriticalOperations;
 use domain::{Eui64, LogRow, Outcome, SimDuration};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
@@ -52,6 +53,8 @@ pub struct Options {
     pub late_result_within: SimDuration,
     /// How long a session is kept for the next job before it is released.
     pub linger: SimDuration,
+    /// Where programs that provide faces are attached.
+    pub faces: Option<Arc<dyn Attached>>,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             answer_within: SimDuration::from_secs(60),
             late_result_within: SimDuration::from_mins(70),
             linger: SimDuration::from_secs(2),
+            faces: None,
         }
     }
 }

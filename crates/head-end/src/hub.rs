@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialects::external::{End, FromFace, Line};
 use dialects::text_message::Told;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
 use dmc::{WanMode, WanProfile};
@@ -20,6 +21,9 @@ use crate::shared::Shared;
 
 /// How long a device may take to release an association before the connection is closed all the same.
 const RELEASE_WITHIN: SimDuration = SimDuration::from_secs(5);
+
+/// Words of an attached program that wait for a hub's task; one that says more at once is given up.
+const FACE_WORDS: usize = 256;
 
 /// What the engine's loop gives to a hub's task.
 pub(crate) enum Input {
@@ -82,6 +86,8 @@ pub(crate) struct HubTask {
 struct Link {
     session: u64,
     face: HeadEndSession,
+    /// The program that provides the face, where one does, and what it says; `None` when it has gone.
+    line: Option<(Box<dyn Line>, mpsc::Receiver<Option<FromFace>>)>,
     identified: bool,
     challenges: (Seed, u32),
     last_active: SimInstant,
@@ -511,6 +517,7 @@ impl HubTask {
                     Some(input) => self.take(input).await,
                     None => return Event::Stopped,
                 },
+                said = said_by(&mut self.link) => self.face_said(said).await,
                 () = clock.sleep_until(wake) => {
                     self.expire_tickets();
                     if self.now() >= until {
@@ -534,7 +541,16 @@ impl HubTask {
                     pending.finish(Err(Failure::before(FailureKind::Busy, reason)));
                 }
             }
-            Input::Open { session } => self.opened(session),
+            Input::Open { session } => {
+                self.opened(session);
+                if self
+                    .link
+                    .as_ref()
+                    .is_some_and(|link| link.face.is_external() && link.line.is_none())
+                {
+                    self.close("no program is attached that speaks to these devices").await;
+                }
+            }
             Input::Data { session, octets } => {
                 if self.link.as_ref().is_some_and(|link| link.session == session) {
                     self.octets(&octets).await;
@@ -572,16 +588,59 @@ impl HubTask {
             .map(|device| (device.slot, device.id))
             .collect();
         let now = self.now();
+        let face = HeadEndSession::new(&chf.profile.face, devices);
+        let line = face
+            .is_external()
+            .then(|| self.line(&chf.profile.face.external))
+            .flatten();
         let label = format!("{} challenges {} {session} {}", self.shared.name, self.site.hub, now.0);
         self.link = Some(Link {
             session,
-            face: HeadEndSession::new(&chf.profile.face, devices),
+            face,
+            line,
             identified: false,
             challenges: (self.shared.world.seed.child(label), 0),
             last_active: now,
             at_rest: false,
         });
         self.events.push_back(Event::Opened);
+        self.tell_face();
+    }
+
+    /// A line to the program under this name, where one is attached.
+    fn line(&self, name: &str) -> Option<(Box<dyn Line>, mpsc::Receiver<Option<FromFace>>)> {
+        let faces = self.shared.options.faces.as_ref()?;
+        let (says, said) = mpsc::channel(FACE_WORDS);
+        let back = move |message| says.try_send(message).is_ok();
+        let line = faces.open(name, End::HeadEnd, Box::new(back))?;
+        Some((line, said))
+    }
+
+    /// Passes on to an attached program what it is to be told.
+    fn tell_face(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        for message in link.face.take_told() {
+            if let Some((line, _)) = &link.line {
+                // One that does not keep up says as its last word that it has gone.
+                let _ = line.tell(message);
+            }
+        }
+    }
+
+    /// Does what an attached program says.
+    async fn face_said(&mut self, message: Option<FromFace>) {
+        match message {
+            Some(message) => {
+                let happened = self.with_face(|face, keys| face.said(keys, message));
+                self.happened(happened).await;
+            }
+            None => {
+                self.close("the program that speaks to these devices has gone").await;
+                let reason = format!("hub {}: the program attached for its face has gone", self.site.hub);
+                let failure = Failure::after(FailureKind::SessionFailed, reason);
+                self.events.push_back(Event::Failed(Fault::Again(failure)));
+            }
+        }
     }
 
     /// Gives octets to the face and does what it says.
@@ -590,7 +649,12 @@ impl HubTask {
         if let Some(link) = &mut self.link {
             link.last_active = now;
         }
-        match self.with_face(|face, keys| face.input(keys, octets)) {
+        let happened = self.with_face(|face, keys| face.input(keys, octets));
+        self.happened(happened).await;
+    }
+
+    async fn happened(&mut self, happened: Option<Result<Vec<HeadEndEvent>, FaceError>>) {
+        match happened {
             None => {}
             Some(Ok(happened)) => {
                 for event in happened {
@@ -685,6 +749,7 @@ impl HubTask {
             self.events.push_back(Event::Failed(Fault::Final(failure)));
             return None;
         }
+        self.tell_face();
         Some(result)
     }
 
@@ -709,7 +774,8 @@ impl HubTask {
             return;
         };
         let octets = self.with_face(|face, keys| face.release(keys)).unwrap_or_default();
-        if !octets.is_empty() && self.send_octets(octets).await.is_ok() {
+        let external = self.link.as_ref().is_some_and(|link| link.face.is_external());
+        if external || (!octets.is_empty() && self.send_octets(octets).await.is_ok()) {
             let until = self.now() + RELEASE_WITHIN;
             loop {
                 match self.next(until).await {
@@ -760,6 +826,15 @@ impl HubTask {
             FaceError::Busy => Fault::Again(Failure::before(FailureKind::SessionFailed, reason)),
             _ => Fault::Again(Failure::after(FailureKind::BadAnswer, reason)),
         }
+    }
+}
+
+/// The next thing that the program attached for this connection says; never, where there is none.
+async fn said_by(link: &mut Option<Link>) -> Option<FromFace> {
+    let line = link.as_mut().and_then(|link| link.line.as_mut());
+    match line {
+        Some((_, said)) => said.recv().await.flatten(),
+        None => std::future::pending().await,
     }
 }
 

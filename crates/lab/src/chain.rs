@@ -474,6 +474,7 @@ impl Chain {
             attempts: limits.wake_up_attempts,
             connect_within: SimDuration::from_secs(limits.wake_up_timeout_s),
             answer_within: SimDuration::from_secs(limits.answer_timeout_s),
+            faces: Some(Arc::new(self.parts.faces.clone())),
             ..head_end::Options::default()
         }
     }
@@ -515,7 +516,7 @@ pub fn fleet_of(
         fleet = fleet.with_journal(journal)?;
     }
     fleet.counters_from(counter_floor(world.clock.now(), parts.config.clock.start));
-    Ok((fleet, handle))
+    Ok((fleet.with_faces(Arc::new(parts.faces.clone())), handle))
 }
 
 /// Where devices' own counters go on at least. The journal has not every message of a device, while the head-ends remember

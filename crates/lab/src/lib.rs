@@ -18,6 +18,7 @@ pub mod duis_http;
 pub mod embedded;
 pub mod explain;
 pub mod expose;
+pub mod faces;
 pub mod file_store;
 pub mod files;
 pub mod forward;

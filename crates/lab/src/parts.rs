@@ -14,6 +14,7 @@ use world::{MemoryStore, Store, StoreError};
 
 use crate::config::{Config, ConfigError, EstateConfig};
 use crate::custody::{self, Custody};
+use crate::faces::Faces;
 use crate::file_store::{FileReader, FileStore};
 use crate::files::{FileError, read_text};
 use crate::pki::{self, Identity, Pki};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub directory: Arc<dcc::Directory>,
     /// Where journals are kept.
     pub journals: Journals,
+    /// Where programs that provide faces are attached.
+    pub faces: Faces,
 }
 
 /// What keeps a lab from being built.
@@ -127,6 +130,7 @@ impl Parts {
             certificates,
             directory,
             journals,
+            faces: Faces::default(),
         }))
     }
 
@@ -169,6 +173,8 @@ impl Parts {
                 post_code: Some(site.post_code()),
                 address_identifier: Some(site.address()),
             });
+            let meters = [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|kind| site.device(kind));
+            let displays = [DeviceKind::Ppmid, DeviceKind::Ihd].map(|kind| site.device(kind));
             for device in site.devices() {
                 let Some(profile) = self.catalogue.profile(&device.profile) else {
                     continue;
@@ -182,6 +188,15 @@ impl Parts {
                 if device.kind == DeviceKind::Esme {
                     let variant = if site.second_element() { "B" } else { "A" };
                     entry.esme_variant = Some(Arc::from(variant));
+                }
+                // Displays are fitted joined with the meters.
+                let joined = match device.kind {
+                    DeviceKind::Ppmid | DeviceKind::Ihd => meters.as_slice(),
+                    DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme => displays.as_slice(),
+                    _ => &[],
+                };
+                for other in joined.iter().flatten() {
+                    entry.more_mut().joined.push(*other);
                 }
                 inventory.put(entry);
             }

@@ -14,8 +14,8 @@ use domain::keys::{Party, Purpose};
 use domain::{Eui64, SimInstant};
 use duis::signature;
 use proto::v1::{
-    AuditEntry, DeviceAssociation, DeviceEntry, DeviceRule, InventoryEntry, LabUser, SendRequestReply, ShowDeviceReply,
-    StatusReply,
+    AuditEntry, DeviceAssociation, DeviceEntry, DeviceRule, DeviceState, InventoryEntry, LabUser, Screen,
+    SendRequestReply, ShowDeviceReply, ShownItem, ShownMessage, StatusReply,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -174,7 +174,26 @@ impl LabHandle {
                 String::new()
             },
             entry: Some(entry(&found)),
+            state: None,
         })
+    }
+
+    /// How a device is now; `None` where the fleet runs elsewhere.
+    ///
+    /// # Errors
+    /// When there is no such device, or it does not answer.
+    pub async fn state(&self, device: &str) -> Result<Option<DeviceState>, ViewError> {
+        let id = parse::<Eui64>(device)?;
+        let Ok(fleet) = self.fleet() else { return Ok(None) };
+        let status = fleet.status(id).await?;
+        let screen = fleet.screen(id).await?;
+        Ok(Some(DeviceState {
+            party: status.party.as_str().to_owned(),
+            epoch: status.epoch,
+            connected_to: status.connected_to.unwrap_or_default(),
+            pending: u32::try_from(status.pending).unwrap_or(u32::MAX),
+            screen: screen.map(|screen| shown(&screen)),
+        }))
     }
 
     fn associations(
@@ -422,6 +441,32 @@ impl LabHandle {
             .fleet
             .clone();
         handle.ok_or(ViewError::FleetElsewhere)
+    }
+}
+
+/// What a display shows, as the control service tells it.
+fn shown(screen: &meter::Screen) -> Screen {
+    let fuels = [("electricity", &screen.electricity), ("gas", &screen.gas)];
+    let items = fuels.into_iter().flat_map(|(fuel, panel)| {
+        panel.iter().flat_map(move |panel| {
+            panel.items.iter().map(move |(item, value)| ShownItem {
+                fuel: fuel.to_owned(),
+                item: item.name(),
+                value: dmc::value_words(value),
+                at_ms: panel.at.0,
+            })
+        })
+    });
+    let messages = screen.messages.iter().map(|message| ShownMessage {
+        at_ms: message.at.0,
+        text: message.text.clone(),
+        acknowledged: message.acknowledged,
+    });
+    Screen {
+        joined: screen.joined,
+        blocked: screen.blocked,
+        items: items.collect(),
+        messages: messages.collect(),
     }
 }
 

@@ -7,8 +7,16 @@ use crate::section::Scalar;
 
 pub(super) const FACE: &[Setting] = &[
     key!("face.family", Face, &[], "The family of faces: what the octets on the WAN leg are", "\"dlms-wrapper\"",
-    own "\"dlms-hdlc\", \"dlms-hub-tunnel\", \"dlms-wrapper\", \"edmi-registers\" or \"lab-envelope\"" |parts, value| {
+    own "\"dlms-hdlc\", \"dlms-hub-tunnel\", \"dlms-wrapper\", \"edmi-registers\", \"external\" or \"lab-envelope\"" |parts, value| {
         parts.face.family = word(value, &Family::ALL.map(|family| (family.as_str(), family)))?;
+        Some(())
+    }),
+    key!("face.external", Face, &[], "The name under which the program is attached that provides the octets of family \"external\"", "\"toy\"",
+    own "1 to 40 letters, digits and hyphens" |parts, value| {
+        let Scalar::Text(text) = value else { return None };
+        let fits = (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        fits.then_some(())?;
+        parts.face.external.clone_from(text);
         Some(())
     }),
     key!("face.hdlc_information_max", Face, &[], "Longest information field of an HDLC frame, in octets", "128",

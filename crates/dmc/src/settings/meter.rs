@@ -99,6 +99,8 @@ pub(super) const METER: &[Setting] = &[
         number 0..=10_000 meter.battery_days),
     key!("meter.mirror_lag_s", Timing, GPF, "Time from a report of the gas meter to its being readable", "600",
         seconds meter.mirror_lag),
+    key!("meter.device_log_entries", Han, CHF, "Devices that the hub's device log has room for", "16",
+        number 1..=1000 meter.device_log_entries),
     key!("meter.han_queue_entries", Han, CHF, "Commands held for sleeping devices; one more is refused as busy", "8",
         number 1..=1000 meter.han_queue_entries),
     key!("meter.han_queue_lifetime_s", Han, CHF, "A command held longer is given up as unreachable", "86400",

@@ -1,6 +1,6 @@
 //! `s1lab device`.
 
-use control::messages::{DeviceEntry, ShowDeviceReply};
+use control::messages::{DeviceEntry, DeviceState, ShowDeviceReply};
 use serde_json::{Value, json};
 
 use crate::args::{Device, Global};
@@ -78,6 +78,7 @@ fn show(global: &Global, shown: &ShowDeviceReply) {
             json!({ "id": r.id, "side": r.side, "text": r.text, "confidence": r.confidence, "source": r.source, "clause": r.clause })
         });
         value["rules"] = rules.collect();
+        value["state"] = shown.state.as_ref().map_or(Value::Null, state);
         output::json(&value);
         return;
     }
@@ -94,6 +95,9 @@ fn show(global: &Global, shown: &ShowDeviceReply) {
         "{} {} firmware {}  family {}  weakest confidence {}",
         shown.manufacturer, shown.model, shown.firmware, shown.family, shown.confidence
     ));
+    if let Some(state) = &shown.state {
+        show_state(state);
+    }
     output::line("\nassociations");
     for a in &shown.associations {
         let keys = [
@@ -125,5 +129,49 @@ fn show(global: &Global, shown: &ShowDeviceReply) {
             "  {:28} {:6} {:9} {}\n{:31}{}",
             r.id, r.side, r.confidence, r.text, "", r.source
         ));
+    }
+}
+
+fn state(state: &DeviceState) -> Value {
+    let screen = state.screen.as_ref().map(|screen| {
+        let items = screen.items.iter().map(|item| {
+            json!({ "fuel": item.fuel, "item": item.item, "value": item.value, "at": lab::time_text(item.at_ms) })
+        });
+        let messages = screen.messages.iter().map(|message| {
+            json!({ "at": lab::time_text(message.at_ms), "text": message.text, "acknowledged": message.acknowledged })
+        });
+        json!({
+            "joined": screen.joined, "blocked": screen.blocked,
+            "items": items.collect::<Vec<_>>(), "messages": messages.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "party": state.party, "epoch": state.epoch, "connected_to": state.connected_to, "pending": state.pending,
+        "screen": screen,
+    })
+}
+
+fn show_state(state: &DeviceState) {
+    let connected = if state.connected_to.is_empty() {
+        "not connected".to_owned()
+    } else {
+        format!("connected to {}", state.connected_to)
+    };
+    output::line(format!(
+        "keys of {} in epoch {}  hub {connected}, {} to tell",
+        state.party, state.epoch, state.pending
+    ));
+    let Some(screen) = &state.screen else { return };
+    output::line(match (screen.joined, screen.blocked) {
+        (false, _) => "\nshows nothing: it does not take part in the home area network",
+        (true, true) => "\nshows a message that nobody has acknowledged, and behind it",
+        (true, false) => "\nshows",
+    });
+    for item in &screen.items {
+        let at = lab::time_text(item.at_ms);
+        output::line(format!("  {:11} {:22} {:>16}  {at}", item.fuel, item.item, item.value));
+    }
+    for message in &screen.messages {
+        output::line(format!("  {}  {}", lab::time_text(message.at_ms), message.text));
     }
 }
