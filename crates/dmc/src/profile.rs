@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::image::{ImageHead, ImagePart};
 use domain::operation::OperationKind;
 use domain::{
     Cohort, CommunicationsProvider, Confidence, DataItem, DeviceKind, DeviceModel, LogKind, ProfileId, Provenance,
@@ -58,6 +59,19 @@ impl DeviceProfile {
     #[must_use]
     pub fn is_lab(&self) -> bool {
         self.id.firmware.starts_with("LAB-") || (self.id.firmware.is_empty() && self.id.model.starts_with("LAB-"))
+    }
+
+    /// What an image says that makes a device of this profile; [`ImageHead::image`] makes it.
+    #[must_use]
+    pub fn image_head(&self) -> ImageHead {
+        ImageHead {
+            profile: self.id.clone(),
+            manufacturer: self.meter.manufacturer.clone(),
+            model: self.meter.model.clone(),
+            firmware: self.native_firmware.clone(),
+            part: ImagePart::Application,
+            from: self.meter.image.reached_from.iter().cloned().collect(),
+        }
     }
 
     /// The weakest confidence of all rules in force.

@@ -16,6 +16,7 @@ pub mod access;
 pub mod approval;
 pub mod credentials;
 mod identity;
+pub mod image;
 pub mod keys;
 pub mod model;
 pub mod operation;

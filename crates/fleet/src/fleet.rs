@@ -112,6 +112,7 @@ impl Fleet {
             wan: sender,
             relations,
             critical,
+            catalogue: catalogue.clone(),
             journal: OnceLock::new(),
             faces: OnceLock::new(),
         });
@@ -186,6 +187,13 @@ impl Fleet {
                 continue;
             };
             let config = config_of(site, &self.world, saved.installed_at);
+            for (slot, profile) in &saved.profiles {
+                let kit = hub.kit.with(&self.shared.catalogue, *slot, profile);
+                hub.kit = Arc::new(kit.ok_or_else(|| FleetError::Record {
+                    hub: eui,
+                    problem: format!("its {slot} has become {profile}, which no file describes"),
+                })?);
+            }
             let context = context(&self.shared, &hub.kit, now);
             let installation =
                 Installation::restore(&config, &context, &saved.installation).map_err(|error| FleetError::Record {
@@ -346,6 +354,7 @@ fn kit(site: &Site, catalogue: &Catalogue) -> Result<Kit, FleetError> {
         ihd: display(&dmc.ihd, DeviceKind::Ihd)?,
         party: if site.enrolled() { Party::S1sp } else { Party::Smso },
         head_end: site.head_end().to_owned(),
+        changed: Vec::new(),
     })
 }
 

@@ -174,7 +174,14 @@ impl Handle {
             .and_then(|site| site.devices().into_iter().find(|d| d.kind == slot));
         let listed = listed.ok_or(AskError::NoSuchDevice(device))?;
         self.ask(hub, move |hub, _| DeviceStatus {
-            device: listed,
+            // What it is now, which it may have become since it was fitted.
+            device: SiteDevice {
+                profile: hub
+                    .kit
+                    .profile(slot)
+                    .map_or(listed.profile, |profile| profile.id.clone()),
+                ..listed
+            },
             party: hub.installation.active_party(slot),
             epoch: hub.installation.epoch(slot),
             connected_to: hub.connected_to().map(str::to_owned),

@@ -12,11 +12,11 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use dialects::external::{Attached, End, FromFace, Line};
 use dialects::{MeterSession, Notification, text_message, wake_up};
-use dmc::{DeviceProfile, WanMode};
+use dmc::{Catalogue, DeviceProfile, WanMode};
 use domain::keys::{Party, Purpose};
 use domain::operation::CriticalOperations;
 use domain::seed::mix;
-use domain::{Association, DeviceKind, Eui64, SecurityEvent, SimDuration, SimInstant};
+use domain::{Association, DeviceKind, Eui64, ProfileId, SecurityEvent, SimDuration, SimInstant};
 use meter::{Context, Effect, Installation, Profiles, Relations};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
 use tokio::sync::mpsc;
@@ -51,13 +51,16 @@ pub(crate) struct Shared {
     pub(crate) wan: LinkSender,
     pub(crate) relations: Relations,
     pub(crate) critical: CriticalOperations,
+    /// What devices may become when their firmware changes.
+    pub(crate) catalogue: Catalogue,
     /// Where the hubs' durable state goes; a fleet without one is born again with every start.
     pub(crate) journal: OnceLock<Journal>,
     /// Where programs that provide faces are attached.
     pub(crate) faces: OnceLock<Arc<dyn Attached>>,
 }
 
-/// What all hubs of a template share.
+/// What all hubs of a template share; a hub with a device of another firmware has a kit of its own.
+#[derive(Clone)]
 pub(crate) struct Kit {
     pub(crate) chf: Arc<DeviceProfile>,
     pub(crate) esme: Arc<DeviceProfile>,
@@ -67,6 +70,48 @@ pub(crate) struct Kit {
     /// Operator at the start, and the name of its head-end.
     pub(crate) party: Party,
     pub(crate) head_end: String,
+    /// Devices that have another firmware than they were fitted with.
+    pub(crate) changed: Vec<(DeviceKind, ProfileId)>,
+}
+
+impl Kit {
+    /// The profile of the device in a slot.
+    pub(crate) fn profile(&self, slot: DeviceKind) -> Option<&Arc<DeviceProfile>> {
+        match slot {
+            DeviceKind::Chf => Some(&self.chf),
+            DeviceKind::Esme => Some(&self.esme),
+            DeviceKind::Gpf => self.gas.as_ref().map(|(gpf, _)| gpf),
+            DeviceKind::Gsme => self.gas.as_ref().map(|(_, gsme)| gsme),
+            DeviceKind::Ppmid => self.ppmid.as_ref(),
+            DeviceKind::Ihd => self.ihd.as_ref(),
+            DeviceKind::Cad => None,
+        }
+    }
+
+    /// This kit once the device in `slot` has become `profile`; `None` where no file describes that, or it is another kind
+    /// of device. A gas proxy goes with its hub where there is a profile of the same firmware for it (ours).
+    pub(crate) fn with(&self, catalogue: &Catalogue, slot: DeviceKind, profile: &ProfileId) -> Option<Self> {
+        let new = catalogue.profile(profile).filter(|new| new.kind == slot)?;
+        let mut kit = self.clone();
+        let place = match (slot, &mut kit.gas) {
+            (DeviceKind::Chf, _) => &mut kit.chf,
+            (DeviceKind::Esme, _) => &mut kit.esme,
+            (DeviceKind::Gpf, Some((gpf, _))) => gpf,
+            (DeviceKind::Gsme, Some((_, gsme))) => gsme,
+            (DeviceKind::Ppmid, _) => kit.ppmid.as_mut()?,
+            _ => return None,
+        };
+        *place = Arc::clone(new);
+        kit.changed.retain(|(changed, _)| *changed != slot);
+        kit.changed.push((slot, profile.clone()));
+        let proxy = self.profile(DeviceKind::Gpf).map(|gpf| ProfileId {
+            model: gpf.id.model.clone(),
+            firmware: profile.firmware.clone(),
+        });
+        let proxy = proxy.filter(|_| slot == DeviceKind::Chf);
+        let with_proxy = proxy.and_then(|proxy| kit.with(catalogue, DeviceKind::Gpf, &proxy));
+        Some(with_proxy.unwrap_or(kit))
+    }
 }
 
 /// What reaches a hub.
@@ -321,6 +366,7 @@ impl Hub {
             tracing::warn!(hub = %self.eui, "inbox full: connection given up");
             PARTIES.iter().for_each(|party| self.close(now, *party, "hub overrun"));
         }
+        self.follow_firmware(now);
         self.drain_effects(now);
         if self.installation.take_hub_restart() {
             // What was said before is on its way; after that nobody is there.
@@ -329,6 +375,21 @@ impl Hub {
                 .for_each(|party| self.close(now, *party, "the hub restarts"));
         }
         self.follow_operator(now);
+    }
+
+    /// A device that comes back from an activation is what it has become.
+    fn follow_firmware(&mut self, now: SimInstant) {
+        while let Some((slot, profile)) = self.installation.take_new_firmware() {
+            self.unsaved = true;
+            if let Some(kit) = self.kit.with(&self.shared.catalogue, slot, &profile) {
+                tracing::debug!(hub = %self.eui, %slot, %profile, "another firmware");
+                self.kit = Arc::new(kit);
+                continue;
+            }
+            tracing::debug!(hub = %self.eui, %slot, %profile, "no file describes what this image makes: rolled back");
+            let (installation, context) = self.parts(now);
+            installation.roll_back(&context, slot);
+        }
     }
 
     /// When the hub itself was handed over, it stays connected with its new operator, not with the old one.
@@ -366,7 +427,7 @@ impl Hub {
     }
 
     fn sms(&mut self, now: SimInstant, trace_id: String, payload: &[u8]) {
-        if !self.installation.powered() {
+        if !self.installation.powered() || self.installation.hub_is_restarting() {
             return;
         }
         if self.kit.chf.face.text_messages && text_message::is_text_message(payload) {
@@ -485,6 +546,12 @@ impl Hub {
             return;
         };
         if !self.installation.powered() {
+            return;
+        }
+        if self.installation.hub_is_restarting() {
+            // It will try when it is up again.
+            let at = now + self.kit.chf.wan.connect_pause.max(SimDuration::from_secs(1));
+            self.side(party).connecting = Some(Box::new(Connecting { at, ..*connecting }));
             return;
         }
         self.last_session += 1;
@@ -796,6 +863,7 @@ impl Hub {
             installed_at: self.installed_at,
             wake_ups: self.sides.each_ref().map(|side| side.wake_ups),
             last_session: self.last_session,
+            profiles: self.kit.changed.clone(),
             installation: self.installation.durable(),
         };
         match journal.save(&saved) {

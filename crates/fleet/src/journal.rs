@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use domain::{Eui64, SimInstant};
+use domain::{DeviceKind, Eui64, ProfileId, SimInstant};
 use world::{Store, StoreError};
 
 use crate::hub::WakeUps;
@@ -17,7 +17,7 @@ pub(crate) const COUNTERS_EVERY: u32 = 128;
 /// Counters a restored device skips.
 pub(crate) const COUNTERS_SKIPPED: u32 = 2 * COUNTERS_EVERY;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The journal of one fleet.
 pub(crate) struct Journal(Mutex<Box<dyn Store>>);
@@ -30,6 +30,8 @@ pub(crate) struct Saved {
     /// By party, in the order of [`PARTIES`](crate::hub::PARTIES).
     pub(crate) wake_ups: [WakeUps; 2],
     pub(crate) last_session: u64,
+    /// Devices that have another firmware than they were fitted with.
+    pub(crate) profiles: Vec<(DeviceKind, ProfileId)>,
     /// In the octets of `meter`.
     pub(crate) installation: Vec<u8>,
 }
@@ -57,6 +59,10 @@ impl Saved {
             out.extend_from_slice(&wake_ups.last.to_be_bytes());
         }
         out.extend_from_slice(&self.last_session.to_be_bytes());
+        let changed: Vec<_> = self.profiles.iter().map(|(slot, id)| format!("{slot} {id}")).collect();
+        let changed = changed.join("\n");
+        out.extend_from_slice(&u16::try_from(changed.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(changed.as_bytes());
         out.extend_from_slice(&self.installation);
         out
     }
@@ -68,15 +74,30 @@ impl Saved {
         let (installed_at, rest) = rest.split_first_chunk::<8>()?;
         let (smso, rest) = wake_ups(rest)?;
         let (s1sp, rest) = wake_ups(rest)?;
-        let (last_session, installation) = rest.split_first_chunk::<8>()?;
-        (*version == VERSION).then(|| Self {
+        let (last_session, rest) = rest.split_first_chunk::<8>()?;
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        let (changed, installation) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+        if *version != VERSION {
+            return None;
+        }
+        Some(Self {
             hub: Eui64::from_bytes(*hub),
             installed_at: SimInstant(i64::from_be_bytes(*installed_at)),
             wake_ups: [smso, s1sp],
             last_session: u64::from_be_bytes(*last_session),
+            profiles: std::str::from_utf8(changed)
+                .ok()?
+                .lines()
+                .map(profile)
+                .collect::<Option<_>>()?,
             installation: installation.to_vec(),
         })
     }
+}
+
+fn profile(line: &str) -> Option<(DeviceKind, ProfileId)> {
+    let (slot, id) = line.split_once(' ')?;
+    Some((slot.parse().ok()?, id.parse().ok()?))
 }
 
 fn wake_ups(octets: &[u8]) -> Option<(WakeUps, &[u8])> {
@@ -97,11 +118,15 @@ mod tests {
             installed_at: SimInstant(-5),
             wake_ups: [WakeUps { epoch: 1, last: 3 }, WakeUps { epoch: 2, last: 0 }],
             last_session: 9,
+            profiles: vec![
+                (DeviceKind::Chf, "am110r@LAB-H001".parse().expect("a profile")),
+                (DeviceKind::Esme, "as300p@LAB-E001".parse().expect("a profile")),
+            ],
             installation: vec![1, 2],
         };
         let octets = saved.to_bytes();
         assert_eq!(Saved::from_bytes(&octets), Some(saved));
-        assert!((0..41).all(|length| Saved::from_bytes(&octets[..length]).is_none()));
+        assert!((0..83).all(|length| Saved::from_bytes(&octets[..length]).is_none()));
         assert_eq!(Saved::from_bytes(&[&[9], &octets[1..]].concat()), None);
     }
 }

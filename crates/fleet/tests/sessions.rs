@@ -502,9 +502,9 @@ fn a_journal_of_something_else_is_refused() {
             b"anything",
             "read the fleet's journal: 1 records are none of this release",
         );
-        let mut record = vec![2];
+        let mut record = vec![3];
         record.extend(lab.site.hub().to_bytes());
-        record.extend([0; 32]);
+        record.extend([0; 34]);
         check(&record, "restore hub 02-1A-B0-01-01-00-00-01: ");
         lab.heard
     });

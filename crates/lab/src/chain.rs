@@ -291,6 +291,7 @@ impl Chain {
                 system_title: *b"LABS1SP\x01",
             },
             directory: parts.head_end_directory(self.world.number, Party::S1sp),
+            models: Models::new(Arc::clone(&parts.catalogue)),
             engine: self.engine_options(),
             store: self.journal("s1sp")?,
             engine_store: self.journal("s1sp-head-end")?,

@@ -30,6 +30,14 @@ const fn event(code: u16, description: &'static str, pushed: bool) -> AlertCode 
     }
 }
 
+/// Codes of ours, for what the list was not found to have.
+const fn own(code: u16, description: &'static str, pushed: bool) -> AlertCode {
+    AlertCode {
+        confidence: Confidence::Invented,
+        ..event(code, description, pushed)
+    }
+}
+
 /// That power events have a log of their own: sourced for the later generation, inferred here.
 const fn power(code: u16, description: &'static str, pushed: bool) -> AlertCode {
     AlertCode {
@@ -84,6 +92,11 @@ codes! {
     TOKEN_ENTRY_SUSPENDED = event(0x81C4, "a token was entered while entry was locked", true);
     TOKEN_ENTRY_LOCKED = event(0x81C5, "entry of tokens is locked after too many wrong ones", true);
     CREDIT_ABOVE_MAXIMUM = event(0x8F5B, "credit refused: more than the largest credit", true);
+    FIRMWARE_RIGHT = event(0x8F72, "a firmware image was checked and found right", true);
+    FIRMWARE_WRONG = event(0x8F1C, "a firmware image was checked and found wrong", true);
+    FIRMWARE_ACTIVATING = own(0x81FA, "the device restarts with another firmware", false);
+    FIRMWARE_RUNS = own(0x81FB, "the device runs the firmware that was activated", false);
+    FIRMWARE_STAYS = own(0x81FC, "an activation failed: the firmware stays as it was", true);
     LOCAL_COMMAND = event(0x8161, "a command at the meter was carried out", false);
     MALFORMED = security(0x8F1E, "a message was malformed or too large");
     NO_AUTHORITY = security(0x8F30, "these keys do not carry this right");

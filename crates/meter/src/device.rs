@@ -144,6 +144,10 @@ impl Device {
 impl Device {
     /// Carries out what every device can do, whatever it is; rights and approval are checked. `None` for the rest.
     pub(crate) fn operate(&mut self, around: &mut Around<'_>, operation: &Operation) -> Option<Outcome> {
+        if let Operation::Read(DataItem::ImageStatus) = operation {
+            let status = self.image_status(around.profile);
+            return Some(Ok(Answer::Value(Value::Image(status))));
+        }
         if let Operation::Read(item) = operation {
             return self.item(*item).map(|value| Ok(Answer::Value(value)));
         }
@@ -201,10 +205,14 @@ fn supports(kind: DeviceKind, operation: &Operation) -> bool {
         }
         Operation::AddToHan(_) | Operation::RemoveFromHan(_) => kind == DeviceKind::Chf,
         Operation::RestoreDeviceLog(_) => matches!(kind, DeviceKind::Chf | DeviceKind::Gpf),
+        // What sleeps or has no keys gets its image through the hub.
+        Operation::BeginImage { .. } | Operation::ImageBlock { .. } | Operation::VerifyImage => {
+            matches!(kind, DeviceKind::Chf | DeviceKind::Esme)
+        }
+        Operation::ActivateImage { .. } => meter,
         Operation::StageKeys { .. }
         | Operation::CancelStagedKeys
         | Operation::ProbeDualControl { .. }
         | Operation::ActivateKeys { .. } => true,
-        _ => false,
     }
 }

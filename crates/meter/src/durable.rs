@@ -237,6 +237,10 @@ fn write_device(w: &mut Writer, device: &Device) {
             w.u32(u32::from(*code));
         }
     }
+    w.flag(logs.images.is_some());
+    if let Some(images) = &logs.images {
+        w.sized(&octets::write(&**images));
+    }
 }
 
 fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
@@ -252,11 +256,17 @@ fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
     security.alerted_at = r.time()?;
     let mut log = || r.list(|r| Ok((r.time()?, r.u16()?)));
     let (event, security, power) = (log()?, log()?, log()?);
-    device.logs.0 = (!event.is_empty() || !security.is_empty() || !power.is_empty()).then(|| {
+    let images = if r.flag()? {
+        Some(Box::new(read_one(r, "firmware images")?))
+    } else {
+        None
+    };
+    device.logs.0 = (!event.is_empty() || !security.is_empty() || !power.is_empty() || images.is_some()).then(|| {
         Box::new(crate::logs::Entries {
             event: event.into(),
             security: security.into(),
             power: power.into(),
+            images,
         })
     });
     Ok(())

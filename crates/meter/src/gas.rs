@@ -226,6 +226,7 @@ impl Gas {
             return outcome;
         }
         match &command.operation {
+            Operation::ActivateImage { hash } => self.gsme.device.activate_image(&mut around, at, *hash),
             Operation::Read(DataItem::Clock) => {
                 Ok(Answer::Value(Value::Clock(time, self.gsme.clock.status(at, profile))))
             }

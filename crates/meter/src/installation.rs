@@ -436,7 +436,7 @@ impl Installation {
         }
     }
 
-    fn part(&self, slot: DeviceKind) -> Option<&Device> {
+    pub(crate) fn part(&self, slot: DeviceKind) -> Option<&Device> {
         match slot {
             DeviceKind::Chf => Some(&self.chf),
             DeviceKind::Esme => Some(&self.esme.device),
@@ -455,7 +455,7 @@ impl Installation {
         self.displays.as_mut()?.get_mut(slot)
     }
 
-    fn part_mut(&mut self, slot: DeviceKind) -> Option<&mut Device> {
+    pub(crate) fn part_mut(&mut self, slot: DeviceKind) -> Option<&mut Device> {
         match slot {
             DeviceKind::Chf => Some(&mut self.chf),
             DeviceKind::Esme => Some(&mut self.esme.device),
@@ -534,6 +534,9 @@ impl Installation {
             return outcome;
         }
         if let Some(outcome) = self.change_membership(context, slot, operation) {
+            return outcome;
+        }
+        if let Some(outcome) = self.operate_image(context, slot, operation) {
             return outcome;
         }
         let now = context.now;
@@ -806,6 +809,7 @@ impl Installation {
             }
         }
         self.rejoin_displays(context);
+        self.advance_images(context);
         self.watch_gas(context);
         self.hub_sync(context);
         self.begin_days(context);
@@ -836,6 +840,7 @@ impl Installation {
         let limit = self.esme.next_limit_event(context.profiles.esme);
         let delayed = self.esme.next_delayed(powered);
         let rejoin = self.next_rejoin().filter(|_| powered);
+        let image = self.next_image_event();
         self.next = [
             account,
             gas,
@@ -845,6 +850,7 @@ impl Installation {
             gas_billing,
             sync,
             rejoin,
+            image,
         ]
         .into_iter()
         .flatten()

@@ -44,6 +44,7 @@ mod effects;
 mod gas;
 mod han;
 mod history;
+mod image;
 mod installation;
 mod load;
 mod load_limit;

@@ -1,8 +1,11 @@
-//! Event, security and power event logs: bounded, and nothing at all while they are empty.
+//! Event, security and power event logs: bounded, and nothing at all while they are empty. Firmware images lie beside them,
+//! since most devices never see one.
 
 use std::collections::VecDeque;
 
 use domain::{LogKind, LogRow, SimInstant};
+
+use crate::image::Images;
 
 /// The logs of one device.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,6 +17,7 @@ pub(crate) struct Entries {
     pub(crate) event: VecDeque<(SimInstant, u16)>,
     pub(crate) security: VecDeque<(SimInstant, u16)>,
     pub(crate) power: VecDeque<(SimInstant, u16)>,
+    pub(crate) images: Option<Box<Images>>,
 }
 
 impl Entries {
@@ -64,6 +68,16 @@ impl Logs {
                 code: Some(*code),
             })
             .collect()
+    }
+
+    /// What there is of firmware images.
+    pub(crate) fn images(&self) -> Option<&Images> {
+        self.0.as_ref()?.images.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn images_mut(&mut self) -> &mut Images {
+        self.0.get_or_insert_default().images.get_or_insert_default()
     }
 
     /// Empties a log.

@@ -3,6 +3,7 @@
 use crate::device::Device;
 use crate::gas::{Gas, Report};
 use crate::han::{Command, HanResult, Held};
+use crate::image::Images;
 use crate::installation::Installation;
 use crate::logs::Entries;
 use crate::meter::Meter;
@@ -66,5 +67,6 @@ fn device_heap(device: &Device) -> usize {
     let staged = staged.map_or(0, |staged| {
         size_of::<Epoch>() + staged.clients.capacity() * size_of::<Client>()
     });
-    logs + staged + security.active.clients.capacity() * size_of::<Client>()
+    let images = device.logs.images().map_or(0, Images::octets);
+    logs + images + staged + security.active.clients.capacity() * size_of::<Client>()
 }

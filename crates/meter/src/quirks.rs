@@ -248,6 +248,10 @@ impl Installation {
         if slot != DeviceKind::Gsme && restored.is_some_and(|(_, to)| context.now.since(*to) < timing.boot) {
             return Some(Refusal::Unreachable);
         }
+        let restarts = |kind| self.part(kind).is_some_and(crate::device::Device::is_restarting);
+        if restarts(DeviceKind::Chf) || slot != DeviceKind::Gsme && restarts(slot) {
+            return Some(Refusal::Unreachable);
+        }
         let meter = self.meter(slot).and_then(|meter| meter.history.as_ref());
         let changed = meter.and_then(|history| history.changed_at);
         let busy = changed.is_some_and(|at| context.now >= at && context.now.since(at) < timing.busy_after_write);

@@ -89,6 +89,7 @@ impl Trial {
             dcc: Eui64(0),
             now: self.bench.now(),
             firmware: self.profile.model.firmware.clone(),
+            image: Some(self.profile.image_head()),
         };
         let order = script::order(srv, &at)?;
         let id = RequestId {

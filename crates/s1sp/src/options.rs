@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{Eui64, SimDuration};
 use duis::signature::{Certificates, SigningKey};
-use head_end::{Custody, Directory};
+use head_end::{Custody, Directory, Models};
 use world::Store;
 
 /// Keys, directory, journals and limits of an S1SP.
@@ -20,6 +20,8 @@ pub struct Options {
     pub custody: Custody,
     /// The enrolled installations.
     pub directory: Directory,
+    /// What the devices may become when their firmware changes.
+    pub models: Models,
     /// Limits of the head-end engine. Its critical operations are taken from the service request table.
     pub engine: head_end::Options,
     /// Journal of requests, outcomes and alerts.
@@ -35,6 +37,8 @@ pub struct Options {
 pub struct Limits {
     /// Requests under way at once; one more ends at once with the code for "busy".
     pub requests_under_way: usize,
+    /// Firmware images on their way to devices at once; further ones wait.
+    pub images_under_way: usize,
     /// How long a request for a device on mains may take in all.
     pub mains_within: SimDuration,
     /// How long a request for a sleeping gas meter may take in all: two wakes plus margin, and the way there.
@@ -67,6 +71,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             requests_under_way: 100_000,
+            images_under_way: 64,
             mains_within: SimDuration::from_mins(10),
             gas_within: SimDuration::from_mins(80),
             approval_within: SimDuration::from_secs(30),

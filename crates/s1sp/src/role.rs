@@ -1,5 +1,7 @@
 //! The role on its links: takes requests, sees to it that each gets one outcome, passes alerts on.
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -7,9 +9,9 @@ use domain::{Eui64, RequestId, SimInstant};
 use duis::signature::Certificates;
 use duis::{SignedBody, SignedHeader};
 use head_end::{DeviceAlert, Engine};
-use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert};
+use proto::{Accepted, CountersignedServiceRequest, Envelope, ImageJob, ImageJobResult, Kind, Message, S1spAlert};
 use steps::Failure;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::call::Router;
@@ -35,12 +37,18 @@ pub struct S1sp {
     found: Found,
     tasks: JoinSet<Done>,
     under_way: usize,
+    /// For firmware images on their way to devices.
+    places: Arc<Semaphore>,
     hand_over: Option<(Arc<HandOver>, LinkSender, LinkReceiver)>,
 }
 
 /// How a task of the role ended.
 enum Done {
     Request(Box<Outcome>),
+    /// An image job has come to its result.
+    Image(Box<(ImageJob, ImageJobResult)>),
+    /// What a device turned out to run, where that could be found out.
+    Firmware(Eui64, Option<String>),
     /// The DCC has taken the message with this number; `true` when the journal has it.
     Taken(u64, bool),
     Nothing,
@@ -66,8 +74,17 @@ impl S1sp {
             options.engine_store,
         )?;
         let (journal, mut found) = Journal::open(options.store, options.limits.snapshot_after_octets)?;
+        for (device, profile) in journal.profiles() {
+            match options.models.profile(profile) {
+                Some(profile) => {
+                    options.directory.change(device, |known| known.profile = profile);
+                }
+                None => tracing::warn!(%device, profile, leg = "s1sp", "a profile that no file describes any more"),
+            }
+        }
         let (to_dcc, from_dcc) = world::call::split(dcc);
         let (to_dco, from_dco) = world::call::split(dco);
+        let places = Arc::new(Semaphore::new(options.limits.images_under_way));
         let context = Context {
             world,
             engine: handle,
@@ -75,6 +92,7 @@ impl S1sp {
             signing_key: options.signing_key,
             custody: options.custody,
             directory: options.directory,
+            models: options.models,
             held: Held::default(),
             limits: options.limits,
             journal: Mutex::new(journal),
@@ -93,6 +111,7 @@ impl S1sp {
             found,
             tasks: JoinSet::new(),
             under_way: 0,
+            places,
             hand_over: None,
         })
     }
@@ -176,6 +195,7 @@ impl S1sp {
         for (number, message) in found.untaken {
             self.send(number, message, true);
         }
+        self.resume_images();
         for (id, unfinished) in found.unfinished {
             match verify(&unfinished.request, self.certificates.as_ref(), self.dcc) {
                 Ok(verified) => {
@@ -204,6 +224,8 @@ impl S1sp {
     fn take(&mut self, envelope: Envelope) {
         match envelope.kind() {
             Kind::CountersignedRequest => self.request(envelope),
+            Kind::FirmwareImage => self.image(envelope),
+            Kind::ImageJob => self.image_job(envelope),
             // A confirmation that came after the message was sent again: the next one counts.
             Kind::Accepted => {}
             kind => tracing::warn!(from = %envelope.from, ?kind, "a message to the s1sp that is not for it"),
@@ -321,6 +343,8 @@ impl S1sp {
     fn done(&mut self, done: Done) {
         match done {
             Done::Nothing => {}
+            Done::Image(ended) => self.job_done(&ended.0, ended.1),
+            Done::Firmware(device, firmware) => self.report_firmware(device, firmware),
             Done::Taken(number, journalled) => {
                 if journalled && let Err(error) = self.context.journal().taken(number) {
                     tracing::warn!(leg = "s1sp", %error, "confirmation not journalled");
@@ -383,14 +407,19 @@ impl S1sp {
 
     /// Numbers, journals and sends an alert.
     fn alert(&mut self, mut alert: S1spAlert) {
-        let counter = self.alert_counters.entry(alert.device).or_insert(0);
-        *counter += 1;
-        alert.counter = *counter;
+        alert.counter = self.next_alert_counter(alert.device);
         let journalled = self.context.journal().alert(&alert);
         match journalled {
             Ok(number) => self.send(number, ToDcc::Alert(alert), true),
             Err(error) => tracing::error!(leg = "s1sp", %error, "alert not journalled"),
         }
+    }
+
+    /// The next number of what the DCC is told about a device by itself.
+    fn next_alert_counter(&mut self, device: u64) -> u64 {
+        let counter = self.alert_counters.entry(device).or_insert(0);
+        *counter += 1;
+        *counter
     }
 
     /// Sends a message until the DCC confirms it.
@@ -404,6 +433,11 @@ impl S1sp {
             ToDcc::Alert(alert) => {
                 let trace_id = format!("alert {} {}", Eui64(alert.device), alert.counter);
                 (Kind::S1spAlert, trace_id, alert.encode_to_vec())
+            }
+            ToDcc::Image(result) => (Kind::ImageJobResult, result.job_id.clone(), result.encode_to_vec()),
+            ToDcc::Firmware(report) => {
+                let trace_id = format!("firmware {} {}", Eui64(report.device), report.counter);
+                (Kind::FirmwareReport, trace_id, report.encode_to_vec())
             }
         };
         let (caller, context) = (self.to_dcc.clone(), Arc::clone(&self.context));

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::keys::Purpose;
 use domain::operation::Token;
 use domain::utrn::{NATIVE_PENCE_MAX, NativeToken, Utrn};
-use domain::{Approval, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant};
+use domain::{Answer, Approval, DataItem, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant, Value};
 use duis::signature::SigningKey;
 use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
-use head_end::{Custody, Directory, Failure as EngineFailure, FailureKind, Handle, Job};
+use head_end::{Custody, Directory, Failure as EngineFailure, FailureKind, Handle, Job, Models};
 use proto::{
     ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
     approval_reply,
@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) dco: Caller,
     pub(crate) signing_key: SigningKey,
     pub(crate) directory: Directory,
+    /// What devices may become when their firmware changes.
+    pub(crate) models: Models,
     /// Installations that are not released to users yet.
     pub(crate) held: Held,
     /// For the tokens of the devices it operates.
@@ -106,6 +108,13 @@ impl Context {
         }
         let outcomes = self.execute(&task, &plan, due).await;
         let now = self.world.clock.now();
+        self.learn_from(&plan, &outcomes);
+        let site = self.directory.site(task.verified.hub);
+        let device = site.as_ref().and_then(|site| site.device(id.target)).unwrap_or(device);
+        let target = Target {
+            profile: device.profile.as_ref(),
+            ..target
+        };
         let payload = steps::respond(&task.verified.request, &target, &plan, &outcomes, now);
         self.respond(&task.verified, payload, &outcomes)
     }
@@ -183,12 +192,46 @@ impl Context {
         outcomes
     }
 
+    /// Learns from what a device has said of its firmware.
+    fn learn_from(&self, plan: &Plan, outcomes: &[StepOutcome]) {
+        let firmware = Operation::Read(DataItem::FirmwareVersion);
+        for step in plan.steps.iter().filter(|step| step.operation == firmware) {
+            let outcome = outcomes.iter().find(|outcome| outcome.position == step.position);
+            if let Some(StepResult::Device(Ok(Answer::Value(Value::Text(running))))) =
+                outcome.map(|found| &found.result)
+            {
+                self.learn(step.device, running);
+            }
+        }
+    }
+
+    /// A device says which firmware it runs: from here on it is spoken to as what it is. Another firmware is known only by
+    /// reading it.
+    pub(crate) fn learn(&self, device: Eui64, running: &str) {
+        let site = self.directory.site_of(device);
+        let Some(known) = site.as_ref().and_then(|site| site.device(device)) else {
+            return;
+        };
+        if known.profile.native_firmware == running {
+            return;
+        }
+        let Some(profile) = self.models.running(&known.profile, running) else {
+            return tracing::debug!(%device, running, leg = "s1sp", "a firmware that no file describes");
+        };
+        if let Err(error) = self.journal().became(device, profile.id.to_string()) {
+            return tracing::error!(%device, leg = "s1sp", %error, "new firmware not journalled");
+        }
+        tracing::info!(%device, profile = %profile.id, leg = "s1sp", "another firmware");
+        self.cache().forget(device);
+        self.directory.change(device, |known| known.profile = profile);
+    }
+
     fn cache(&self) -> MutexGuard<'_, steps::Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The kept answer that a rule lets the S1SP give in place of the device's.
-    fn remembered(&self, step: &Step) -> Option<(domain::Answer, SimInstant)> {
+    fn remembered(&self, step: &Step) -> Option<(Answer, SimInstant)> {
         let max_age = step.cached_for?;
         let now = self.world.clock.now();
         self.cache().answer(step.device, &step.operation, max_age, now)

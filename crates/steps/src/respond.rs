@@ -5,7 +5,7 @@
 
 use dmc::{S1spEffect, Subject};
 use domain::operation::{Answer, Outcome, Quantity, Setting, SupplyState, Value};
-use domain::{Confidence, LogRow, Operation, SimInstant};
+use domain::{Confidence, LogRow, Operation, Refusal, SimInstant};
 use duis::{Element, Request, ResponseCode};
 
 use crate::errors::Failure;
@@ -179,6 +179,9 @@ impl Run {
             }
             Some(StepResult::Device(Err(refusal))) => {
                 self.spoke = true;
+                if let Refusal::Image(fault) = refusal {
+                    self.values.activation = Some(Err(*fault));
+                }
                 self.report(
                     step,
                     Failure::of_refusal(refusal),

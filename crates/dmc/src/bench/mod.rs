@@ -13,6 +13,7 @@
 //! ```
 
 mod acts;
+mod firmware;
 mod home;
 mod script;
 mod words;
@@ -20,7 +21,7 @@ mod words;
 use std::sync::Arc;
 
 use domain::keys::RelationSecret;
-use domain::operation::CriticalOperations;
+use domain::operation::{CriticalOperations, ImageHash};
 use domain::{
     Access, Association, DeviceKind, Eui64, Execution, Mpan, Mprn, Operation, Outcome, Refusal, Seed, SimDuration,
     SimInstant,
@@ -58,6 +59,8 @@ pub struct Bench {
     alerts: Vec<(DeviceKind, u16)>,
     /// Devices let into the HAN so far.
     guests: u64,
+    /// Firmware images brought so far.
+    images: Vec<ImageHash>,
 }
 
 /// The profiles of one installation.
@@ -126,6 +129,7 @@ impl Bench {
             installation,
             alerts: Vec::new(),
             guests: 0,
+            images: Vec::new(),
             profiles,
         })
     }
@@ -181,6 +185,18 @@ impl Bench {
         self.now = until.max(self.now);
         self.with(|installation, context| installation.wake(context));
         self.drain();
+    }
+
+    /// The profile of a device of the installation.
+    fn profile_of(&self, slot: DeviceKind) -> Option<Arc<DeviceProfile>> {
+        let profiles = &self.profiles;
+        match slot {
+            DeviceKind::Chf => Some(Arc::clone(&profiles.chf)),
+            DeviceKind::Esme => Some(Arc::clone(&profiles.esme)),
+            DeviceKind::Gpf => Some(Arc::clone(&profiles.gpf)),
+            DeviceKind::Gsme => Some(Arc::clone(&profiles.gsme)),
+            DeviceKind::Ppmid | DeviceKind::Ihd | DeviceKind::Cad => profiles.display.clone(),
+        }
     }
 
     fn late(&mut self, ticket: u32) -> (Outcome, SimDuration) {

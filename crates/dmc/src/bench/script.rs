@@ -36,6 +36,7 @@ impl Bench {
     /// `deduct|overwrite PENCE COUNTER`, `tariff STANDING FIRST SECOND COUNTER`), `set tou|blocks|price|mode|limit|voltage|
     /// protection|debts …`, `plan-mode MODE SPAN`, `load SWITCH on|off`, `intrude`, `tries COUNT OPERATION`, `changes ITEM SPAN`,
     /// `months`, `texts COUNT`. `times COUNT STATEMENT` does a statement so often and shows what it saw last.
+    /// `image OCTETS [metrology|damaged|through-hub]`, `run-image first|last` (firmware).
     /// A look may end in `| % N`, `| digits` or `| sign`. A device other than the one looked at is named first: `on ESME read …`.
     ///
     /// # Errors
@@ -213,6 +214,8 @@ impl Bench {
                 Ok(meter) => self.keypad(slot, meter, act),
                 Err(_) => Err("no kind of device".to_owned()),
             },
+            ["image", octets, how @ ..] => self.bring_image(slot, octets, how),
+            ["run-image", which] => self.run_image(slot, which),
             ["nothing"] => Ok("nothing".to_owned()),
             ["state"] => Ok(self
                 .installation

@@ -492,11 +492,11 @@ impl Default for ImageRules {
     fn default() -> Self {
         Self {
             block_max: 512,
-            size_max: 2 << 20,
+            size_max: 8 << 20,
             verify: SimDuration::from_secs(30),
             reboot: SimDuration::from_secs(60),
             reached_from: BTreeSet::new(),
-            only_latest: true,
+            only_latest: false,
             fails_permille: 0,
             staged_in_hub: false,
             split: false,

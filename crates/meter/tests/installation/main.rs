@@ -8,6 +8,7 @@ mod durable;
 mod gas;
 mod hand_over;
 mod history;
+mod images;
 mod logs;
 mod matrices;
 mod membership;

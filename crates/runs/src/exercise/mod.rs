@@ -436,14 +436,28 @@ async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
         certificates: certificates(lab, client).filter(|_| case.form == Form::Made),
         ..Aim::at(site, case.kind, client.now())
     };
-    for order in prepare::orders(request, &aim, device) {
+    let kind = case.kind.unwrap_or(DeviceKind::Esme);
+    let profile = site.profile(kind).and_then(|id| lab.parts().catalogue.profile(id));
+    let fitted = site.device(kind).zip(profile).map(|(id, profile)| prepare::Device {
+        id,
+        firmware: profile.model.firmware.clone(),
+        head: profile.image_head(),
+    });
+    let fitted = fitted.as_ref();
+    for order in prepare::orders(request, case.form, client.dcc(), fitted.filter(|_| device.is_some())) {
         let _ = client.request(&order, LIMIT).await;
     }
+    lab.world().clock.sleep(prepare::wait(request, case.form)).await;
+    let body = aim.retarget(&request.body);
+    let body = match fitted {
+        Some(fitted) => fitted.firmware_of(body, client.dcc()),
+        _ => body,
+    };
     let order = users::Order {
         target: device.unwrap_or_else(|| client.dcc()),
         srv: request.srv,
         command_variant: request.command_variant,
-        body: aim.retarget(&request.body),
+        body,
     };
     let Outcome { word, detail } = outcome::of_order(lab, client, &order).await;
     result.outcome = word;

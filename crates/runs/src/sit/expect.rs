@@ -93,6 +93,11 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
         if profile.meter.unsupported.contains(&step.operation.kind()) {
             return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
         }
+        let reached = &profile.meter.image.reached_from;
+        let activates = step.operation.kind() == OperationKind::ActivateImage;
+        if activates && !reached.is_empty() && !reached.contains(&profile.native_firmware) {
+            return Expected::DeviceRefuses("this firmware is not reached from itself".into());
+        }
         let of_second = OperationKind::Write(SettingKind::SecondaryTariff) == step.operation.kind()
             || OperationKind::Write(SettingKind::SecondaryPrices) == step.operation.kind();
         if of_second && !state.second_element {

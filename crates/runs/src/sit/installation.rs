@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::Eui64;
+use domain::{Eui64, SimDuration};
 use duis::{Element, ResponseBody, SignedBody};
 use fleet::{Site, SiteDevice};
 use lab::Lab;
@@ -40,28 +40,47 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
         let Some(device) = devices.iter().find(|device| device.device == act.device) else {
             continue;
         };
+        let profile = lab.parts().catalogue.profile(&device.profile);
         let at = At {
             device: act.device,
             kind: device.kind,
             dcc: lab.parts().config.dcc.eui,
             now: lab.world().clock.now(),
-            firmware: lab
-                .parts()
-                .catalogue
-                .profile(&device.profile)
+            firmware: profile
                 .map(|profile| profile.model.firmware.clone())
                 .unwrap_or_default(),
+            image: profile.map(|profile| profile.image_head()),
         };
         let memory = memories
             .entry(act.device)
             .or_insert_with(|| Memory::new(site.payment_mode(), site.second_element()));
-        findings.cells.push(cell(lab, device, &(act.order)(&at), memory).await);
+        let order = (act.order)(&at);
+        findings.cells.push(cell(lab, device, &order, memory).await);
+        settle(lab, &order).await;
         progress.one_more();
     }
     for (device, memory) in &memories {
         findings.checks.extend(memory.values_agree(*device));
     }
     findings
+}
+
+/// Waits where what was asked goes on after its answer: an image on its way, a device that restarts.
+async fn settle(lab: &Lab, order: &Order) {
+    let clock = &lab.world().clock;
+    match order.body.name {
+        "UpdateFirmware" => {
+            for _ in 0..IMAGE_LOOKS {
+                let Some(dcc) = lab.dcc() else { return };
+                if !dcc.in_hand().await.is_ok_and(|in_hand| in_hand.images > 0) {
+                    return;
+                }
+                clock.sleep(IMAGE_LOOK_EVERY).await;
+            }
+        }
+        "ActivateFirmware" => clock.sleep(RESTART).await,
+        _ => {}
+    }
 }
 
 /// Sends one order and judges what comes back.
@@ -218,6 +237,12 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// How often and how long an image on its way is looked for.
+const IMAGE_LOOKS: u32 = 600;
+const IMAGE_LOOK_EVERY: SimDuration = SimDuration::from_secs(30);
+/// A restarting device is back by then.
+const RESTART: SimDuration = SimDuration::from_mins(3);
 
 /// The operator before enrolment reads what it operates, with its own keys.
 pub(crate) async fn before_enrolment(lab: &Lab, mut link: LinkEnd) -> Findings {

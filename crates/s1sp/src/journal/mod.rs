@@ -1,17 +1,21 @@
-//! What the S1SP must not forget: requests it took, critical steps it began, outcomes and alerts the DCC has not taken.
+//! What the S1SP must not forget: requests it took, critical steps it began, outcomes and alerts the DCC has not taken,
+//! firmware images and the devices they are for, and what devices have become.
 //!
 //! Requests that ended are remembered by device, so that one that comes again is not executed again: the last
 //! [`REMEMBERED`] of each. One that is older than these is refused.
 
+mod images;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Eui64, RequestId};
 use prost::Message;
-use proto::{CountersignedServiceRequest, S1spAlert, S1spResponse};
+use prost::bytes::Bytes;
+use proto::{CountersignedServiceRequest, FirmwareReport, ImageJob, ImageJobResult, S1spAlert, S1spResponse};
 use world::{Store, StoreError};
 
+use images::Images;
 use record::{Accepted, EndedId, Record, Stands};
 
 /// Ended requests remembered of one device.
@@ -22,6 +26,8 @@ const REMEMBERED: usize = 256;
 pub(crate) enum ToDcc {
     Response(S1spResponse),
     Alert(S1spAlert),
+    Image(ImageJobResult),
+    Firmware(FirmwareReport),
 }
 
 /// A request that was taken and has no outcome yet.
@@ -68,6 +74,7 @@ struct State {
     found: Found,
     /// By device, lowest counter first.
     ended: BTreeMap<Eui64, BTreeSet<(u64, RequestId)>>,
+    images: Images,
     last_number: u64,
 }
 
@@ -151,6 +158,56 @@ impl Journal {
         Ok(number)
     }
 
+    /// A firmware image is taken: durable when this returns.
+    pub(crate) fn take_image(&mut self, image: &Bytes) -> Result<(), StoreError> {
+        self.write(Record::image(image))
+    }
+
+    /// The image with this SHA-256, where it is still kept.
+    pub(crate) fn image(&self, hash: &[u8]) -> Option<Bytes> {
+        self.state.images.image(hash)
+    }
+
+    /// An image job is taken: durable when this returns.
+    pub(crate) fn take_image_job(&mut self, job: &ImageJob) -> Result<(), StoreError> {
+        self.write(Record::image_job(job))
+    }
+
+    /// Image jobs without a result.
+    pub(crate) fn image_jobs(&self) -> Vec<ImageJob> {
+        self.state.images.jobs.values().cloned().collect()
+    }
+
+    /// Whether an image job was taken, with or without a result.
+    pub(crate) fn knows_job(&self, job: &ImageJob) -> bool {
+        self.state.images.knows(job)
+    }
+
+    /// The result of an image job: durable when this returns. Gives the number of the message to the DCC.
+    pub(crate) fn end_image_job(&mut self, result: &ImageJobResult) -> Result<u64, StoreError> {
+        let number = self.number();
+        self.write(Record::image_result(result, number))?;
+        Ok(number)
+    }
+
+    /// What the DCC is told of a device's firmware: durable when this returns. Gives the number of the message.
+    pub(crate) fn firmware(&mut self, report: &FirmwareReport) -> Result<u64, StoreError> {
+        let number = self.number();
+        self.write(Record::firmware(report, number))?;
+        Ok(number)
+    }
+
+    /// A device turned out to have another profile: durable when this returns.
+    pub(crate) fn became(&mut self, device: Eui64, profile: String) -> Result<(), StoreError> {
+        self.write(Record::became(device, profile))
+    }
+
+    /// The profiles that devices turned out to have.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = (Eui64, &str)> {
+        let became = self.state.images.became.iter();
+        became.map(|(device, profile)| (*device, profile.as_str()))
+    }
+
     /// A number for a message that need not survive a restart.
     pub(crate) fn number(&mut self) -> u64 {
         self.state.last_number += 1;
@@ -229,6 +286,30 @@ impl State {
                 self.found.untaken.insert(alert.number, ToDcc::Alert(message));
             }
         }
+        if let Some(ended) = record.image_result {
+            self.last_number = self.last_number.max(ended.number);
+            if let Some(result) = ended.result {
+                self.images.take_result(&result);
+                self.found.untaken.insert(ended.number, ToDcc::Image(result));
+            }
+        }
+        if let Some(firmware) = record.firmware {
+            self.last_number = self.last_number.max(firmware.number);
+            if let Some(report) = firmware.report {
+                let counter = self.found.alert_counters.entry(report.device).or_insert(0);
+                *counter = report.counter.max(*counter);
+                self.found.untaken.insert(firmware.number, ToDcc::Firmware(report));
+            }
+        }
+        if let Some(job) = record.image_job {
+            self.images.take_job(job);
+        }
+        if let Some(became) = record.became {
+            self.images.became.insert(Eui64(became.device), became.profile);
+        }
+        if !record.image.is_empty() {
+            self.images.take_image(record.image);
+        }
         if let Some(stands) = record.stands {
             self.take_stands(stands);
         }
@@ -259,6 +340,7 @@ impl State {
 
     fn take_stands(&mut self, stands: Stands) {
         self.last_number = self.last_number.max(stands.last_number);
+        self.images.take_stands(&stands);
         if stands.last_alert > 0 {
             self.found.alert_counters.insert(stands.device, stands.last_alert);
         }
@@ -316,11 +398,14 @@ impl State {
         let untaken = self.found.untaken.iter().map(|(number, message)| match message {
             ToDcc::Response(response) => Record::ended(response, *number),
             ToDcc::Alert(alert) => Record::alert(alert, *number),
+            ToDcc::Image(result) => Record::image_result(result, *number),
+            ToDcc::Firmware(report) => Record::firmware(report, *number),
         });
         std::iter::once(numbers)
             .chain(alerts)
             .chain(ended)
             .chain(unfinished)
+            .chain(self.images.records())
             .chain(untaken)
     }
 }
@@ -373,6 +458,30 @@ mod tests {
         let third = journal.alert(&alert).unwrap();
         journal.taken(first).unwrap();
         journal.accept(id(5), 5, &request, 6).unwrap();
+        let images = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
+        let job = |device, name: &str, image: &Bytes| ImageJob {
+            device,
+            job_id: name.into(),
+            image_sha256: domain::image::hash(image).0.to_vec().into(),
+            ..ImageJob::default()
+        };
+        let jobs = [job(1, "first", &images[0]), job(2, "second", &images[1])];
+        for (job, image) in jobs.iter().zip(&images) {
+            journal.take_image(image).unwrap();
+            journal.take_image_job(job).unwrap();
+        }
+        let result = ImageJobResult {
+            job_id: "first".into(),
+            ..ImageJobResult::default()
+        };
+        let fourth = journal.end_image_job(&result).unwrap();
+        journal.became(Eui64(8), "model@NEW".into()).unwrap();
+        let report = FirmwareReport {
+            device: 8,
+            counter: 3,
+            ..FirmwareReport::default()
+        };
+        let fifth = journal.firmware(&report).unwrap();
         drop(journal);
 
         let (mut journal, found) = Journal::open(Box::new(store), snapshot_after).unwrap();
@@ -381,13 +490,23 @@ mod tests {
             [id(1), id(2), id(5)]
         );
         assert_eq!(found.unfinished[&id(2)].began, [1]);
-        assert_eq!(found.untaken.keys().copied().collect::<Vec<_>>(), [second, third]);
+        let untaken = [second, third, fourth, fifth];
+        assert_eq!(found.untaken.keys().copied().collect::<Vec<_>>(), untaken);
+        assert_eq!(
+            journal.image(&domain::image::hash(&images[1]).0),
+            Some(images[1].clone())
+        );
+        assert_eq!(journal.image_jobs(), [jobs[1].clone()]);
+        assert!(jobs.iter().all(|job| journal.knows_job(job)));
+        assert!(!journal.knows_job(&job(1, "third", &images[0])));
+        assert_eq!(journal.profiles().collect::<Vec<_>>(), [(Eui64(8), "model@NEW")]);
+        assert_eq!(found.alert_counters[&8], 3);
         assert_eq!(found.alert_counters[&9], 7);
         assert_eq!(journal.standing(id(3), 3), Some(Standing::Ended));
         assert_eq!(journal.standing(id(1), 1), Some(Standing::UnderWay));
         assert_eq!(journal.standing(id(9), 9), None);
         assert_eq!(journal.outcome(id(3)).unwrap(), Some(response(3)));
-        assert!(journal.number() > third);
+        assert!(journal.number() > fifth);
     }
 
     #[test]

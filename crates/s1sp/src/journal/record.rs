@@ -1,7 +1,9 @@
 //! The journal's records.
 
+use domain::Eui64;
 use prost::Message;
-use proto::{CountersignedServiceRequest, S1spAlert, S1spResponse};
+use prost::bytes::Bytes;
+use proto::{CountersignedServiceRequest, FirmwareReport, ImageJob, ImageJobResult, S1spAlert, S1spResponse};
 
 /// One record of the journal; exactly one of its parts is set.
 #[derive(Clone, PartialEq, Message)]
@@ -20,6 +22,41 @@ pub(super) struct Record {
     /// Part of a snapshot.
     #[prost(message, optional, tag = "6")]
     pub(super) stands: Option<Stands>,
+    /// A firmware image, as it came.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(super) image: Bytes,
+    #[prost(message, optional, tag = "8")]
+    pub(super) image_job: Option<ImageJob>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) image_result: Option<ImageResult>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) firmware: Option<Firmware>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) became: Option<Became>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ImageResult {
+    #[prost(message, optional, tag = "1")]
+    pub(super) result: Option<ImageJobResult>,
+    #[prost(uint64, tag = "2")]
+    pub(super) number: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Firmware {
+    #[prost(message, optional, tag = "1")]
+    pub(super) report: Option<FirmwareReport>,
+    #[prost(uint64, tag = "2")]
+    pub(super) number: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Became {
+    #[prost(fixed64, tag = "1")]
+    pub(super) device: u64,
+    #[prost(string, tag = "2")]
+    pub(super) profile: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -71,6 +108,9 @@ pub(super) struct Stands {
     /// The last number of a message.
     #[prost(uint64, tag = "4")]
     pub(super) last_number: u64,
+    /// The last image job that has its result.
+    #[prost(string, tag = "5")]
+    pub(super) last_job: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -109,6 +149,44 @@ impl Record {
         let alert = Some(alert.clone());
         Self {
             alert: Some(Alert { alert, number }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn image(image: &Bytes) -> Self {
+        Self {
+            image: image.clone(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn image_job(job: &ImageJob) -> Self {
+        Self {
+            image_job: Some(job.clone()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn image_result(result: &ImageJobResult, number: u64) -> Self {
+        let result = Some(result.clone());
+        Self {
+            image_result: Some(ImageResult { result, number }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn firmware(report: &FirmwareReport, number: u64) -> Self {
+        let report = Some(report.clone());
+        Self {
+            firmware: Some(Firmware { report, number }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn became(device: Eui64, profile: String) -> Self {
+        let device = device.0;
+        Self {
+            became: Some(Became { device, profile }),
             ..Self::default()
         }
     }

@@ -95,6 +95,7 @@ impl Rig {
             dcc: DCC,
             custody: house::custody(Party::S1sp),
             directory: self.directory.clone(),
+            models: head_end::Models::new(std::sync::Arc::new(dmc::Catalogue::builtin().unwrap())),
             engine: head_end::Options::default(),
             store: Box::new(self.store.clone()),
             engine_store: Box::new(self.engine_store.clone()),

@@ -1,7 +1,7 @@
 //! Payloads of the requests that act on a device at once. Most say nothing but `MessageSuccess`.
 
 use domain::DataItem;
-use domain::operation::{ClockStatus, Value};
+use domain::operation::{ClockStatus, ImageFault, Value};
 use duis::Element;
 
 use super::Built;
@@ -13,8 +13,25 @@ use crate::plan::Target;
 pub(super) fn fill(rsp: Element, target: &Target<'_>, values: &Values) -> Result<Built, Element> {
     match rsp.name {
         "SynchroniseClockRsp" => Ok((clock(rsp, target.kind.is_gas(), values), None)),
+        "ActivateFirmwareRsp" => Ok((activation(rsp, values), None)),
         _ => Err(rsp),
     }
+}
+
+/// The answer leaves before the device restarts, so it cannot name the firmware that will run. Numbers are those of the
+/// use case (recalled).
+fn activation(rsp: Element, values: &Values) -> Element {
+    let (code, word) = match values.activation {
+        None => return rsp,
+        Some(Ok(())) => ("0", "success"),
+        Some(Err(ImageFault::NotBegun | ImageFault::Incomplete)) => ("1", "noImageHeld"),
+        Some(Err(ImageFault::Hash)) => ("2", "hashMismatch"),
+        Some(Err(_)) => ("3", "activationFailure"),
+    };
+    let status = Element::ra("ActivateImageResponseCode")
+        .with_attribute("ResponseCode", code)
+        .with_leaf("ASN1Status", word);
+    rsp.with(status)
 }
 
 pub(super) fn clock(rsp: Element, gas: bool, values: &Values) -> Element {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dmc::Derivation;
-use domain::operation::{Answer, PaymentMode, Quantity, Setting, SettingKind, SupplyState, Unit, Value};
+use domain::operation::{Answer, ImageFault, PaymentMode, Quantity, Setting, SettingKind, SupplyState, Unit, Value};
 use domain::{DataItem, LogKind, LogRow, Operation, SimInstant};
 
 use crate::plan::Derived;
@@ -13,6 +13,8 @@ use crate::plan::Derived;
 pub(crate) struct Values {
     pub(super) items: BTreeMap<DataItem, Value>,
     logs: BTreeMap<LogKind, Vec<LogRow>>,
+    /// What the device said to the activation of its firmware.
+    pub(crate) activation: Option<Result<(), ImageFault>>,
 }
 
 impl Values {
@@ -31,6 +33,10 @@ impl Values {
                 true
             }
             (Operation::Read(_) | Operation::ReadLog { .. }, _) | (_, Answer::Log(_)) => false,
+            (Operation::ActivateImage { .. }, Answer::Done) => {
+                self.activation = Some(Ok(()));
+                true
+            }
             (_, Answer::Done | Answer::Value(_)) => true,
         }
     }

@@ -1,4 +1,4 @@
-//! What the requests permit that act on a device at once: clock and supply.
+//! What the requests permit that act on a device at once: clock, supply and firmware.
 
 use domain::Operation;
 
@@ -14,9 +14,23 @@ pub(super) fn permits(case: &Case<'_>, operation: &Operation) -> Option<Result<(
         ("7.1", Operation::EnableSupply) | ("7.2", Operation::DisableSupply) | ("7.3", Operation::ArmSupply) => {
             Some(Ok(()))
         }
+        ("11.3", Operation::ActivateImage { hash }) => Some(activate_image(case, &hash.0)),
         ("14.1", Operation::RecordNetworkData) => Some(Ok(())),
         _ => None,
     }
+}
+
+/// The image must be the one whose hash the request names, digit by digit.
+fn activate_image(case: &Case<'_>, asked: &[u8; 32]) -> Result<(), NotPermitted> {
+    let permitted = part(case.body, "FirmwareHash")?.text.trim().to_ascii_lowercase();
+    let asked: String = asked.iter().map(|octet| format!("{octet:02x}")).collect();
+    if permitted == asked {
+        return Ok(());
+    }
+    Err(NotPermitted::OtherArguments {
+        permitted: format!("image {permitted}"),
+        asked: format!("image {asked}"),
+    })
 }
 
 fn synchronise_clock(case: &Case<'_>, operation: &Operation) -> Result<(), NotPermitted> {

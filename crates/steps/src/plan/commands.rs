@@ -1,5 +1,6 @@
-//! Equivalent Steps of the requests that act on a device: clock and supply.
+//! Equivalent Steps of the requests that act on a device: clock, supply and firmware.
 
+use domain::operation::ImageHash;
 use domain::{DataItem, Operation};
 use duis::{Element, Request};
 
@@ -22,6 +23,9 @@ pub(super) fn steps(request: &Request, target: &Target<'_>) -> Result<Option<Vec
         "EnableSupply" => act_on_supply(Operation::EnableSupply),
         "DisableSupply" => act_on_supply(Operation::DisableSupply),
         "ArmSupply" => act_on_supply(Operation::ArmSupply),
+        "ActivateFirmware" => vec![DraftStep::new(Operation::ActivateImage {
+            hash: image_hash(&request.body)?,
+        })],
         "RecordNetworkDataGAS" => vec![DraftStep::new(Operation::RecordNetworkData)],
         _ => return Ok(None),
     };
@@ -34,6 +38,20 @@ fn act_on_supply(act: Operation) -> Vec<DraftStep> {
         DraftStep::new(act),
         DraftStep::new(Operation::Read(DataItem::SupplyState)).optional(),
     ]
+}
+
+fn image_hash(body: &Element) -> Result<ImageHash, Refused> {
+    let digits = child(body, "FirmwareHash")?.text.trim();
+    let wrong = || {
+        Refused::new(
+            Failure::Schema,
+            format!("FirmwareHash {digits:?} is no hash of 32 octets"),
+        )
+    };
+    let octet = |place: usize| u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok();
+    let octets: Option<Vec<u8>> = (0..digits.len().div_ceil(2)).map(octet).collect();
+    let hash = octets.and_then(|octets| <[u8; 32]>::try_from(octets).ok());
+    hash.map(ImageHash).ok_or_else(wrong)
 }
 
 pub(super) fn synchronise_clock(body: &Element) -> Result<Operation, Refused> {

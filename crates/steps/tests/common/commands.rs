@@ -19,6 +19,7 @@ pub(crate) fn fill(srv: &str, body: Element) -> Element {
         "6.11" => body
             .with_leaf("CurrentDateTime", "2019-03-31T10:00:00Z")
             .with_leaf("TolerancePeriod", "10"),
+        "11.3" => body.with_leaf("FirmwareHash", "A5".repeat(32)),
         _ => body,
     }
 }

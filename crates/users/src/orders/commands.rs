@@ -1,4 +1,4 @@
-//! Requests that act on a device at once: clock and supply.
+//! Requests that act on a device at once: clock, supply and firmware.
 
 use domain::{Eui64, SimInstant, Srv};
 use duis::Element;
@@ -30,6 +30,14 @@ pub fn disable_supply(device: Eui64) -> Order {
 #[must_use]
 pub fn arm_supply(device: Eui64) -> Order {
     Order::to_device(device, Srv::new(7, 3, 0), Element::sr("ArmSupply"))
+}
+
+/// 11.3 Activate Firmware: of the image with this SHA-256.
+#[must_use]
+pub fn activate_firmware(device: Eui64, image_sha256: &[u8; 32]) -> Order {
+    let digits: String = image_sha256.iter().map(|octet| format!("{octet:02X}")).collect();
+    let body = Element::sr("ActivateFirmware").with_leaf("FirmwareHash", digits);
+    Order::to_device(device, Srv::new(11, 3, 0), body)
 }
 
 /// 14.1 Record Network Data (GAS).

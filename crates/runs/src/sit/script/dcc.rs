@@ -17,7 +17,10 @@ pub(super) const FIRST: &[Turn] = &[
 
 pub(super) const LAST: &[Turn] = &[
     (Srv::new(11, 1, 0), |at| {
-        orders::update_firmware(at.dcc, &[at.device], &at.firmware, b"an image of ours")
+        orders::update_firmware(at.dcc, &[at.device], &at.firmware, &at.image())
+    }),
+    (Srv::new(11, 3, 0), |at| {
+        orders::activate_firmware(at.device, &domain::image::hash(&at.image()).0)
     }),
     (Srv::new(12, 2, 0), pre_notification),
     (Srv::new(8, 4, 0), |at| orders::installed(at.dcc, announced(at))),
@@ -29,7 +32,9 @@ pub(super) const LAST: &[Turn] = &[
 pub(super) fn made_for(srv: Srv, kind: DeviceKind) -> bool {
     match (srv.to_string().as_str(), kind) {
         ("8.2", _) => true,
-        ("5.1" | "5.2" | "5.3" | "11.1", kind) => kind == DeviceKind::Esme,
+        // 11.3 follows it on the same device.
+        ("11.1", kind) => matches!(kind, DeviceKind::Esme | DeviceKind::Gsme),
+        ("5.1" | "5.2" | "5.3", kind) => kind == DeviceKind::Esme,
         (_, kind) => kind == DeviceKind::Chf,
     }
 }

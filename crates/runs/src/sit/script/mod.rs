@@ -7,6 +7,7 @@ mod prepayment;
 mod reads;
 mod settings;
 
+use domain::image::ImageHead;
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant, Srv};
 use fleet::Site;
 use steps::table::{Mode, State};
@@ -30,9 +31,17 @@ pub(crate) struct At {
     pub(crate) now: SimInstant,
     /// The firmware the device's profile names.
     pub(crate) firmware: String,
+    /// What makes a device of that firmware of it: itself once more.
+    pub(crate) image: Option<ImageHead>,
 }
 
 impl At {
+    /// An image that makes of the device what it is already.
+    fn image(&self) -> Vec<u8> {
+        let image = self.image.as_ref();
+        image.map_or_else(Vec::new, |head| head.image(domain::image::USUAL_OCTETS))
+    }
+
     /// The last three days, which every daily log reaches.
     pub(crate) fn three_days(&self) -> orders::Period {
         orders::Period {
