@@ -24,6 +24,11 @@ pub trait Keys {
     /// with [`FaceError::NotAuthentic`].
     fn note_device_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool;
 
+    /// Takes the device's own counter from an authentic text message; `false` when one with this counter was taken before,
+    /// or it is too old to tell. Networks deliver text messages out of order, and messages over a connection may overtake
+    /// them: they have a memory of their own.
+    fn note_text_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool;
+
     /// The operator's eight octets in every nonce.
     fn system_title(&self) -> [u8; 8];
 

@@ -31,6 +31,8 @@ mod head_end;
 mod host;
 mod late;
 mod notification;
+#[cfg(test)]
+mod pages;
 mod profile;
 pub mod registers;
 mod sealing;

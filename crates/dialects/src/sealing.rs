@@ -161,14 +161,15 @@ pub(crate) fn open_at_operator(
     keys.note_device_counter(device, association, counter).then_some(plain)
 }
 
-/// As [`open_at_operator`], for what may be overtaken by messages of another bearer: whether it is new, its content says.
+/// As [`open_at_operator`], for text messages: they may come out of order, but none of them twice.
 pub(crate) fn open_out_of_order(
     keys: &mut dyn Keys,
     device: Eui64,
     association: Association,
     sealed: &[u8],
 ) -> Option<Vec<u8>> {
-    authentic(keys, device, association, sealed).map(|(_, plain)| plain)
+    let (counter, plain) = authentic(keys, device, association, sealed)?;
+    keys.note_text_counter(device, association, counter).then_some(plain)
 }
 
 fn authentic(keys: &mut dyn Keys, device: Eui64, association: Association, sealed: &[u8]) -> Option<(u32, Vec<u8>)> {

@@ -125,10 +125,7 @@ pub fn answer(octets: &[u8], host: &mut dyn Host) -> Option<(Association, Vec<u8
     seal_by_device(host, slot, association, &plain, &mut out).then_some((association, out))
 }
 
-/// Reference and content of a message from a device; `None` for what is none or is not authentic.
-///
-/// An alert over a connection may overtake the answer, so its counter says nothing about order: each reference is to be
-/// taken once.
+/// Reference and content of a message from a device; `None` for what is none, is not authentic, or was here before.
 pub fn told(keys: &mut dyn Keys, devices: &BTreeMap<DeviceKind, Eui64>, octets: &[u8]) -> Option<(u16, Told)> {
     let (slot, association, sealed) = head(octets)?;
     let plain = open_out_of_order(keys, *devices.get(&slot)?, association, sealed)?;

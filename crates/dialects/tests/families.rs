@@ -82,7 +82,8 @@ fn quantity(value: i64, unit: Unit) -> Outcome {
 
 #[test]
 fn every_family_has_a_word_and_a_conversation_here() {
-    for family in Family::ALL {
+    // What a program outside makes of octets is its own affair.
+    for family in Family::ALL.into_iter().filter(|family| *family != Family::External) {
         assert!(
             faces().iter().any(|(_, face)| face.family == family),
             "{}",

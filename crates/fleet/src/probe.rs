@@ -3,11 +3,11 @@
 //! What a hub's profile says of its WAN shows nowhere else. Nothing of a head-end is needed for it.
 
 use bytes::Bytes;
-use dialects::wake_up;
+use dialects::{text_message, wake_up};
 use dmc::{Catalogue, DeviceProfile};
 use domain::keys::{Party, Purpose, RelationSecret};
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64, Seed, SimDuration, SimInstant};
+use domain::{Association, DataItem, DeviceKind, Eui64, Operation, Seed, SimDuration, SimInstant};
 use meter::Relations;
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanSms};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use world::{LinkEnd, World};
 use crate::estate::Estate;
 use crate::fleet::{Fleet, Share};
 use crate::handle::{ConsumerAct, Handle};
+use crate::line::Custody;
 
 /// What to look at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,10 +28,14 @@ pub enum Look {
     Hello,
     /// After how much silence it goes.
     Idle,
+    /// How often it sends readings by itself in three days.
+    Readings,
     /// How often and how far apart it tries when it is turned away.
     Retries,
     /// How far apart two hubs come back that lost the network at once.
     Storm,
+    /// What it makes of a read in a text message.
+    Text,
     /// After how many text messages, and how long after the last, it connects.
     Wake,
 }
@@ -93,8 +98,10 @@ async fn watch(world: &World, estate: &Estate, catalogue: &Catalogue, look: Look
         Look::Gasp => probe.gasp(estate).await,
         Look::Hello => probe.hello().await,
         Look::Idle => probe.idle().await,
+        Look::Readings => probe.readings().await,
         Look::Retries => probe.retries().await,
         Look::Storm => probe.storm(&hubs).await,
+        Look::Text => probe.text_read(estate).await,
         Look::Wake => probe.wake().await,
     };
     shutdown.cancel();
@@ -254,6 +261,65 @@ impl Probe {
             [first, .., last] => format!("{} s apart", last.since(*first).as_millis() / 1000),
             _ => "not all come back".to_owned(),
         })
+    }
+
+    /// Counts how often it tells something unasked; the first hours are its own affair.
+    async fn readings(&mut self) -> Result<String, String> {
+        self.world.clock.sleep(HOURS).await;
+        while self.next(Kind::WanData, SimDuration::ZERO).await.is_some() {}
+        let end = self.now() + SimDuration::from_days(3);
+        let (mut told, mut last) = (0u32, SimInstant(0));
+        while self.now() < end
+            && let Some(said) = self.next(Kind::WanData, end.since(self.now())).await
+        {
+            let own = WanData::decode(said.body).is_ok_and(|said| said.hub == self.hub.0);
+            if own {
+                // What comes together is one telling.
+                told += u32::from(self.now().since(last) > FIRST);
+                last = self.now();
+            }
+        }
+        Ok(format!("{told} times in three days"))
+    }
+
+    async fn text_read(&mut self, estate: &Estate) -> Result<String, String> {
+        let site = estate.sites().next().ok_or("the estate is empty")?;
+        let meter = site.device(DeviceKind::Esme).ok_or("there is no meter")?;
+        let read = Operation::Read(DataItem::ActiveImport);
+        let (to, association) = ((DeviceKind::Esme, meter), Association::Management);
+        let mut keys = Custody {
+            secret: self.key.s1sp.clone(),
+            epoch: 1,
+            counter: 0,
+        };
+        let text = text_message::ask(&mut keys, to, association, &read, None, 1);
+        let text = text.ok_or("too long for a text message")?;
+        let sms = WanSms {
+            hub: self.hub.0,
+            head_end: Party::S1sp.as_str().into(),
+            payload: Bytes::from(text),
+        };
+        let sent = self
+            .wan
+            .send(Envelope::default(), Kind::WanSms, &sms.encode_to_vec())
+            .await;
+        sent.map_err(|error| error.to_string())?;
+        let answer = self
+            .next(Kind::WanSms, LONG)
+            .await
+            .and_then(|envelope| WanSms::decode(envelope.body).ok());
+        let devices = site
+            .devices()
+            .into_iter()
+            .map(|device| (device.kind, device.device))
+            .collect();
+        let told = answer.and_then(|sms| text_message::told(&mut keys, &devices, &sms.payload));
+        Ok(match told {
+            Some((1, _)) => "answers by text message",
+            Some(_) => "answers something else",
+            None => "does not answer",
+        }
+        .to_owned())
     }
 
     async fn gasp(&mut self, estate: &Estate) -> Result<String, String> {

@@ -56,6 +56,10 @@ impl Keys for Custody {
         fresh
     }
 
+    fn note_text_counter(&mut self, _: Eui64, _: Association, _: u32) -> bool {
+        true
+    }
+
     fn system_title(&self) -> [u8; 8] {
         *b"LABS1SP1"
     }

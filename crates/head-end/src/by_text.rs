@@ -89,7 +89,10 @@ impl HubTask {
             .map(|device| (device.slot, device.id))
             .collect();
         match self.with_keys(|keys| text_message::told(keys, &devices, octets)) {
-            Some(Some((reference, told))) => self.events.push_back(Event::Text(reference, told)),
+            Some(Some((reference, told))) => {
+                self.save_seen();
+                self.events.push_back(Event::Text(reference, told));
+            }
             // Twice, out of order, or nobody's: networks do that.
             _ => tracing::debug!(hub = %self.site.hub, "a text message that says nothing new"),
         }

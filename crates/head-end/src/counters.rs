@@ -75,6 +75,37 @@ pub struct Counters {
     /// Last counters taken from devices, and which of them the journal does not have yet.
     seen: BTreeMap<Counter, u32>,
     unsaved: BTreeSet<Counter>,
+    /// The same of text messages, which come out of order.
+    texts: BTreeMap<Counter, Window>,
+    unsaved_texts: BTreeSet<Counter>,
+}
+
+/// The highest counter taken from text messages, and which of those just below it were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Window {
+    highest: u32,
+    /// Bit n: the counter n + 1 below the highest.
+    taken: u64,
+}
+
+impl Window {
+    /// Takes a counter; `false` when it was taken before or is below the window.
+    fn take(&mut self, value: u32) -> bool {
+        if let Some(ahead) = value.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
+            // The highest so far becomes one of those below.
+            self.taken = self.taken.checked_shl(1).unwrap_or(0) | 1;
+            self.taken = self.taken.checked_shl(ahead - 1).unwrap_or(0);
+            self.highest = value;
+            return true;
+        }
+        let behind = (self.highest - value).checked_sub(1);
+        let Some(bit) = behind.and_then(|behind| 1u64.checked_shl(behind)) else {
+            return false;
+        };
+        let fresh = self.taken & bit == 0;
+        self.taken |= bit;
+        fresh
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +129,9 @@ struct Reserved {
     seen: u32,
     #[prost(uint32, tag = "5")]
     epoch: u32,
+    /// Highest counter taken from the device's text messages; zero when the record is not about them.
+    #[prost(uint32, tag = "6")]
+    text: u32,
 }
 
 impl Counters {
@@ -108,6 +142,7 @@ impl Counters {
     pub fn open(store: Box<dyn Store>) -> Result<Self, StoreError> {
         let mut ranges = BTreeMap::new();
         let mut seen = BTreeMap::new();
+        let mut texts = BTreeMap::new();
         let mut strange = 0u32;
         store.replay(&mut |record| {
             let read = Reserved::decode(record)
@@ -122,7 +157,14 @@ impl Counters {
                 epoch: reserved.epoch,
                 usage,
             };
-            if reserved.seen > 0 {
+            if reserved.text > 0 {
+                // Which of those below were taken is forgotten with a restart: none of them is any more.
+                let window = Window {
+                    highest: reserved.text,
+                    taken: u64::MAX,
+                };
+                texts.insert(name, window);
+            } else if reserved.seen > 0 {
                 seen.insert(name, reserved.seen);
             } else {
                 ranges.insert(
@@ -145,6 +187,8 @@ impl Counters {
             ranges,
             seen,
             unsaved: BTreeSet::new(),
+            texts,
+            unsaved_texts: BTreeSet::new(),
         })
     }
 
@@ -165,8 +209,8 @@ impl Counters {
             device: counter.device.0,
             usage: counter.usage.code(),
             end,
-            seen: 0,
             epoch: counter.epoch,
+            ..Reserved::default()
         };
         self.store.append(&record.encode_to_vec())?;
         self.store.commit()?;
@@ -219,27 +263,51 @@ impl Counters {
         true
     }
 
+    /// Takes a device's own counter from an authentic text message; `false` when it was taken before, or is so far behind
+    /// the highest that nobody knows.
+    ///
+    /// It is in the journal after the next [`Counters::save_seen`].
+    pub fn note_text(&mut self, counter: Counter, value: u32) -> bool {
+        let window = self.texts.entry(counter).or_insert(Window { highest: 0, taken: 0 });
+        let fresh = window.take(value);
+        if fresh {
+            self.unsaved_texts.insert(counter);
+        }
+        fresh
+    }
+
     /// Puts the devices' counters noted since the last time into the journal.
     ///
     /// # Errors
     /// When the journal refuses; they are tried again the next time.
     pub fn save_seen(&mut self) -> Result<(), StoreError> {
-        if self.unsaved.is_empty() {
+        if self.unsaved.is_empty() && self.unsaved_texts.is_empty() {
             return Ok(());
+        }
+        for name in &self.unsaved_texts {
+            let record = Reserved {
+                device: name.device.0,
+                usage: name.usage.code(),
+                epoch: name.epoch,
+                text: self.texts.get(name).map_or(0, |window| window.highest),
+                ..Reserved::default()
+            };
+            self.store.append(&record.encode_to_vec())?;
         }
         for name in &self.unsaved {
             let seen = self.seen.get(name).copied().unwrap_or(0);
             let record = Reserved {
                 device: name.device.0,
                 usage: name.usage.code(),
-                end: 0,
                 seen,
                 epoch: name.epoch,
+                ..Reserved::default()
             };
             self.store.append(&record.encode_to_vec())?;
         }
         self.store.commit()?;
         self.unsaved.clear();
+        self.unsaved_texts.clear();
         Ok(())
     }
 }
@@ -296,6 +364,25 @@ mod tests {
         assert!(!again.note(frames(1, Association::Management), 6));
         assert!(again.note(frames(1, Association::Management), 8));
         assert_eq!(again.next(frames(1, Association::Management)).unwrap(), 1);
+    }
+
+    #[test]
+    fn counters_of_text_messages_come_out_of_order_but_once() {
+        let store = MemoryStore::default();
+        let mut counters = Counters::open(Box::new(store.clone())).unwrap();
+        let name = frames(1, Association::Management);
+        for value in [5, 3, 9, 4, 8, 200, 199, 137] {
+            assert!(counters.note_text(name, value), "{value}");
+            assert!(!counters.note_text(name, value), "{value} twice");
+        }
+        assert!(!counters.note_text(name, 135), "too far behind to tell");
+        assert!(counters.note(name, 6), "what comes over a connection counts apart");
+        counters.save_seen().unwrap();
+        drop(counters);
+        let mut again = Counters::open(Box::new(store)).unwrap();
+        assert!(!again.note_text(name, 198) && !again.note_text(name, 200) && again.note_text(name, 201));
+        assert!(!again.note(name, 6));
+        assert_eq!(again.next(name).unwrap(), 1);
     }
 
     #[test]

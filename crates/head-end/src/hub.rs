@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialects::external::{End, FromFace, Line};
 use dialects::text_message::Told;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
 use dmc::{WanMode, WanProfile};
@@ -13,6 +12,7 @@ use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInst
 use proto::{Kind, WanClose, WanData, WanSms};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::attached::{ToProgram, said_by};
 use crate::counters::{Counter, CounterUse};
 use crate::directory::{KeyEpoch, Site, Standing};
 use crate::job::{DeviceAlert, Failure, FailureKind, Job};
@@ -21,9 +21,6 @@ use crate::shared::Shared;
 
 /// How long a device may take to release an association before the connection is closed all the same.
 const RELEASE_WITHIN: SimDuration = SimDuration::from_secs(5);
-
-/// Words of an attached program that wait for a hub's task; one that says more at once is given up.
-const FACE_WORDS: usize = 256;
 
 /// What the engine's loop gives to a hub's task.
 pub(crate) enum Input {
@@ -72,7 +69,7 @@ pub(crate) struct HubTask {
     taken: u64,
     idle: mpsc::Sender<(Eui64, u64)>,
     queue: VecDeque<Pending>,
-    link: Option<Link>,
+    pub(crate) link: Option<Link>,
     pub(crate) events: VecDeque<Event>,
     tickets: BTreeMap<u32, Held>,
     sms_taken: bool,
@@ -83,11 +80,11 @@ pub(crate) struct HubTask {
 }
 
 /// One connection with the hub.
-struct Link {
+pub(crate) struct Link {
     session: u64,
-    face: HeadEndSession,
+    pub(crate) face: HeadEndSession,
     /// The program that provides the face, where one does, and what it says; `None` when it has gone.
-    line: Option<(Box<dyn Line>, mpsc::Receiver<Option<FromFace>>)>,
+    pub(crate) line: Option<ToProgram>,
     identified: bool,
     challenges: (Seed, u32),
     last_active: SimInstant,
@@ -607,42 +604,6 @@ impl HubTask {
         self.tell_face();
     }
 
-    /// A line to the program under this name, where one is attached.
-    fn line(&self, name: &str) -> Option<(Box<dyn Line>, mpsc::Receiver<Option<FromFace>>)> {
-        let faces = self.shared.options.faces.as_ref()?;
-        let (says, said) = mpsc::channel(FACE_WORDS);
-        let back = move |message| says.try_send(message).is_ok();
-        let line = faces.open(name, End::HeadEnd, Box::new(back))?;
-        Some((line, said))
-    }
-
-    /// Passes on to an attached program what it is to be told.
-    fn tell_face(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        for message in link.face.take_told() {
-            if let Some((line, _)) = &link.line {
-                // One that does not keep up says as its last word that it has gone.
-                let _ = line.tell(message);
-            }
-        }
-    }
-
-    /// Does what an attached program says.
-    async fn face_said(&mut self, message: Option<FromFace>) {
-        match message {
-            Some(message) => {
-                let happened = self.with_face(|face, keys| face.said(keys, message));
-                self.happened(happened).await;
-            }
-            None => {
-                self.close("the program that speaks to these devices has gone").await;
-                let reason = format!("hub {}: the program attached for its face has gone", self.site.hub);
-                let failure = Failure::after(FailureKind::SessionFailed, reason);
-                self.events.push_back(Event::Failed(Fault::Again(failure)));
-            }
-        }
-    }
-
     /// Gives octets to the face and does what it says.
     async fn octets(&mut self, octets: &[u8]) {
         let now = self.now();
@@ -653,7 +614,7 @@ impl HubTask {
         self.happened(happened).await;
     }
 
-    async fn happened(&mut self, happened: Option<Result<Vec<HeadEndEvent>, FaceError>>) {
+    pub(crate) async fn happened(&mut self, happened: Option<Result<Vec<HeadEndEvent>, FaceError>>) {
         match happened {
             None => {}
             Some(Ok(happened)) => {
@@ -733,7 +694,10 @@ impl HubTask {
     }
 
     /// Runs `act` on the face of the connection; `None` without a connection or when no counter could be had.
-    fn with_face<R>(&mut self, act: impl FnOnce(&mut HeadEndSession, &mut SessionKeys<'_>) -> R) -> Option<R> {
+    pub(crate) fn with_face<R>(
+        &mut self,
+        act: impl FnOnce(&mut HeadEndSession, &mut SessionKeys<'_>) -> R,
+    ) -> Option<R> {
         let link = self.link.as_mut()?;
         let mut keys = SessionKeys {
             shared: &self.shared,
@@ -794,7 +758,7 @@ impl HubTask {
     }
 
     /// Closes the connection without more ado.
-    async fn close(&mut self, reason: &str) {
+    pub(crate) async fn close(&mut self, reason: &str) {
         self.save_seen();
         if let Some(link) = self.link.take() {
             self.send_close(link.session, reason).await;
@@ -812,7 +776,7 @@ impl HubTask {
         let _ = self.shared.send(&self.trace_id, Kind::WanClose, &close).await;
     }
 
-    fn save_seen(&self) {
+    pub(crate) fn save_seen(&self) {
         if let Err(error) = self.shared.counters().save_seen() {
             tracing::warn!(hub = %self.site.hub, %error, "counters of devices not saved yet");
         }
@@ -826,15 +790,6 @@ impl HubTask {
             FaceError::Busy => Fault::Again(Failure::before(FailureKind::SessionFailed, reason)),
             _ => Fault::Again(Failure::after(FailureKind::BadAnswer, reason)),
         }
-    }
-}
-
-/// The next thing that the program attached for this connection says; never, where there is none.
-async fn said_by(link: &mut Option<Link>) -> Option<FromFace> {
-    let line = link.as_mut().and_then(|link| link.line.as_mut());
-    match line {
-        Some((_, said)) => said.recv().await.flatten(),
-        None => std::future::pending().await,
     }
 }
 

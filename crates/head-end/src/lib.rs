@@ -37,6 +37,7 @@
 //! # });
 //! ```
 
+mod attached;
 mod by_text;
 mod counters;
 mod custody;

@@ -66,6 +66,11 @@ impl dialects::Keys for SessionKeys<'_> {
         self.shared.counters().note(name, counter)
     }
 
+    fn note_text_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool {
+        let name = self.frames(device, association);
+        self.shared.counters().note_text(name, counter)
+    }
+
     fn system_title(&self) -> [u8; 8] {
         self.shared.custody.system_title
     }

@@ -49,7 +49,55 @@ fn devices(site: &Site, keys: impl Fn(Eui64) -> KeyEpoch) -> Vec<Device> {
         .collect()
 }
 
-fn with_house<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
+/// Hub, electricity meter, gas proxy and gas meter of a family, and the carrier of its WAN.
+const FAMILIES: [[&str; 5]; 5] = [
+    [
+        "vodafone",
+        "am110r@BASE",
+        "as300p@BASE",
+        "am110r-gpf@BASE",
+        "bk-g4e@BASE",
+    ],
+    [
+        "vodafone",
+        "edmi-hub@BASE",
+        "es10a@BASE",
+        "edmi-gpf@BASE",
+        "edmi-gas@BASE",
+    ],
+    [
+        "vodafone",
+        "itron-hub@BASE",
+        "itron-esme@BASE",
+        "itron-gpf@BASE",
+        "itron-gsme@BASE",
+    ],
+    [
+        "vodafone",
+        "trilliant-dxc@dcc-eligible",
+        "e470-dxc@dcc-eligible",
+        "trilliant-gpf-dxc@dcc-eligible",
+        "lg-gas-dxc@dcc-eligible",
+    ],
+    [
+        "telefonica",
+        "skyline510@dcc-eligible",
+        "liberty100@dcc-eligible",
+        "skyline510-gpf@dcc-eligible",
+        "secure-gas@dcc-eligible",
+    ],
+];
+
+fn estate([provider, chf, esme, gpf, gsme]: [&str; 5]) -> Estate {
+    let text = format!(
+        "[estate]\nname = \"hand-over\"\nsource = \"invented: for the project's own tests\"\n[[template]]\nname = \"one\"\n\
+         count = 1\nprovider = \"{provider}\"\nchf = \"{chf}\"\nesme = \"{esme}\"\ngpf = \"{gpf}\"\ngsme = \"{gsme}\"\n\
+         enrolled = false\n"
+    );
+    Estate::from_toml("hand-over", &text).unwrap()
+}
+
+fn with_house<F: Future<Output = ()>>(estate: &Estate, test: impl FnOnce(House) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -57,7 +105,6 @@ fn with_house<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
         .unwrap();
     runtime.block_on(async {
         let world = World::virtual_at(SimInstant::from_utc(2019, 5, 2, 8, 0, 0).unwrap(), Seed::root(1));
-        let estate = Estate::builtin("sit").unwrap();
         let site = estate.sites().find(|site| !site.enrolled()).unwrap();
         let (smso_wan, wan_smso) = world.link("smso", "wan");
         let (s1sp_wan, wan_s1sp) = world.link("s1sp", "wan");
@@ -71,7 +118,7 @@ fn with_house<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
         let (fleet, handle) = Fleet::new(
             &world,
             fleet_wan,
-            &estate,
+            estate,
             Share::WHOLE,
             &Catalogue::builtin().unwrap(),
             relations,
@@ -183,8 +230,15 @@ fn number(outcome: &Outcome) -> i64 {
 }
 
 #[test]
-fn every_device_changes_hands_and_nobody_else_keeps_a_key() {
-    with_house(async |mut house| {
+fn every_device_of_every_family_changes_hands_and_nobody_else_keeps_a_key() {
+    for family in FAMILIES {
+        eprintln!("{family:?}");
+        changes_hands(&estate(family));
+    }
+}
+
+fn changes_hands(estate: &Estate) {
+    with_house(estate, async |mut house| {
         assert!(
             house
                 .smso(DeviceKind::Esme, Operation::DisableSupply)

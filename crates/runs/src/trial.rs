@@ -50,7 +50,7 @@ impl Trial {
     /// (code and success, or the text of an element of the payload), `tried SRV` (what came of each step), `holder SRV` (of a dated request),
     /// `face octets|frames ITEM` (of the operation that reads it, over the profile's own face: the last octets said, or how
     /// much is said), `face log LOG SPAN`,
-    /// `wan wake|idle|retries|storm|gasp|hello [INSTANT]` (of a hub, in a world of its own).
+    /// `wan wake|idle|retries|storm|gasp|hello|readings|text [INSTANT]` (of a hub, in a world of its own).
     ///
     /// # Errors
     /// The first statement that is none of these.
@@ -185,8 +185,10 @@ impl Trial {
             "gasp" => Look::Gasp,
             "hello" => Look::Hello,
             "idle" => Look::Idle,
+            "readings" => Look::Readings,
             "retries" => Look::Retries,
             "storm" => Look::Storm,
+            "text" => Look::Text,
             "wake" => Look::Wake,
             _ => return Err(wrong("no such look at a hub")),
         };

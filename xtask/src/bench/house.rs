@@ -144,6 +144,10 @@ impl dialects::Keys for Custody {
         true
     }
 
+    fn note_text_counter(&mut self, _: Eui64, _: Association, _: u32) -> bool {
+        true
+    }
+
     fn system_title(&self) -> [u8; 8] {
         TITLE
     }

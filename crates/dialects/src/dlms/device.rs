@@ -1,14 +1,12 @@
 //! One logical device behind an association: objects, rights, and the way from attributes and methods to operations.
 
 use cosem::acse::Mechanism;
-use cosem::security::{Cipher, SystemTitle};
-use cosem::server::{Caller, Event, Server};
-use cosem::{AccessResult, ActionResult, Attribute, Data, Method, Obis, Selection, write};
-use domain::keys::Purpose;
+use cosem::server::{Caller, Server};
+use cosem::{AccessResult, ActionResult, Attribute, Data, Obis, Selection, write};
 use domain::operation::ApprovalFault;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, Refusal, SecurityEvent,
-    SimInstant, Value,
+    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, Refusal, SimInstant,
+    Value,
 };
 
 use super::logs::{self, Column, LogCursor, Reader};
@@ -16,7 +14,7 @@ use super::objects::*;
 use super::time::from_wire;
 use super::values::{self, refusal_code};
 use crate::sealing::party_of;
-use crate::sealing::{host_cipher, purposes};
+use crate::sealing::purposes;
 use crate::submission::split_submission;
 use crate::{FaceProfile, Host, compact};
 
@@ -45,9 +43,9 @@ const LAB: [(u16, Obis); 2] = [(CLASS_LAB_APPROVAL, LAB_APPROVAL), (CLASS_LAB_QU
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     /// Presented, and not used yet.
-    approval: Option<Approval>,
-    presented_counter: u32,
-    fault: Option<ApprovalFault>,
+    pub(super) approval: Option<Approval>,
+    pub(super) presented_counter: u32,
+    pub(super) fault: Option<ApprovalFault>,
     /// Time and tolerance set for an adjustment that has not been made.
     preset: Option<(SimInstant, u32)>,
 }
@@ -86,18 +84,18 @@ pub(crate) fn client(association: Association) -> u16 {
 }
 
 impl LogicalDevice<'_> {
-    fn access(&self, caller: Caller) -> Option<Access> {
+    pub(super) fn access(&self, caller: Caller) -> Option<Access> {
         let association = association(caller.client)?;
         let party = party_of(self.host, self.slot, association);
         Some(Access { association, party })
     }
 
-    fn rights(&self, caller: Caller) -> Result<Access, AccessResult> {
+    pub(super) fn rights(&self, caller: Caller) -> Result<Access, AccessResult> {
         self.access(caller).ok_or(AccessResult::ReadWriteDenied)
     }
 
     /// Executes with the approval presented, which is thereby used up, and remembers what was wrong with it.
-    fn execute(&mut self, access: Access, operation: &Operation) -> Result<Option<u32>, AccessResult> {
+    pub(super) fn execute(&mut self, access: Access, operation: &Operation) -> Result<Option<u32>, AccessResult> {
         let approval = self.remembered.approval.take();
         match self.host.execute(self.slot, access, operation, approval.as_ref()) {
             Execution::Finished(Ok(_)) => {
@@ -119,7 +117,7 @@ impl LogicalDevice<'_> {
         };
     }
 
-    fn read(&mut self, access: Access, item: DataItem) -> Result<Value, AccessResult> {
+    pub(super) fn read(&mut self, access: Access, item: DataItem) -> Result<Value, AccessResult> {
         if self.slot == DeviceKind::Gsme {
             // A sleeping device cannot be read at once, and a GET must leave nothing behind in its queue.
             return Err(AccessResult::TemporaryFailure);
@@ -151,16 +149,21 @@ impl LogicalDevice<'_> {
         if self.slot == DeviceKind::Esme {
             all.push((CLASS_SCRIPTS, SUPPLY_SCRIPTS));
         }
+        if matches!(self.slot, DeviceKind::Esme | DeviceKind::Gsme) {
+            all.extend([(CLASS_SCRIPTS, BLOCK_SCRIPTS), (CLASS_TOKEN_GATEWAY, TOKEN_GATEWAY)]);
+        }
         all.extend(LAB);
         all
     }
 
     /// Whether the face has this object, whatever the device behind it supports.
-    fn knows(&self, attribute: &Attribute) -> bool {
+    pub(super) fn knows(&self, attribute: &Attribute) -> bool {
         let name = (attribute.class, attribute.object);
         FIXED.contains(&name)
             || LAB.contains(&name)
             || name == (CLASS_SCRIPTS, SUPPLY_SCRIPTS) && self.slot == DeviceKind::Esme
+            || [(CLASS_SCRIPTS, BLOCK_SCRIPTS), (CLASS_TOKEN_GATEWAY, TOKEN_GATEWAY)].contains(&name)
+                && matches!(self.slot, DeviceKind::Esme | DeviceKind::Gsme)
             || attribute.class == CLASS_PROFILE && log_at(self.slot, attribute.object).is_some()
             || places(self.slot).any(|place| (place.attribute.class, place.attribute.object) == name)
     }
@@ -205,7 +208,12 @@ impl LogicalDevice<'_> {
         Some(name)
     }
 
-    fn identity(&mut self, caller: Caller, attribute: &Attribute, out: &mut Vec<u8>) -> Result<bool, AccessResult> {
+    pub(super) fn identity(
+        &mut self,
+        caller: Caller,
+        attribute: &Attribute,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, AccessResult> {
         let access = self.rights(caller)?;
         match (attribute.class, attribute.object, attribute.index) {
             (CLASS_DATA, LOGICAL_DEVICE_NAME, 2) => {
@@ -257,7 +265,12 @@ impl LogicalDevice<'_> {
     }
 
     /// Attributes beside the one that holds a data item.
-    fn companion(&mut self, access: Access, attribute: &Attribute, out: &mut Vec<u8>) -> Result<(), AccessResult> {
+    pub(super) fn companion(
+        &mut self,
+        access: Access,
+        attribute: &Attribute,
+        out: &mut Vec<u8>,
+    ) -> Result<(), AccessResult> {
         match (attribute.class, attribute.index) {
             (CLASS_REGISTER, 3) => {
                 let value = Attribute { index: 2, ..*attribute };
@@ -276,7 +289,10 @@ impl LogicalDevice<'_> {
             }
             // Remote disconnection, remote and local reconnection.
             (CLASS_DISCONNECT, 4) if attribute.object == DISCONNECT => write::enumerated(out, 4),
-            (CLASS_SCRIPTS, 2) if attribute.object == SUPPLY_SCRIPTS => scripts(out),
+            (CLASS_SCRIPTS, 2) if attribute.object == SUPPLY_SCRIPTS => {
+                scripts(&[SCRIPT_DISABLE, SCRIPT_ENABLE, SCRIPT_ARM], out);
+            }
+            (CLASS_SCRIPTS, 2) if attribute.object == BLOCK_SCRIPTS => scripts(&[1], out),
             (CLASS_LAB_APPROVAL, 2) if attribute.object == LAB_APPROVAL => {
                 write::u32(out, self.remembered.presented_counter);
             }
@@ -308,7 +324,7 @@ impl LogicalDevice<'_> {
         Ok(())
     }
 
-    fn profile(
+    pub(super) fn profile(
         &mut self,
         access: Access,
         attribute: &Attribute,
@@ -345,7 +361,12 @@ impl LogicalDevice<'_> {
         Ok(None)
     }
 
-    fn submit(&mut self, access: Access, parameter: Option<&Data>, out: &mut Vec<u8>) -> Result<bool, ActionResult> {
+    pub(super) fn submit(
+        &mut self,
+        access: Access,
+        parameter: Option<&Data>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ActionResult> {
         let octets = octets(parameter)?;
         let (operation, approval) = split_submission(octets).ok_or(AccessResult::TypeUnmatched)?;
         match self.host.execute(self.slot, access, &operation, approval.as_ref()) {
@@ -355,7 +376,12 @@ impl LogicalDevice<'_> {
         Ok(true)
     }
 
-    fn clock_method(&mut self, access: Access, index: i8, parameter: Option<&Data>) -> Result<(), ActionResult> {
+    pub(super) fn clock_method(
+        &mut self,
+        access: Access,
+        index: i8,
+        parameter: Option<&Data>,
+    ) -> Result<(), ActionResult> {
         match index {
             4 => {
                 let (time, tolerance_s) = self.remembered.preset.take().ok_or(AccessResult::OTHER_REASON)?;
@@ -380,181 +406,16 @@ impl LogicalDevice<'_> {
     }
 }
 
-impl Server for LogicalDevice<'_> {
-    type Cursor = LogCursor;
-
-    fn mechanism(&self, caller: Caller) -> Option<Mechanism> {
-        Some(match association(caller.client)? {
-            Association::Public => Mechanism::None,
-            Association::Reader => Mechanism::Low,
-            _ => Mechanism::Gmac,
-        })
-    }
-
-    fn title(&self, _: Caller) -> SystemTitle {
-        self.host.device(self.slot).unwrap_or_default().to_bytes()
-    }
-
-    fn cipher(&self, caller: Caller) -> Option<Cipher> {
-        host_cipher(self.host, self.slot, association(caller.client)?)
-    }
-
-    fn password_matches(&self, _: Caller, offered: &[u8]) -> bool {
-        use subtle::ConstantTimeEq;
-        let key = self.host.key(self.slot, Purpose::ReaderPassword);
-        key.is_some_and(|key| bool::from(key.expose().as_slice().ct_eq(offered)))
-    }
-
-    fn challenge(&mut self, _: Caller) -> [u8; 16] {
-        self.host.challenge()
-    }
-
-    fn accept_counter(&mut self, caller: Caller, title: &SystemTitle, counter: u32) -> Result<(), u32> {
-        let association = association(caller.client).unwrap_or(Association::Public);
-        self.host.accept_counter(self.slot, association, *title, counter)
-    }
-
-    fn next_counter(&mut self, caller: Caller) -> u32 {
-        let association = association(caller.client).unwrap_or(Association::Public);
-        self.host.next_counter(self.slot, association)
-    }
-
-    fn event(&mut self, _: Caller, event: Event) {
-        let event = match event {
-            Event::AuthenticationFailed => SecurityEvent::AuthenticationFailed,
-            Event::Malformed => SecurityEvent::MalformedMessage,
-            Event::Replay => SecurityEvent::Replay,
-        };
-        self.host.security_event(self.slot, event);
-    }
-
-    fn get(
-        &mut self,
-        caller: Caller,
-        attribute: &Attribute,
-        selection: Option<&Selection>,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<LogCursor>, AccessResult> {
-        let access = self.rights(caller)?;
-        if selection.is_some() && (attribute.class, attribute.index) != (CLASS_PROFILE, 2) {
-            return Err(AccessResult::ScopeViolated);
-        }
-        let mut cursor = None;
-        if let Some(place) = item_at(self.slot, attribute) {
-            values::encode(&self.read(access, place.item)?, place.shape, self.face, out)?;
-        } else if attribute.index == 1 && self.knows(attribute) {
-            write::octet_string(out, &attribute.object.0);
-        } else if !self.identity(caller, attribute, out)? {
-            let open = attribute.class == CLASS_CLOCK || attribute.class == CLASS_REGISTER && attribute.index == 3;
-            if access.association == Association::Public && !open {
-                return Err(AccessResult::ReadWriteDenied);
-            }
-            if attribute.class == CLASS_PROFILE {
-                cursor = self.profile(access, attribute, selection, out)?;
-            } else {
-                self.companion(access, attribute, out)?;
-            }
-        }
-        if self.face.surplus_octet && cursor.is_none() {
-            out.push(0);
-        }
-        Ok(cursor)
-    }
-
-    fn get_more(&mut self, caller: Caller, cursor: &mut LogCursor, out: &mut Vec<u8>) -> Result<bool, AccessResult> {
-        let access = self.rights(caller)?;
-        let more = Reader {
-            slot: self.slot,
-            access,
-            face: self.face,
-        }
-        .more(cursor, self.host, out)?;
-        if self.face.surplus_octet && !more {
-            out.push(0);
-        }
-        Ok(more)
-    }
-
-    fn set(
-        &mut self,
-        caller: Caller,
-        attribute: &Attribute,
-        _: Option<&Selection>,
-        value: &Data,
-    ) -> Result<(), AccessResult> {
-        let access = self.rights(caller)?;
-        if (attribute.class, attribute.object, attribute.index) != (CLASS_CLOCK, CLOCK, 2) {
-            return Err(AccessResult::ReadWriteDenied);
-        }
-        let time = value.as_octets().and_then(|octets| from_wire(octets, self.face));
-        let (time, _) = time.ok_or(AccessResult::TypeUnmatched)?;
-        self.execute(access, &Operation::SynchroniseClock { time, tolerance_s: 0 })
-            .map(|_| ())
-    }
-
-    fn action(
-        &mut self,
-        caller: Caller,
-        method: &Method,
-        parameter: Option<&Data>,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, ActionResult> {
-        let access = self.rights(caller)?;
-        if access.association == Association::Public {
-            return Err(AccessResult::ReadWriteDenied);
-        }
-        let operation = match (method.class, method.object, method.index) {
-            (CLASS_SCRIPTS, SUPPLY_SCRIPTS, 1) if self.slot == DeviceKind::Esme => {
-                match parameter
-                    .and_then(Data::as_i64)
-                    .and_then(|script| u16::try_from(script).ok())
-                {
-                    Some(SCRIPT_DISABLE) => Operation::DisableSupply,
-                    Some(SCRIPT_ENABLE) => Operation::EnableSupply,
-                    Some(SCRIPT_ARM) => Operation::ArmSupply,
-                    Some(_) => return Err(AccessResult::ScopeViolated),
-                    None => return Err(AccessResult::TypeUnmatched),
-                }
-            }
-            (CLASS_DISCONNECT, DISCONNECT, 1) => Operation::DisableSupply,
-            // Gas is never restored from afar: its reconnection is an arming.
-            (CLASS_DISCONNECT, DISCONNECT, 2) if self.slot.is_gas() => Operation::ArmSupply,
-            (CLASS_DISCONNECT, DISCONNECT, 2) => Operation::EnableSupply,
-            (CLASS_CLOCK, CLOCK, index) => return self.clock_method(access, index, parameter).map(|()| false),
-            (CLASS_LAB_APPROVAL, LAB_APPROVAL, 1) => {
-                if access.association != access.association.critical() {
-                    return Err(AccessResult::ReadWriteDenied);
-                }
-                let approval = Approval::from_bytes(octets(parameter)?).ok_or(AccessResult::TypeUnmatched)?;
-                self.remembered.presented_counter = approval.counter;
-                self.remembered.approval = Some(approval);
-                self.remembered.fault = None;
-                return Ok(false);
-            }
-            (CLASS_LAB_QUEUE, LAB_QUEUE, 1) => return self.submit(access, parameter, out),
-            _ => return Err(AccessResult::ObjectUndefined),
-        };
-        match self.execute(access, &operation)? {
-            Some(ticket) => {
-                write::u32(out, ticket);
-                Ok(true)
-            }
-            None => Ok(false),
-        }
-    }
-}
-
-fn octets(parameter: Option<&Data>) -> Result<&[u8], AccessResult> {
+pub(super) fn octets(parameter: Option<&Data>) -> Result<&[u8], AccessResult> {
     parameter.and_then(Data::as_octets).ok_or(AccessResult::TypeUnmatched)
 }
 
-fn scripts(out: &mut Vec<u8>) {
-    let scripts = [SCRIPT_DISABLE, SCRIPT_ENABLE, SCRIPT_ARM];
+fn scripts(scripts: &[u16], out: &mut Vec<u8>) {
     write::array(out, scripts.len());
     for script in scripts {
         // What each script does inside the device is not shown.
         write::structure(out, 2);
-        write::u16(out, script);
+        write::u16(out, *script);
         write::array(out, 0);
     }
 }

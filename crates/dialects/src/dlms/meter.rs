@@ -96,8 +96,13 @@ impl Device {
                 Ok(Some(Asked::Reset(caller))) => links.retain(|(link, _)| link.caller() != caller),
                 Ok(Some(Asked::Apdu(caller))) => {
                     let start = carrier.begin(caller, &Devices { profile, host }, &mut output.octets);
-                    *closed = answer(profile, links, caller, apdu, host, &mut output.octets) == After::Close;
+                    let after = answer(profile, links, caller, apdu, host, &mut output.octets);
                     carrier.end(caller, start, &mut output.octets);
+                    if after == After::Close {
+                        // A refused client has nothing any more; over HDLC its link stays, for it to end.
+                        links.retain(|(link, _)| link.caller() != caller);
+                        *closed = !carrier.has_links();
+                    }
                 }
                 Err(Lost::Frame) => host.security_event(DeviceKind::Chf, SecurityEvent::MalformedMessage),
                 Err(Lost::Oversized(caller)) => {

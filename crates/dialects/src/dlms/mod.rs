@@ -6,7 +6,9 @@ mod head_end;
 mod job;
 mod logs;
 mod meter;
+mod methods;
 mod objects;
+mod server;
 mod time;
 mod values;
 

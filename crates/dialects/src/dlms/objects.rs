@@ -19,6 +19,7 @@ pub(crate) const CLASS_NETWORK: u16 = 104;
 pub(crate) const CLASS_ACCOUNT: u16 = 111;
 pub(crate) const CLASS_CREDIT: u16 = 112;
 pub(crate) const CLASS_CHARGE: u16 = 113;
+pub(crate) const CLASS_TOKEN_GATEWAY: u16 = 115;
 /// GBCS extended data: attribute 2 is the value in force.
 pub(crate) const CLASS_EXTENDED: u16 = 9000;
 /// Ours: attribute 2 is the counter of the last approval presented, attribute 3 what was wrong with the last one, method
@@ -35,6 +36,13 @@ pub(crate) const SAPS: Obis = Obis::new(0, 0, 41, 0, 0, 255);
 pub(crate) const SECURITY: Obis = Obis::new(0, 0, 43, 0, 0, 255);
 pub(crate) const DISCONNECT: Obis = Obis::new(0, 0, 96, 3, 10, 255);
 pub(crate) const SUPPLY_SCRIPTS: Obis = Obis::new(0, 0, 10, 0, 106, 255);
+/// Script 1 sets the counters of tariff blocks back.
+pub(crate) const BLOCK_SCRIPTS: Obis = Obis::new(0, 0, 10, 0, 100, 255);
+pub(crate) const METER_BALANCE: Obis = Obis::new(0, 0, 19, 10, 0, 255);
+pub(crate) const EMERGENCY_CREDIT: Obis = Obis::new(0, 0, 19, 10, 1, 255);
+pub(crate) const TOKEN_GATEWAY: Obis = Obis::new(0, 0, 19, 40, 0, 255);
+pub(crate) const LOAD_LIMIT_COUNTER: Obis = Obis::new(0, 0, 94, 44, 42, 255);
+pub(crate) const SUPPLIER_MESSAGE: Obis = Obis::new(0, 2, 96, 13, 1, 255);
 pub(crate) const EVENT_CODE: Obis = Obis::new(0, 0, 96, 11, 0, 255);
 pub(crate) const LAB_APPROVAL: Obis = Obis::new(0, 0, 128, 0, 0, 255);
 pub(crate) const LAB_QUEUE: Obis = Obis::new(0, 0, 128, 1, 0, 255);
@@ -99,6 +107,9 @@ const VARH: Shape = Shape::Register(Unit::VarHour, 0, 32);
 /// Thousandths of a cubic metre.
 const LITRE: Shape = Shape::Register(Unit::Litre, -3, 13);
 const DAYS: Shape = Shape::Register(Unit::Count, 0, 4);
+/// Thousandths of a penny per kWh, as hundred-thousandths of a pound.
+const PRICE: Shape = Shape::Register(Unit::MilliPence, -5, 10);
+const COUNT: Shape = Shape::Register(Unit::Count, 0, 255);
 const MONEY: Shape = Shape::Number(Unit::MilliPence);
 
 const fn row(slots: &'static [DeviceKind], items: Items, class: u16, object: [u8; 5], index: i8, shape: Shape) -> Row {
@@ -112,8 +123,40 @@ const fn row(slots: &'static [DeviceKind], items: Items, class: u16, object: [u8
     }
 }
 
-const fn limit(item: DataItem, e: u8, f: u8) -> (DataItem, [u8; 6]) {
-    (item, [0, 0, 94, 44, e, f])
+/// Whether an auxiliary load switch is on; part B of its name is its number.
+const fn auxiliary(switch: u8) -> Row {
+    row(
+        ESME,
+        Items::One(DataItem::AuxiliaryLoadSwitch(switch)),
+        CLASS_DISCONNECT,
+        [0, switch, 96, 3, 10],
+        2,
+        Shape::Flag,
+    )
+}
+
+/// One item at an object whose part F is not 255.
+struct Special {
+    slots: &'static [DeviceKind],
+    item: DataItem,
+    class: u16,
+    object: [u8; 6],
+    shape: Shape,
+}
+
+const fn special(slots: &'static [DeviceKind], item: DataItem, class: u16, end: [u8; 3], shape: Shape) -> Special {
+    Special {
+        slots,
+        item,
+        class,
+        object: [0, 0, 94, end[0], end[1], end[2]],
+        shape,
+    }
+}
+
+/// A prepayment limit or switch.
+const fn limit(item: DataItem, e: u8, f: u8, shape: Shape) -> Special {
+    special(METERS, item, CLASS_EXTENDED, [44, e, f], shape)
 }
 
 static TABLE: &[Row] = &[
@@ -286,6 +329,35 @@ static TABLE: &[Row] = &[
         Shape::Number(Unit::HundredthPercent),
     ),
     row(
+        ESME,
+        Items::Each(4, DataItem::SecondaryTouRegister),
+        CLASS_REGISTER,
+        [1, 20, 1, 8, 0],
+        2,
+        WH,
+    ),
+    row(
+        ESME,
+        Items::One(DataItem::LoadLimitCounter),
+        CLASS_REGISTER,
+        [0, 0, 94, 44, 42],
+        2,
+        COUNT,
+    ),
+    auxiliary(1),
+    auxiliary(2),
+    auxiliary(3),
+    auxiliary(4),
+    auxiliary(5),
+    row(
+        METERS,
+        Items::One(DataItem::SupplierMessage),
+        CLASS_DATA,
+        [0, 2, 96, 13, 1],
+        2,
+        Shape::Text,
+    ),
+    row(
         ALL,
         Items::One(DataItem::DeviceLog),
         CLASS_NETWORK,
@@ -295,17 +367,25 @@ static TABLE: &[Row] = &[
     ),
 ];
 
-/// Prepayment limits and switches: part F of their names is not 255.
-static LIMITS: &[(DataItem, [u8; 6])] = &[
-    limit(DataItem::MaximumCredit, 2, 10),
-    limit(DataItem::MaximumMeterBalance, 2, 20),
-    limit(DataItem::EmergencyCreditLimit, 128, 2),
-    limit(DataItem::EmergencyCreditThreshold, 128, 3),
-    limit(DataItem::LowCreditThreshold, 128, 9),
-    limit(DataItem::DebtRecoveryRateCap, 128, 12),
-    limit(DataItem::DisablementThreshold, 128, 22),
-    limit(DataItem::SuspendDebtDisabled, 128, 30),
-    limit(DataItem::SuspendDebtEmergency, 128, 31),
+/// Prepayment limits and switches, and what is in force now: part F of their names is not 255.
+static SPECIAL: &[Special] = &[
+    limit(DataItem::MaximumCredit, 2, 10, MONEY),
+    limit(DataItem::MaximumMeterBalance, 2, 20, MONEY),
+    limit(DataItem::EmergencyCreditLimit, 128, 2, MONEY),
+    limit(DataItem::EmergencyCreditThreshold, 128, 3, MONEY),
+    limit(DataItem::LowCreditThreshold, 128, 9, MONEY),
+    limit(DataItem::DebtRecoveryRateCap, 128, 12, MONEY),
+    limit(DataItem::DisablementThreshold, 128, 22, MONEY),
+    limit(DataItem::SuspendDebtDisabled, 128, 30, Shape::Flag),
+    limit(DataItem::SuspendDebtEmergency, 128, 31, Shape::Flag),
+    special(METERS, DataItem::ActiveTariffPrice, CLASS_REGISTER, [44, 1, 7], PRICE),
+    special(
+        ESME,
+        DataItem::ActivePowerImport,
+        CLASS_DATA,
+        [44, 34, 20],
+        Shape::Number(Unit::Watt),
+    ),
 ];
 
 /// Where an item of this slot stands; `None` when the face has no object for it.
@@ -334,7 +414,7 @@ pub(crate) fn item_at(slot: DeviceKind, attribute: &Attribute) -> Option<Place> 
             });
         }
     }
-    limits(slot).find(|place| place.attribute == *attribute)
+    specials(slot).find(|place| place.attribute == *attribute)
 }
 
 /// Everything this slot can hold, in a fixed order.
@@ -365,24 +445,21 @@ pub(crate) fn places(slot: DeviceKind) -> impl Iterator<Item = Place> {
                 }
             })
         });
-    rows.chain(limits(slot))
+    rows.chain(specials(slot))
 }
 
-fn limits(slot: DeviceKind) -> impl Iterator<Item = Place> {
-    LIMITS
+fn specials(slot: DeviceKind) -> impl Iterator<Item = Place> {
+    SPECIAL
         .iter()
-        .filter(move |_| METERS.contains(&slot))
-        .map(|(item, object)| Place {
-            item: *item,
+        .filter(move |special| special.slots.contains(&slot))
+        .map(|special| Place {
+            item: special.item,
             attribute: Attribute {
-                class: CLASS_EXTENDED,
-                object: Obis(*object),
+                class: special.class,
+                object: Obis(special.object),
                 index: 2,
             },
-            shape: match item {
-                DataItem::SuspendDebtDisabled | DataItem::SuspendDebtEmergency => Shape::Flag,
-                _ => MONEY,
-            },
+            shape: special.shape,
         })
 }
 
@@ -393,7 +470,10 @@ pub(crate) fn log_objects(slot: DeviceKind, log: LogKind) -> &'static [Obis] {
     const EXPORT: &[Obis] = &[Obis::new(0, 0, 99, 1, 1, 255)];
     const REACTIVE: &[Obis] = &[Obis::new(0, 0, 99, 1, 2, 255)];
     const DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 9, 255)];
-    const BILLING: &[Obis] = &[Obis::new(0, 0, 98, 1, 2, 255)];
+    const BILLING: &[Obis] = &[Obis::new(0, 0, 98, 1, 0, 255), Obis::new(0, 0, 98, 1, 1, 255)];
+    const MODE_OR_TARIFF: &[Obis] = &[Obis::new(0, 0, 98, 1, 2, 255)];
+    const PREPAYMENT_DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 8, 255)];
+    const EXPORT_DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 10, 255)];
     const EVENT: &[Obis] = &[Obis::new(0, 0, 99, 98, 0, 255)];
     const SECURITY: &[Obis] = &[Obis::new(0, 0, 99, 98, 1, 255)];
     let meter = METERS.contains(&slot);
@@ -404,18 +484,24 @@ pub(crate) fn log_objects(slot: DeviceKind, log: LogKind) -> &'static [Obis] {
         LogKind::ReactiveImport if slot == DeviceKind::Esme => REACTIVE,
         LogKind::DailyRead if meter => DAILY,
         LogKind::Billing if meter => BILLING,
+        LogKind::BillingModeOrTariff if meter => MODE_OR_TARIFF,
+        LogKind::PrepaymentDailyRead if meter => PREPAYMENT_DAILY,
+        LogKind::ExportDailyRead if slot == DeviceKind::Esme => EXPORT_DAILY,
         LogKind::Event => EVENT,
         LogKind::Security => SECURITY,
         _ => &[],
     }
 }
 
-pub(crate) const LOGS: [LogKind; 7] = [
+pub(crate) const LOGS: [LogKind; 10] = [
     LogKind::ActiveExport,
     LogKind::ActiveImport,
     LogKind::Billing,
+    LogKind::BillingModeOrTariff,
     LogKind::DailyRead,
     LogKind::Event,
+    LogKind::ExportDailyRead,
+    LogKind::PrepaymentDailyRead,
     LogKind::ReactiveImport,
     LogKind::Security,
 ];
@@ -439,8 +525,8 @@ pub(crate) fn half_hourly(slot: DeviceKind, log: LogKind) -> Option<DataItem> {
 /// Attributes and methods that objects of a class have here; attribute 1 is the name everywhere.
 pub(crate) fn members(class: u16) -> (&'static [i8], &'static [i8]) {
     match class {
-        CLASS_REGISTER => (&[1, 2, 3], &[]),
-        CLASS_PROFILE => (&[1, 2, 3, 4, 5, 6, 7, 8], &[]),
+        CLASS_REGISTER => (&[1, 2, 3], &[1]),
+        CLASS_PROFILE => (&[1, 2, 3, 4, 5, 6, 7, 8], &[1]),
         CLASS_CLOCK => (&[1, 2, 3, 4, 5, 6, 7, 8, 9], &[4, 5]),
         CLASS_SCRIPTS => (&[1, 2], &[1]),
         CLASS_ASSOCIATION => (&[1, 2, 3, 4, 6, 8, 9], &[1]),
@@ -448,6 +534,8 @@ pub(crate) fn members(class: u16) -> (&'static [i8], &'static [i8]) {
         CLASS_DISCONNECT => (&[1, 2, 3, 4], &[1, 2]),
         CLASS_NETWORK => (&[1, 4], &[]),
         CLASS_CHARGE => (&[1, 12, 13], &[]),
+        CLASS_CREDIT => (&[1, 2], &[1, 2, 3]),
+        CLASS_TOKEN_GATEWAY => (&[1], &[1]),
         CLASS_LAB_APPROVAL => (&[1, 2, 3], &[1]),
         CLASS_LAB_QUEUE => (&[1], &[1]),
         _ => (&[1, 2], &[]),

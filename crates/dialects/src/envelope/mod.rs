@@ -51,6 +51,12 @@ pub(crate) use meter::Device;
 
 use domain::DeviceKind;
 
+/// Cluster, attribute and type of an item in ZCL, for the page about it.
+#[cfg(test)]
+pub(crate) fn attributes(item: domain::DataItem) -> Option<(u16, u16, u8)> {
+    zcl::attribute(item).map(|(cluster, attribute, form)| (cluster, attribute, form as u8))
+}
+
 /// Whose keys seal what is said of a device: one without keys of its own speaks through the hub.
 fn speaker(device: DeviceKind) -> DeviceKind {
     match device {

@@ -21,7 +21,7 @@ const SUCCESS: u8 = 0x00;
 
 /// Types of attribute values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
+pub(super) enum Form {
     /// 8-bit enumeration: supply status 0 off, 1 on, 2 off and armed.
     Supply = 0x30,
     /// 16-bit bitmap: bit 1 prepayment.
@@ -37,7 +37,7 @@ enum Form {
 }
 
 /// Cluster, attribute and form of an item of the gas proxy; `None` where there is no attribute.
-fn attribute(item: DataItem) -> Option<(u16, u16, Form)> {
+pub(super) fn attribute(item: DataItem) -> Option<(u16, u16, Form)> {
     let after = |base: u16, step: u16, n: u8| base + step * (u16::from(n).saturating_sub(1));
     Some(match item {
         DataItem::GasConsumption => (METERING, 0x0000, Form::Summation),

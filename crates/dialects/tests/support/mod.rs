@@ -4,7 +4,7 @@
 
 pub(crate) mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dialects::{Host, Keys};
 use domain::keys::{DeviceKey, Party, Purpose, RelationSecret};
@@ -258,6 +258,7 @@ pub(crate) struct Custody {
     pub(crate) secret: RelationSecret,
     pub(crate) counter: u32,
     pub(crate) seen: BTreeMap<(Eui64, Association), u32>,
+    pub(crate) texts: BTreeSet<(Eui64, Association, u32)>,
 }
 
 impl Custody {
@@ -266,6 +267,7 @@ impl Custody {
             secret: RelationSecret::new([0x51; 32]),
             counter: 0,
             seen: BTreeMap::new(),
+            texts: BTreeSet::new(),
         }
     }
 }
@@ -289,6 +291,10 @@ impl Keys for Custody {
         let fresh = counter > *last;
         *last = counter.max(*last);
         fresh
+    }
+
+    fn note_text_counter(&mut self, device: Eui64, association: Association, counter: u32) -> bool {
+        self.texts.insert((device, association, counter))
     }
 
     fn system_title(&self) -> [u8; 8] {

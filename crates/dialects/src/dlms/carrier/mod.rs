@@ -50,6 +50,12 @@ pub(crate) enum DeviceEnd {
 }
 
 impl DeviceEnd {
+    /// Whether clients open and end a link of their own below the association: refusing one then leaves the connection as
+    /// it is. Some clients wait for ever for the answer to their disconnection where it has been closed instead.
+    pub(crate) fn has_links(&self) -> bool {
+        matches!(self, Self::Hdlc(_))
+    }
+
     pub(crate) fn new(framing: Framing, profile: &FaceProfile, apdu_max: usize) -> Self {
         match framing {
             Framing::Hdlc => Self::Hdlc(hdlc::DeviceEnd::new(&profile.hdlc, apdu_max)),
