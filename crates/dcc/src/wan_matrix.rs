@@ -1,8 +1,7 @@
 //! What 12.1 knows of coverage: a table by post code and property, as a file anybody can replace.
 
+use dmc::FileError;
 use domain::SimInstant;
-
-use crate::products::ListError;
 
 /// Coverage at one place.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,15 +47,16 @@ impl WanMatrix {
     ///
     /// # Errors
     /// What is wrong, with its line.
-    pub fn from_csv(text: &str) -> Result<Self, ListError> {
+    pub fn from_csv(text: &str) -> Result<Self, FileError> {
         let mut reader = csv::ReaderBuilder::new()
             .comment(Some(b'#'))
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
-        let fault = |line, problem: String| ListError {
-            list: "WAN matrix",
-            line,
-            problem,
+        let fault = |line, reason: String| FileError {
+            file: "WAN matrix".to_owned(),
+            line: usize::try_from(line).unwrap_or(0),
+            reason,
+            suggestion: None,
         };
         let mut rows = Vec::new();
         for record in reader.records() {

@@ -56,6 +56,7 @@ pub mod coverage;
 mod error;
 mod layer;
 mod layers;
+mod lists;
 mod names;
 mod otherwise;
 mod profile;
@@ -68,15 +69,14 @@ mod table;
 pub use bench::{Bench, NoCompanion, ScriptError, length, outcome_words, quantity_words, value_words};
 pub use catalogue::Catalogue;
 pub use error::{Error, FileError};
+pub use lists::{CplEntry, CplStatus, EpclEntry, deciding, eligible, read_cpl, read_epcl, stable};
 pub use names::{item_by_name, log_by_name, operation_by_name};
 pub use otherwise::Otherwise;
 pub use profile::{
     Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
     WanProfile,
 };
-pub use rows::{
-    Clause, CplEntry, DplEntry, EpclEntry, eligible, read_annex, read_cpl, read_dpl, read_epcl, select, stable,
-};
+pub use rows::{Clause, DplEntry, read_annex, read_dpl, select};
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
 

@@ -1,39 +1,13 @@
-//! Lists that owners of real data add: eligible combinations (EPCL), products (CPL), deployed products (DPL), and the
-//! clauses of an annex. Read whole or not at all; profiles are named as the catalogue names them.
+//! Lists that owners of real data add beside the product lists: deployed products (DPL) and the clauses of an annex. Read
+//! whole or not at all; profiles are named as the catalogue names them.
 
 use std::collections::BTreeMap;
 
-use domain::{Dmc, ProfileId, SimDuration, SimInstant};
+use domain::{Dmc, ProfileId};
 
 use crate::catalogue::Catalogue;
 use crate::error::{FileError, Place};
 use crate::table::{Row, Table};
-
-/// One entry of the Eligible Products Combinations List.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EpclEntry {
-    /// The combination.
-    pub dmc: Dmc,
-    /// Number of the report it came in.
-    pub report: u32,
-    /// Date of the report.
-    pub date: SimInstant,
-    /// Whether it was approved.
-    pub approved: bool,
-    /// Who decided.
-    pub approved_by: String,
-}
-
-/// One row of the Central Products List.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CplEntry {
-    /// The device profile.
-    pub profile: ProfileId,
-    /// Hash of the manufacturer's image, in hexadecimal digits; empty where none is listed.
-    pub image_hash: String,
-    /// Whether it has been taken off the list.
-    pub removed: bool,
-}
 
 /// One row of a Deployed Products List.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,63 +33,11 @@ pub struct Clause {
     pub rules: Vec<String>,
 }
 
-/// Reads an EPCL: columns `dmc`, `report`, `date`, `decision`, `approved_by`.
-///
-/// # Errors
-/// The first row that names a profile the catalogue does not have, or says something that cannot be read.
-pub fn read_epcl(catalogue: &Catalogue, file: &str, text: &str) -> Result<Vec<EpclEntry>, FileError> {
-    let table = Table::read(file, text, &["dmc", "report", "date", "decision", "approved_by"], &[])?;
-    table
-        .rows()
-        .map(|row| {
-            let approved = match row.text("decision") {
-                "approved" => true,
-                "refused" => false,
-                other => return Err(row.place().unknown("decision", other, ["approved", "refused"])),
-            };
-            Ok(EpclEntry {
-                dmc: combination(catalogue, &row)?,
-                report: row.parse("report")?,
-                date: day(&row, "date")?,
-                approved,
-                approved_by: row.text("approved_by").to_owned(),
-            })
-        })
-        .collect()
-}
-
-/// Reads a CPL: columns `profile`, and where there are any `image_hash` and `status` (`current` or `removed`).
-///
-/// # Errors
-/// As [`read_epcl`].
-pub fn read_cpl(catalogue: &Catalogue, file: &str, text: &str) -> Result<Vec<CplEntry>, FileError> {
-    let table = Table::read(file, text, &["profile"], &["image_hash", "status"])?;
-    table
-        .rows()
-        .map(|row| {
-            let removed = match row.text("status") {
-                "" | "current" => false,
-                "removed" => true,
-                other => return Err(row.place().unknown("status", other, ["current", "removed"])),
-            };
-            let image_hash = row.text("image_hash").to_lowercase();
-            let hexadecimal = image_hash.chars().all(|c| c.is_ascii_hexdigit());
-            if !image_hash.is_empty() && (image_hash.len() != 64 || !hexadecimal) {
-                return Err(row.error("image_hash takes 64 hexadecimal digits"));
-            }
-            Ok(CplEntry {
-                profile: known(catalogue, &row.place(), row.text("profile"))?,
-                image_hash,
-                removed,
-            })
-        })
-        .collect()
-}
-
 /// Reads a DPL: columns `dmc` and `count`. Rows of one combination are added up.
 ///
 /// # Errors
-/// As [`read_epcl`], and for a list without any installation.
+/// The first row that names a profile the catalogue does not have or says something that cannot be read, and for a list
+/// without any installation.
 pub fn read_dpl(catalogue: &Catalogue, file: &str, text: &str) -> Result<Vec<DplEntry>, FileError> {
     let table = Table::read(file, text, &["dmc", "count"], &[])?;
     let mut counts: BTreeMap<Dmc, u64> = BTreeMap::new();
@@ -165,40 +87,6 @@ pub fn read_annex(catalogue: &Catalogue, file: &str, text: &str) -> Result<Vec<C
     Ok(clauses)
 }
 
-/// Whether a combination was approved by the latest report that names it and each of its firmware has been unchanged for
-/// six months at `go_live`.
-///
-/// # Errors
-/// Why it is not eligible, in words.
-pub fn eligible(catalogue: &Catalogue, epcl: &[EpclEntry], dmc: &Dmc, go_live: SimInstant) -> Result<(), String> {
-    let entries = epcl.iter().filter(|entry| entry.dmc == *dmc);
-    match entries.max_by_key(|entry| (entry.report, entry.date)) {
-        None => return Err(format!("{dmc} is in no EPCL report")),
-        Some(entry) if !entry.approved => return Err(format!("report {} refused {dmc}", entry.report)),
-        Some(_) => {}
-    }
-    for (_, id) in dmc.profiles() {
-        if let Some(profile) = catalogue.profile(id) {
-            stable(profile, go_live)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a firmware has been unchanged for six months at `go_live`, where that is known.
-///
-/// # Errors
-/// In words, when it has not.
-pub fn stable(profile: &crate::DeviceProfile, go_live: SimInstant) -> Result<(), String> {
-    match profile.stable_from {
-        Some(since) if since > go_live - STABLE => Err(format!(
-            "{} is stable from {since} only, less than six months before {go_live}",
-            profile.id
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// The combinations to test so that they cover this share (hundredths) of what is deployed: the commonest first.
 #[must_use]
 pub fn select(deployed: &[DplEntry], cover_percent: u8) -> Vec<(DplEntry, f64)> {
@@ -219,7 +107,7 @@ pub fn select(deployed: &[DplEntry], cover_percent: u8) -> Vec<(DplEntry, f64)> 
     chosen
 }
 
-fn combination(catalogue: &Catalogue, row: &Row<'_>) -> Result<Dmc, FileError> {
+pub(crate) fn combination(catalogue: &Catalogue, row: &Row<'_>) -> Result<Dmc, FileError> {
     let dmc: Dmc = row.parse("dmc")?;
     for (kind, id) in dmc.profiles() {
         let found = known(catalogue, &row.place(), &id.to_string())?;
@@ -231,7 +119,7 @@ fn combination(catalogue: &Catalogue, row: &Row<'_>) -> Result<Dmc, FileError> {
     Ok(dmc)
 }
 
-fn known(catalogue: &Catalogue, place: &Place, name: &str) -> Result<ProfileId, FileError> {
+pub(crate) fn known(catalogue: &Catalogue, place: &Place, name: &str) -> Result<ProfileId, FileError> {
     catalogue
         .find(name)
         .map(|profile| profile.id.clone())
@@ -239,13 +127,6 @@ fn known(catalogue: &Catalogue, place: &Place, name: &str) -> Result<ProfileId, 
             suggestion: near,
             ..place.error(format!("there is no device profile {name}"))
         })
-}
-
-fn day(row: &Row<'_>, column: &str) -> Result<SimInstant, FileError> {
-    let text = row.text(column);
-    format!("{text}T00:00:00Z")
-        .parse()
-        .map_err(|_| row.error(format!("{column} takes a day such as 2019-01-31, not {text:?}")))
 }
 
 fn rules_of(catalogue: &Catalogue, clause: &str) -> Vec<String> {
@@ -259,6 +140,3 @@ fn rules_of(catalogue: &Catalogue, clause: &str) -> Vec<String> {
     rules.dedup();
     rules
 }
-
-/// Firmware has to be unchanged for so long before a combination goes live.
-const STABLE: SimDuration = SimDuration::from_days(182);

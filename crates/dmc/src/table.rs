@@ -41,6 +41,7 @@ impl Table {
             line,
         };
         let mut reader = csv::ReaderBuilder::new()
+            .comment(Some(b'#'))
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
         let fault = |error: &csv::Error| {
@@ -75,6 +76,10 @@ impl Table {
             line: *line,
             cells,
         })
+    }
+
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|name| name == column)
     }
 
     /// The first of these columns that the table has.

@@ -1,7 +1,9 @@
 //! EPCL, CPL, DPL and annexes: read whole, or refused with line and suggestion.
 
-use dmc::{Catalogue, eligible, read_annex, read_cpl, read_dpl, read_epcl, select, stable};
-use domain::Dmc;
+use dmc::{Catalogue, CplStatus, eligible, read_annex, read_cpl, read_dpl, read_epcl, select, stable};
+use std::collections::BTreeMap;
+
+use domain::{DeviceKind, DeviceModel, Dmc};
 
 const DMC: &str = "vodafone/am110r@BASE/as300p@BASE/am110r-gpf@BASE/bk-g4e@BASE";
 const OTHER: &str = "telefonica/am110r-mds@BASE/as300p-mds@BASE";
@@ -24,8 +26,11 @@ fn an_epcl_knows_what_is_eligible() {
         "dmc,report,date,decision,approved_by\n{DMC},22,2021-11-01,approved,Secretary of State\n\
          {OTHER},22,2021-11-01,approved,Secretary of State\n{OTHER},23,2022-01-11,refused,Secretary of State\n"
     );
-    let epcl = read_epcl(&catalogue, "epcl.csv", &text).unwrap();
-    assert_eq!((epcl.len(), epcl[0].report, epcl[2].approved), (3, 22, false));
+    let epcl = read_epcl(Some(&catalogue), "epcl.csv", &text).unwrap();
+    assert_eq!(
+        (epcl.len(), epcl[0].report.as_str(), epcl[2].approved),
+        (3, "22", false)
+    );
     let live = "2022-06-01T00:00:00Z".parse().unwrap();
     let check = |dmc: &str| eligible(&catalogue, &epcl, &dmc.parse().unwrap(), live);
     assert_eq!(check(DMC), Ok(()));
@@ -89,13 +94,20 @@ fn a_dpl_is_read_whole_or_not_at_all() {
 #[test]
 fn a_cpl_is_read_whole_or_not_at_all() {
     let hash = "ab".repeat(32);
+    let catalogue = catalogue();
     let cpl = read_cpl(
-        &catalogue(),
+        Some(&catalogue),
         "cpl.csv",
         &format!("profile,image_hash,status\nas300p@BASE,{hash},current\npipit500,,removed\n"),
     );
-    assert_eq!(cpl.unwrap().iter().filter(|entry| entry.removed).count(), 1);
-    let fault = |text: &str| read_cpl(&catalogue(), "cpl.csv", text).unwrap_err().to_string();
+    assert_eq!(
+        cpl.unwrap()
+            .iter()
+            .filter(|entry| entry.status != CplStatus::Active)
+            .count(),
+        1
+    );
+    let fault = |text: &str| read_cpl(Some(&catalogue), "cpl.csv", text).unwrap_err().to_string();
     assert!(fault("profile,image_hash\nas300p@BASE,abc\n").contains("64 hexadecimal digits"));
     assert!(fault("profile,status\nas300p@BASE,gone\n").starts_with("cpl.csv:2: unknown status \"gone\""));
 }
@@ -121,5 +133,66 @@ fn an_annex_makes_tracked_entries() {
     assert_eq!(
         fault("Clause\n1\n1\n"),
         "annex.csv:3: clause 1 stands already in line 2"
+    );
+}
+
+#[test]
+fn lists_by_models_need_no_catalogue() {
+    let text = "# ours\nepcl_id,comms_provider,esme_maker,esme_model,esme_fw,ch_maker,ch_model,ch_fw,first_added,removed,report,decision,approved_by\n\
+        E1,vodafone,Example,M1,1,Example,H1,1,2019-05-01,,R1,approved,board\n\
+        E2,,Example,M1,1,Example,H1,1,2020-05-01,2021-01-01,R2,refused,board\n";
+    let epcl = read_epcl(None, "epcl.csv", text).unwrap();
+    let model = |model: &str| DeviceModel {
+        manufacturer: "Example".into(),
+        model: model.into(),
+        hardware: "other".into(),
+        firmware: "1".into(),
+    };
+    let mut models = BTreeMap::from([(DeviceKind::Esme, model("M1")), (DeviceKind::Chf, model("H1"))]);
+    let [vodafone, telefonica] = ["vodafone", "telefonica"].map(|word| word.parse().unwrap());
+    let exactly = |provider, models: &BTreeMap<_, _>| {
+        epcl.iter()
+            .map(|entry| entry.is_exactly(provider, models))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(exactly(vodafone, &models), [true, true]);
+    assert_eq!(exactly(telefonica, &models), [false, true]);
+    models.insert(DeviceKind::Gsme, model("G1"));
+    assert_eq!(exactly(vodafone, &models), [false, false], "gas is not part of it");
+    assert!(epcl[0].is_within(&models));
+    let in_force = |at: &str| epcl.iter().filter(|entry| entry.in_force(at.parse().unwrap())).count();
+    assert_eq!(
+        [
+            "2019-04-30T22:59:59Z",
+            "2019-04-30T23:00:00Z",
+            "2020-05-01T00:00:00Z",
+            "2021-01-01T00:00:00Z"
+        ]
+        .map(in_force),
+        [0, 1, 2, 1],
+        "days begin at midnight in the UK"
+    );
+    let fault = |from: &str, to: &str| {
+        read_epcl(None, "epcl.csv", &text.replace(from, to))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(fault("refused", "refusd").starts_with("epcl.csv:4: unknown decision"));
+    assert!(fault("2019-05-01", "").starts_with("epcl.csv:3: effective or first_added"));
+    assert!(fault("vodafone", "vodaphone").starts_with("epcl.csv:3: comms_provider"));
+    assert!(
+        fault("esme_fw", "esme_firmware").contains("did you mean \"esme_fw\""),
+        "{}",
+        fault("esme_fw", "esme_firmware")
+    );
+    let cpl = read_cpl(
+        None,
+        "cpl.csv",
+        "device_type,maker,model,fw,status\nESME,Example,M1,1,Withdrawn\n",
+    )
+    .unwrap();
+    assert_eq!(
+        (cpl[0].status, &cpl[0].model.model),
+        (CplStatus::Withdrawn, &"M1".to_owned())
     );
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dcc::products::{CplStatus, ListError, Listed};
+use dcc::products::Listed;
 use dcc::{Products, WanMatrix};
-use dmc::Catalogue;
+use dmc::{Catalogue, CplStatus, FileError};
 
 use crate::config::{ConfigError, ProductsConfig};
 use crate::files::read_text;
@@ -23,7 +23,7 @@ pub(crate) fn products(config: &ProductsConfig, catalogue: &Catalogue) -> Result
         };
         products.list(profile.kind, &profile.model, listed);
     }
-    let builtin = |error: ListError| problem(Path::new("<built in>"), &error);
+    let builtin = |error: FileError| problem(Path::new("<built in>"), &error);
     products
         .add_cpl(include_str!("../../../fixtures/products/cpl.csv"))
         .map_err(builtin)?;
@@ -54,12 +54,15 @@ pub(crate) fn wan_matrix(config: &ProductsConfig) -> Result<WanMatrix, BuildErro
     }
 }
 
-fn problem(path: &Path, error: &ListError) -> ConfigError {
+fn problem(path: &Path, error: &FileError) -> ConfigError {
     ConfigError {
         file: path.display().to_string(),
-        line: usize::try_from(error.line).ok(),
-        problem: error.problem.clone(),
-        hint: None,
+        line: Some(error.line),
+        problem: error.reason.clone(),
+        hint: error
+            .suggestion
+            .as_ref()
+            .map(|meant| format!("did you mean {meant:?}?")),
     }
 }
 

@@ -179,12 +179,12 @@ impl Shelf {
         let mut lines = vec![format!("{profiles} profiles with {} rules are sound", rules.len())];
         let mut counts = BTreeMap::from([("profiles", profiles), ("rules", rules.len())]);
         if let Some(path) = epcl {
-            let entries = dmc::read_epcl(&self.catalogue, &path.display().to_string(), &text(path)?)?;
+            let entries = dmc::read_epcl(Some(&self.catalogue), &path.display().to_string(), &text(path)?)?;
             lines.push(format!("{} rows of an EPCL are sound", entries.len()));
             counts.insert("epcl", entries.len());
         }
         if let Some(path) = cpl {
-            let entries = dmc::read_cpl(&self.catalogue, &path.display().to_string(), &text(path)?)?;
+            let entries = dmc::read_cpl(Some(&self.catalogue), &path.display().to_string(), &text(path)?)?;
             lines.push(format!("{} rows of a CPL are sound", entries.len()));
             counts.insert("cpl", entries.len());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dmc::CplStatus;
 use domain::{DeviceKind, DeviceModel, Eui64, RequestId, SimInstant};
 use duis::AlertPayload;
 use duis::alert::{MeterPoints, StatusChange};
@@ -14,7 +15,6 @@ use crate::Products;
 use crate::audit::{Event, Record};
 use crate::inventory::{Device, SmiStatus, StatusError};
 use crate::journal::Entry;
-use crate::products::{CplStatus, Decision};
 use crate::services::Change;
 
 impl Core {
@@ -289,10 +289,7 @@ impl Core {
             .collect();
         let detail = match products.combination(&models, now) {
             Some(found) => {
-                let decision = match found.decision {
-                    Decision::Approved => "approved",
-                    Decision::Refused => "refused",
-                };
+                let decision = if found.approved { "approved" } else { "refused" };
                 format!(
                     "EPCL {} {decision} by {}, {}",
                     found.id, found.approved_by, found.report

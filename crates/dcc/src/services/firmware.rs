@@ -142,9 +142,7 @@ fn fits(scene: &Scene<'_>, device: &Device, firmware: &str, sha256: &[u8; 32]) -
     }
     let listed = scene.products.listed_firmware(device.kind, &device.model, firmware);
     match listed {
-        Some(listed) if listed.status != crate::products::CplStatus::Active => {
-            Err(Unfit::Firmware { listed_image: None })
-        }
+        Some(listed) if listed.status != dmc::CplStatus::Active => Err(Unfit::Firmware { listed_image: None }),
         Some(listed) if listed.image_sha256.is_some_and(|image| image != *sha256) => Err(Unfit::Firmware {
             listed_image: listed.image_sha256,
         }),

@@ -29,10 +29,10 @@ pub(crate) enum DmcCommand {
     /// Check profile folders and lists; nothing of them is taken unless all of it is sound
     #[command(after_help = "Example:\n  s1lab dmc check --dmc my-profiles --dpl deployed.csv")]
     Check {
-        /// Eligible combinations: dmc, report, date, decision, approved_by
+        /// Eligible combinations: dmc, report, date, decision, approved_by; or by models as in fixtures/products/epcl.csv
         #[arg(long, value_name = "CSV")]
         epcl: Option<PathBuf>,
-        /// Products: profile, and if any image_hash, status
+        /// Products: profile, and if any image_hash, status; or by models as in fixtures/products/cpl.csv
         #[arg(long, value_name = "CSV")]
         cpl: Option<PathBuf>,
         /// Deployed combinations: dmc, count
