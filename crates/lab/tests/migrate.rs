@@ -21,9 +21,9 @@ use migration::planning::authorisation::{self, AuthorisationRow};
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
 use migration::planning::intake::ReceivedFile;
 use migration::planning::protection::protect;
-use migration::settings::{Check, CohortSlug};
+use migration::settings::CohortSlug;
 use migration::{InstallationId, Settings};
-use proto::{Condition, Envelope, InstallationRecord, Kind, Message, SmsoCommand, SmsoOutcome};
+use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use users::orders;
@@ -74,11 +74,7 @@ impl Lists for All {
     }
 }
 
-impl Surroundings for All {
-    fn judge(&self, _: Check, _: &InstallationRecord, _: SimInstant) -> Option<Condition> {
-        None
-    }
-}
+impl Surroundings for All {}
 
 fn certificate(pem: &str) -> Certificate {
     Certificate::from_pem(pem).unwrap()

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use dmc::Catalogue;
-use domain::{CommunicationsProvider, DeviceKind, Eui64, SimInstant};
+use domain::{CommunicationsProvider, DeviceKind, Eui64};
 use duis::signature::Certificate;
 use jiff::civil::{Date, date, time};
 use lab::Config;
@@ -25,9 +25,9 @@ use migration::machine::{Done, Found, State, journal};
 use migration::party::{Cp, CpOptions, Office, Requests, Rp, RpOptions, Surroundings};
 use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
-use migration::settings::{Check, Class, CohortSlug, ErrorRow, Outcome, Planned};
+use migration::settings::{Class, CohortSlug, ErrorRow, Outcome, Planned};
 use migration::{InstallationId, Settings};
-use proto::{Condition, InstallationRecord};
+use proto::InstallationRecord;
 use tokio_util::sync::CancellationToken;
 use world::{MemoryStore, World};
 
@@ -49,11 +49,7 @@ impl Lists for All {
     }
 }
 
-impl Surroundings for All {
-    fn judge(&self, _: Check, _: &InstallationRecord, _: SimInstant) -> Option<Condition> {
-        None
-    }
-}
+impl Surroundings for All {}
 
 /// Every service request ends well.
 struct Agreed;
@@ -428,6 +424,30 @@ async fn come_to_what_the_table_says(cases: &[Case], days: i32) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_dcc_says_what_it_has_and_who_supplies_whom() {
+    let config = Config::default();
+    let world = World::virtual_at(config.clock.start, config.world_seed());
+    let parts = Parts::build(config).unwrap();
+    let site = |enrolled| parts.estate.sites().find(|site| site.enrolled() == enrolled).unwrap();
+    let (enrolled, other) = (site(true), site(false));
+    let chain = Chain::start(world.clone(), Arc::clone(&parts), true).unwrap();
+    let known = chain.known_to_dcc();
+    let statuses = known.statuses(enrolled.hub()).await.unwrap();
+    let meter = enrolled.device(DeviceKind::Esme).unwrap();
+    assert_eq!(statuses.get(&meter).map(String::as_str), Some("Commissioned"));
+    assert!(
+        known.statuses(other.hub()).await.unwrap().is_empty(),
+        "nobody announced it"
+    );
+    let (now, mpan) = (world.clock.now(), domain::Mpxn::Mpan(other.mpan()));
+    let supply = known.supply(mpan, now).unwrap();
+    let registered = parts.directory.registered(mpan, domain::UserRole::ImportSupplier, now);
+    assert_eq!((Some(supply.supplier), supply.next), (registered, None));
+    assert_eq!(known.supply("9999999999999".parse().unwrap(), now), None);
+    chain.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_before_the_point_of_no_return() {
     let cases = [
         always("LAB-PR-01"),
@@ -461,6 +481,7 @@ async fn what_is_wrong_before_the_point_of_no_return() {
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_after_the_point_of_no_return() {
     let cases = [
+        once("LAB-KR-01"),
         once("LAB-KR-02"),
         always("LAB-KR-03"),
         once("LAB-KR-04"),

@@ -3,7 +3,7 @@
 mod house;
 
 use domain::{SimDuration, SimInstant};
-use house::{ACTIVE, DORMANT, ELECTRICITY, Fault, GAINING, House, MIXED, MONDAY, MortalStore, OLD, id, mpan};
+use house::{ACTIVE, DORMANT, ELECTRICITY, Fault, House, MIXED, MONDAY, MortalStore, OLD, id};
 use jiff::civil::time;
 use migration::Settings;
 use migration::day::{instant, plus_days};
@@ -70,55 +70,6 @@ fn a_hub_that_never_rotates_strands_the_installation_and_a_late_answer_recovers_
         (1, "migrated"),
         "one outcome per attempt"
     );
-}
-
-#[test]
-fn churn_at_every_state() {
-    // Announced before the slot, too near: the slot waits until the gaining supplier authorised.
-    let change = |house: &mut House, when: SimInstant, effective: i32| {
-        let day = plus_days(MONDAY, effective);
-        house.at(when, move |control, now| {
-            control.change_of_supplier(now, mpan(1), GAINING, true, day)
-        });
-    };
-    let mut house = House::new(&[ACTIVE], Vec::new());
-    change(&mut house, at(-3, 12), 1);
-    house.run();
-    assert_eq!((house.state(1), house.parties.frozen.len()), (State::Cancelled, 0));
-    assert_eq!(
-        house
-            .control()
-            .campaign()
-            .installation(id(1))
-            .expect("known")
-            .attempt
-            .number,
-        0
-    );
-    // Frozen, and the change is inside the window: the attempt ends, everything is undone.
-    let mut house = House::new(&[ACTIVE], Vec::new());
-    change(&mut house, at(0, 7), 1);
-    house.run();
-    assert_eq!(house.last_failure(1).as_deref(), Some("LAB-XT-27"));
-    assert_eq!((house.state(1), house.parties.frozen.len()), (State::Cancelled, 0));
-    // Far enough: it goes on.
-    let mut house = House::new(&[ACTIVE], Vec::new());
-    change(&mut house, at(0, 7), 9);
-    house.run();
-    assert_eq!(house.state(1), State::Migrated);
-    // After the point of no return: it goes on, for whoever is the supplier then.
-    let mut house = House::new(
-        &[ACTIVE],
-        vec![(id(1), "step-4", Some(0), Fault::Finds("device-error"))],
-    );
-    change(&mut house, at(0, 9), 0);
-    house.run();
-    assert_eq!(
-        (house.state(1), house.notes(1)),
-        (State::Migrated, vec!["LAB-CO-07".to_owned()])
-    );
-    let known = house.control().campaign().installation(id(1)).expect("known");
-    assert_eq!(known.facts.points[0].supplier, GAINING);
 }
 
 #[test]

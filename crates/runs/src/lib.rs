@@ -9,9 +9,11 @@ pub mod plan;
 pub mod report;
 mod rule_rows;
 pub mod sit;
+mod surroundings;
 mod trial;
 pub mod verdict;
 
 pub use rule_rows::{RowVerdict, RuleRow, rows as rule_rows};
+pub use surroundings::LabSurroundings;
 pub use trial::{Trial, TrialError};
 pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};

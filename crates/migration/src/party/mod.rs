@@ -28,7 +28,7 @@ pub use cp::{Cp, CpOptions, Requests};
 pub use enrolment::{CertificatesOf, Enrolment, VariantOf};
 pub use office::Office;
 pub use rp::{Rp, RpOptions};
-pub use validation::{Surroundings, validate};
+pub use validation::{Registered, Sight, Surroundings, validate};
 
 /// The devices that one operator's records name, as facts. A record of a kind this program does not have is left out.
 fn facts_of(records: &[DeviceRecord]) -> Vec<DeviceFacts> {

@@ -61,6 +61,8 @@ pub struct Settings {
     pub timers: Timers,
     /// The validation list.
     pub validation: Vec<CheckGroup>,
+    /// Credit below which a prepaid installation is not frozen, in pence.
+    pub credit_margin_pence: u32,
 }
 
 /// Why settings were refused. They are wholly in or not at all.
@@ -159,6 +161,7 @@ impl Settings {
             let word = &retry.exclusion_after_attempts;
             return Err(unknown("retry.toml", 0, "exclusion category", word, codes));
         }
+        let (validation, credit_margin_pence) = read(text("validation.toml"), validation::read)?;
         Ok(Self {
             calendar: read(text("calendar.toml"), calendar::read)?,
             columns: read(text("columns.toml"), columns::read)?,
@@ -169,7 +172,8 @@ impl Settings {
             reports: read(text("reports.toml"), crate::reports::read_forms)?,
             scaling: read(text("scaling.toml"), rates::read_scaling)?,
             timers: read(text("timers.toml"), timers::read)?,
-            validation: read(text("validation.toml"), validation::read)?,
+            validation,
+            credit_margin_pence,
             cohorts,
             criteria,
             exclusions,

@@ -76,12 +76,18 @@ pub enum Check {
 struct File {
     #[serde(rename = "source")]
     _source: String,
+    credit_margin_pence: u32,
     #[serde(rename = "group")]
     groups: Vec<CheckGroup>,
 }
 
-pub(super) fn read(file: &str, text: &str) -> Result<Vec<CheckGroup>, FileError> {
-    let groups = strict::toml::<File>(file, text)?.groups;
+/// The groups, and the margin of credit.
+pub(super) fn read(file: &str, text: &str) -> Result<(Vec<CheckGroup>, u32), FileError> {
+    let File {
+        groups,
+        credit_margin_pence,
+        ..
+    } = strict::toml(file, text)?;
     let checks: Vec<Check> = groups.iter().flat_map(|group| group.checks.iter().copied()).collect();
     for (position, check) in checks.iter().enumerate() {
         if checks[..position].contains(check) {
@@ -103,7 +109,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Vec<CheckGroup>, FileError>
             ));
         }
     }
-    Ok(groups)
+    Ok((groups, credit_margin_pence))
 }
 
 /// The word of the file: `FuelFits` is `fuel-fits`.

@@ -44,6 +44,7 @@ pub(crate) struct Kind {
     pub(crate) gas_active: bool,
     pub(crate) old_firmware: bool,
     pub(crate) ppmid: bool,
+    pub(crate) vulnerable: bool,
 }
 
 pub(crate) const ACTIVE: Kind = Kind {
@@ -52,6 +53,7 @@ pub(crate) const ACTIVE: Kind = Kind {
     gas_active: true,
     old_firmware: false,
     ppmid: false,
+    vulnerable: false,
 };
 pub(crate) const DORMANT: Kind = Kind {
     gas: true,
@@ -59,6 +61,7 @@ pub(crate) const DORMANT: Kind = Kind {
     gas_active: false,
     old_firmware: false,
     ppmid: false,
+    vulnerable: false,
 };
 pub(crate) const MIXED: Kind = Kind {
     gas: true,
@@ -66,6 +69,7 @@ pub(crate) const MIXED: Kind = Kind {
     gas_active: false,
     old_firmware: false,
     ppmid: false,
+    vulnerable: false,
 };
 pub(crate) const OLD: Kind = Kind {
     old_firmware: true,
@@ -124,7 +128,7 @@ pub(crate) fn facts(n: u64, kind: Kind) -> Facts {
         hub,
         devices,
         points,
-        vulnerable: false,
+        vulnerable: kind.vulnerable,
     }
 }
 

@@ -436,7 +436,12 @@ impl Acting<'_> {
         // Only where an earlier attempt may have done it is there anything to ask: a sleeping meter takes long to answer.
         if self.desk.state().tried.contains(&device) {
             match self.in_force(device, rotate).await {
-                Ok(true) => return end(true, self.rotated(device)),
+                Ok(true) => {
+                    end(true, self.rotated(device));
+                    let text = "an earlier answer was lost; the device says that it has them in force";
+                    outcome.mended.push(self.found("answer-lost-rotated", device, text));
+                    return;
+                }
                 Ok(false) => {}
                 Err(trouble) => return end(false, Some(trouble.condition(self.id, device))),
             }

@@ -55,7 +55,7 @@ pub struct CpOptions {
     /// Validation list and time limits.
     pub settings: Arc<Settings>,
     /// What its checks can ask about the world.
-    pub surroundings: Arc<dyn Surroundings + Send + Sync>,
+    pub surroundings: Arc<dyn Surroundings>,
     /// How it sends service requests.
     pub requests: Arc<dyn Requests>,
 }
@@ -144,7 +144,7 @@ impl Cp {
         let caller = match to.as_str() {
             "s1sp" => &self.s1sp,
             "dco" => &self.dco,
-            _ => return self.judge(delivery.reference, &set),
+            _ => return self.judge(delivery.reference, &set).await,
         };
         let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
         let within = relayed(&self.options.settings);
@@ -161,14 +161,16 @@ impl Cp {
         })
     }
 
-    fn judge(&self, reference: String, set: &MigrationFileSet) -> FileAcknowledgement {
+    async fn judge(&self, reference: String, set: &MigrationFileSet) -> FileAcknowledgement {
         let (accepted, conditions) = match self.learn(&reference, set) {
             Ok(records) => {
                 let (options, now) = (&self.options, self.world.clock.now());
-                let each = records
-                    .iter()
-                    .flat_map(|record| validate(record, &options.settings, &*options.surroundings, now));
-                (true, each.collect())
+                let mut found = Vec::new();
+                for record in &records {
+                    let sight = options.surroundings.look(record, now).await;
+                    found.extend(validate(record, &options.settings, &sight, now));
+                }
+                (true, found)
             }
             Err(found) => (false, vec![found]),
         };
@@ -229,6 +231,10 @@ impl Cp {
         };
         let (result, mended) = match &instruction.work {
             Work::Viability => self.viability(instruction, known).await,
+            Work::Rotate { device, epoch } => match self.rotate(&instruction.reference, known, *device, *epoch).await {
+                Ok((done, mended)) => (Ok(done), mended),
+                Err(found) => (Err(found), Vec::new()),
+            },
             work => (self.one(instruction, work, known).await, Vec::new()),
         };
         let mut all = reports(instruction, |_| result.clone());
@@ -249,22 +255,6 @@ impl Cp {
                 });
                 self.s1sp(reference, known, probe).await?;
                 Ok(Done::Probed)
-            }
-            Work::Rotate { device, epoch } => {
-                let approval = self.approve(reference, known, *device, "rotate").await?;
-                let within = self.within(known, *device, |timers| timers.rotate());
-                let rotate = S1spRotate {
-                    device: device.0,
-                    epoch: *epoch,
-                    approval,
-                    within_ms: within,
-                };
-                let outcome = self.s1sp(reference, known, Act::Rotate(rotate)).await?;
-                match (outcome.rotated, outcome.epoch) {
-                    (true, _) => Ok(Done::Rotated { epoch: *epoch }),
-                    (false, 0) => Err(vec![Found::new("answer-lost").saying("the device did not say")]),
-                    (false, _) => Ok(Done::NotRotated),
-                }
             }
             Work::Activate => {
                 let payload = MigrationActivationFile {
@@ -319,6 +309,30 @@ impl Cp {
             other => Err(vec![
                 Found::new("unknown").saying(format!("{} is not done here", other.word())),
             ]),
+        }
+    }
+
+    /// The rotation, with what was put right on the way.
+    async fn rotate(
+        &self,
+        reference: &str,
+        known: &Installation,
+        device: Eui64,
+        epoch: u32,
+    ) -> Result<(Done, Vec<Found>), Vec<Found>> {
+        let approval = self.approve(reference, known, device, "rotate").await?;
+        let within = self.within(known, device, |timers| timers.rotate());
+        let rotate = S1spRotate {
+            device: device.0,
+            epoch,
+            approval,
+            within_ms: within,
+        };
+        let outcome = self.s1sp(reference, known, Act::Rotate(rotate)).await?;
+        match (outcome.rotated, outcome.epoch) {
+            (true, _) => Ok((Done::Rotated { epoch }, found_of(&outcome.mended, Some(known.id())))),
+            (false, 0) => Err(vec![Found::new("answer-lost").saying("the device did not say")]),
+            (false, _) => Ok((Done::NotRotated, Vec::new())),
         }
     }
 
