@@ -90,6 +90,7 @@ impl Trial {
             now: self.bench.now(),
             firmware: self.profile.model.firmware.clone(),
             image: Some(self.profile.image_head()),
+            property: script::Property::default(),
         };
         let order = script::order(srv, &at)?;
         let id = RequestId {

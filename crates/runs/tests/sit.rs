@@ -34,15 +34,13 @@ fn run_small(seed: u64, worlds: u32, cut: &[(&str, &str)]) -> sit::SitRun {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("small.toml");
     std::fs::write(&file, SMALL).expect("an estate file");
-    run_on(Some(file), seed, worlds, cut)
+    let mut config = lab::Config::default();
+    config.estate.file = Some(file);
+    run_with(config, seed, worlds, cut)
 }
 
-fn run_on(estate: Option<std::path::PathBuf>, seed: u64, worlds: u32, cut: &[(&str, &str)]) -> sit::SitRun {
-    let mut config = lab::Config {
-        seed,
-        ..lab::Config::default()
-    };
-    config.estate.file = estate;
+fn run_with(mut config: lab::Config, seed: u64, worlds: u32, cut: &[(&str, &str)]) -> sit::SitRun {
+    config.seed = seed;
     config.worlds.count = worlds;
     let cut = cut
         .iter()
@@ -62,9 +60,17 @@ fn assert_green(result: &RunResult) {
 
 #[test]
 fn the_pack_passes_for_electricity_and_gas() {
-    let run = run_on(None, 1, 1, &[]);
+    let mut config = lab::Config::default();
+    config.estate.builtin = Some("slice".into());
+    let run = run_with(config, 1, 1, &[]);
     assert_green(&run.result);
-    for kind in ["CHF", "ESME", "GPF", "GSME"] {
+    for kind in domain::InstallationType::ALL {
+        assert!(
+            run.result.cells.iter().any(|cell| cell.installation == kind),
+            "no {kind} installation in the matrix"
+        );
+    }
+    for kind in ["CHF", "ESME", "GPF", "GSME", "PPMID", "IHD"] {
         assert!(
             run.result.cells.iter().any(|cell| cell.device_kind == kind),
             "no {kind} in the matrix"

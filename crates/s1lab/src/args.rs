@@ -126,7 +126,7 @@ pub(crate) struct Sit {
     /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
-    /// Estate file (TOML) instead of the built-in one
+    /// Estate file (TOML) instead of installations with every profile of the catalogue
     #[arg(long, value_name = "FILE")]
     pub(crate) estate: Option<PathBuf>,
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …
