@@ -79,6 +79,7 @@ pub use profile::{
 pub use rows::{Clause, DplEntry, read_annex, read_dpl, select};
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
+pub use table::{Row, Table};
 
 /// What an event code means, for people; `None` for a code that no device of this lab raises.
 #[must_use]

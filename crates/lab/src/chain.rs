@@ -325,6 +325,7 @@ impl Chain {
         let directory = parts.head_end_directory(self.world.number, Party::Smso);
         let mut options = SmsoOptions::new(custody, directory, Models::new(Arc::clone(&parts.catalogue)));
         options.engine = self.engine_options();
+        (options.files, options.dormant) = parts.smso_files(self.world.number);
         let links = SmsoLinks {
             supplier: self.end(Role::Smso, "supplier")?,
             rp: Some(self.end(Role::Smso, RP)?),

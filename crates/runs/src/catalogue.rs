@@ -81,6 +81,12 @@ impl Shelf {
         })
     }
 
+    /// The profiles themselves, whatever their confidence.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// The profiles, with kind, group, route and how sure their weakest rule is. With a least confidence only those of
     /// which every rule is that sure.
     #[must_use]

@@ -4,6 +4,7 @@
 //! and judges what the user, the audit and the tape show.
 
 pub mod catalogue;
+pub mod estates;
 pub mod exercise;
 pub mod plan;
 pub mod report;

@@ -2,6 +2,7 @@
 
 mod dmc;
 mod duis;
+mod estate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
 pub(crate) use duis::Duis;
+pub(crate) use estate::{Estate, EstateArgs};
 
 /// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
 /// system, for integration and migration tests.
@@ -93,6 +95,13 @@ pub(crate) enum Command {
     /// Make, plan, sign, verify, send, receive and explain DUIS messages
     #[command(subcommand)]
     Duis(Duis),
+    /// Look at estates, and bring installations in and out as tables
+    Estate {
+        #[command(flatten)]
+        args: EstateArgs,
+        #[command(subcommand)]
+        command: Estate,
+    },
     /// The lab's public key infrastructure
     #[command(subcommand)]
     Pki(Pki),
@@ -126,7 +135,7 @@ pub(crate) struct Sit {
     /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
-    /// Estate file (TOML) instead of the built-in one
+    /// Estate file (TOML) instead of installations with every profile of the catalogue
     #[arg(long, value_name = "FILE")]
     pub(crate) estate: Option<PathBuf>,
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …

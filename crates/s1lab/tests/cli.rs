@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 43] = [
         &[],
         &["sit"],
         &["up"],
@@ -91,6 +91,11 @@ fn help_says_what_each_command_is_for() {
         &["dmc", "diff"],
         &["dmc", "import"],
         &["dmc", "import", "annex-a"],
+        &["estate"],
+        &["estate", "show"],
+        &["estate", "check"],
+        &["estate", "export"],
+        &["estate", "import"],
         &["pki", "init"],
         &["tape"],
         &["tape", "show"],
@@ -101,7 +106,14 @@ fn help_says_what_each_command_is_for() {
     for command in commands {
         let answer = s1lab(folder.path(), &[&["help"], command].concat());
         assert_eq!(answer.code, Some(0), "{command:?}: {}", answer.err);
-        let groups: [&[&str]; 5] = [&["device"], &["dmc"], &["dmc", "import"], &["duis"], &["tape"]];
+        let groups: [&[&str]; 6] = [
+            &["device"],
+            &["dmc"],
+            &["dmc", "import"],
+            &["duis"],
+            &["estate"],
+            &["tape"],
+        ];
         assert!(
             groups.contains(&command) || answer.out.contains("Example"),
             "{command:?} shows no example"
@@ -415,4 +427,45 @@ fn requests_are_drafted_planned_and_explained_without_a_lab() {
     assert!(folder.join("templates/4.1.1-ESME.xml").exists());
     let again = s1lab(folder, &["duis", "templates", "--write", "templates"]);
     assert_eq!(again.code, Some(2), "what is there is not touched");
+}
+
+#[test]
+fn estates_are_shown_checked_exported_and_imported() {
+    let wrong = SMALL_ESTATE.replace("as300p@BASE", "as300@BASE");
+    let folder = folder(&[("estate.toml", SMALL_ESTATE), ("wrong.toml", &wrong)]);
+    let ask = |arguments: &[&str]| s1lab(folder.path(), &[&["estate"], arguments].concat());
+    let shown = ask(&["show", "catalogue"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    assert!(
+        shown.out.contains("elster-cgi-ie-mixed") && shown.out.contains("moc-mds"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(ask(&["check", "estate.toml"]).code, Some(0));
+    let refused = ask(&["check", "wrong.toml"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("wrong.toml:") && refused.err.contains("did you mean `as300p@BASE`?"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(ask(&["export", "estate.toml", "tables"]).code, Some(0));
+    let tables = ["tables/devices.csv", "tables/registration.csv"];
+    let imported = ask(&["import", tables[0], tables[1], "again"]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
+    assert_eq!(ask(&["export", "again/estate.toml", "tables-again"]).code, Some(0));
+    for table in tables {
+        let read = |path: &str| std::fs::read_to_string(folder.path().join(path)).unwrap();
+        assert_eq!(read(table), read(&table.replace("tables", "tables-again")), "{table}");
+    }
+    let devices = std::fs::read_to_string(folder.path().join(tables[0])).unwrap();
+    std::fs::write(folder.path().join("bad.csv"), devices.replacen("service", "servise", 1)).unwrap();
+    let refused = ask(&["import", "bad.csv", tables[1], "never"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("bad.csv:1") && refused.err.contains("did you mean `service`?"),
+        "{}",
+        refused.err
+    );
+    assert!(!folder.path().join("never").exists(), "nothing is half imported");
 }

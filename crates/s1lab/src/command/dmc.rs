@@ -1,6 +1,6 @@
 //! `s1lab dmc`.
 
-use runs::catalogue::{CatalogueError, Said, Shelf};
+use runs::catalogue::{Said, Shelf};
 
 use crate::args::{DmcCommand, Global, Import, ShelfArgs};
 use crate::failure::Failure;
@@ -39,7 +39,10 @@ pub(crate) fn load(global: &Global, shelf: &ShelfArgs) -> Result<Shelf, Failure>
 }
 
 /// Prints what was said; exit code 1 where it is not good.
-pub(crate) fn say(global: &Global, said: Result<Said, CatalogueError>) -> Result<(), Failure> {
+pub(crate) fn say<E>(global: &Global, said: Result<Said, E>) -> Result<(), Failure>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let said = said.map_err(Failure::input)?;
     if global.json {
         output::json(&said.json);

@@ -4,6 +4,7 @@ mod audit;
 mod device;
 mod dmc;
 mod duis;
+mod estate;
 mod plan;
 mod sit;
 mod tape;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Device(args) => device::run(&global, args),
         Command::Dmc { shelf, command } => dmc::run(&global, &shelf, &command),
         Command::Duis(args) => duis::run(&global, args),
+        Command::Estate { args, command } => estate::run(&global, &args, &command),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),

@@ -11,6 +11,9 @@ use crate::args::{Global, Sit};
 use crate::failure::Failure;
 use crate::output;
 
+/// The estate of a run that is told of none: every profile of the catalogue.
+const WHOLE: &str = "catalogue";
+
 /// Where the report goes when nothing is said.
 const DEFAULT_FOLDER: &str = "s1lab-out/sit";
 
@@ -25,6 +28,9 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     config.dmc.folders.extend(args.dmc);
     if let Some(estate) = args.estate {
         config.estate.file = Some(estate);
+    }
+    if config.estate.file.is_none() {
+        config.estate.builtin.get_or_insert_with(|| WHOLE.to_owned());
     }
     let cut = args.cut.iter().map(|pair| cut(pair)).collect::<Result<_, _>>()?;
     let bar = ProgressBar::new(0).with_style(
