@@ -83,6 +83,13 @@ pub(crate) enum Command {
     /// Look at the devices of a running lab, or open one to a DLMS client
     #[command(subcommand)]
     Device(Device),
+    /// Have the code of a top-up made for a meter of a running lab, as its supplier
+    #[command(
+        after_help = "The lab returns the code as its configuration says ([vending]): by S1SP alert to the supplier, which \
+        this command waits\nfor. Unless --keypad is given, the code is sent to the meter as well.\n\n\
+        Example:\n  s1lab vend 02-1A-B0-02-01-00-00-01 10.00 --keypad\n  s1lab device key-in 02-1A-B0-02-01-00-00-01 CODE"
+    )]
+    Vend(Vend),
     /// Look at the catalogue of device profiles: what it holds, what bears on a request, how two of them differ
     Dmc {
         #[command(flatten)]
@@ -107,6 +114,23 @@ pub(crate) enum Command {
         s1lab audit 02-1A-B0-02-01-00-00-01 --json\n  s1lab audit 9901000000007"
     )]
     Audit(Audit),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Vend {
+    /// EUI-64 of the meter
+    pub(crate) device: String,
+    /// Pounds, with or without pence: 12.50; up to 81.91, above that whole pounds up to 8191
+    pub(crate) pounds: String,
+    /// EUI-64 of the supplier; without it, the first user of the lab
+    #[arg(long, value_name = "EUI64")]
+    pub(crate) user: Option<String>,
+    /// Only make the code, to be entered at the meter: nothing is sent there
+    #[arg(long)]
+    pub(crate) keypad: bool,
+    /// How long the code is awaited, in seconds of this machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u64,
 }
 
 #[derive(Args, Debug)]
@@ -216,6 +240,14 @@ pub(crate) enum Device {
         /// Address to listen on; port 0 picks a free one, which is printed
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+    },
+    /// Enter the code of a top-up at the keys of a meter, as a customer does
+    #[command(after_help = "Example:\n  s1lab device key-in 02-1A-B0-02-01-00-00-01 01234567890123456789")]
+    KeyIn {
+        /// EUI-64 of the meter
+        id: String,
+        /// The digits
+        code: String,
     },
 }
 

@@ -8,6 +8,7 @@ mod plan;
 mod sit;
 mod tape;
 mod up;
+mod vend;
 
 use control::Client;
 use lab::Config;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Duis(args) => duis::run(&global, args),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),
+        Command::Vend(args) => vend::run(&global, &args),
         Command::Audit(args) => audit::run(&global, &args),
     }
 }
