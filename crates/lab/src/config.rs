@@ -15,7 +15,9 @@ use domain::{Eui64, Seed, SimDuration, SimInstant};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use access::{AccessConfig, CertificateValidity, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig};
+pub use access::{
+    AccessConfig, CertificateValidity, ChangeConfig, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig,
+};
 pub use front::{CallBackConfig, ClientCertificates, ForwardConfig, LookupConfig, TlsConfig};
 pub use products::ProductsConfig;
 pub use vending::{UtrnAlert, UtrnOrder, VendingConfig};

@@ -69,14 +69,8 @@ impl Bench {
         pence: u32,
         for_the_keys: bool,
     ) -> Result<domain::RequestId, String> {
-        let vend = dcc::Vend {
-            user,
-            device,
-            pence,
-            for_the_keys,
-        };
-        let dcc = self.lab.dcc().expect("runs");
-        dcc.vend(vend).await.map_err(|error| error.to_string())
+        let vended = self.lab.vend(user, device, pence, for_the_keys).await;
+        vended.map_err(|error| error.to_string())
     }
 
     /// A code for the keys of a meter, as its supplier is told it.

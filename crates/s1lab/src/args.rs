@@ -69,6 +69,12 @@ pub(crate) enum Command {
     /// Run the system integration tests: every service request against every device of an embedded lab
     #[command(after_help = "Example:\n  s1lab sit --seed 7 --worlds 2 --out report\n  xdg-open report/index.html")]
     Sit(Sit),
+    /// Run a scenario on an embedded lab: a story with its own cast, told request by request
+    #[command(
+        after_help = "Packs:\n  proof-of-interoperability  two suppliers, prepayment top-up, change of supplier (as the programme \
+        showed in November 2018)\n\nExample:\n  s1lab run proof-of-interoperability --out report\n  xdg-open report/index.html"
+    )]
+    Run(Run),
     /// Plan a migration programme without devices: scheduling and scaling over months
     #[command(
         after_help = "Example:\n  s1lab plan fixtures/plans/programme.toml --out plan\n  xdg-open plan/index.html"
@@ -140,6 +146,16 @@ pub(crate) struct Audit {
     /// Print the request as the lab received it, octet for octet, instead of the trail
     #[arg(long)]
     pub(crate) request: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Which one
+    #[arg(value_parser = [runs::interoperability::PACK])]
+    pub(crate) pack: String,
+    /// Estate file (TOML) instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod device;
 mod dmc;
 mod duis;
 mod plan;
+mod run;
 mod sit;
 mod tape;
 mod up;
@@ -22,6 +23,7 @@ use crate::output;
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
+        Command::Run(args) => run::run(&global, args),
         Command::Sit(args) => sit::run(&global, args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Up(args) => up::up(&global, args),
@@ -82,6 +84,13 @@ async fn client(global: &Global) -> Result<Client, Failure> {
                     .context("find the running lab (start one with `s1lab up`, or name it with --lab)"),
             )
         })
+}
+
+/// Says which files a run left.
+fn announce(files: &[std::path::PathBuf]) {
+    for file in files {
+        eprintln!("wrote {}", file.display());
+    }
 }
 
 fn pki_init(global: &Global, dir: &std::path::Path) -> Result<(), Failure> {

@@ -542,7 +542,11 @@ mod tests {
         assert_eq!(journal.outcome(id(3)).unwrap(), Some(response(3)));
         assert!(journal.number() > fifth);
         assert_eq!(journal.code_counter(Eui64(2), 73).unwrap(), 1, "the same code again");
-        assert_eq!(journal.code_counter(Eui64(2), 75).unwrap(), 3, "never the same code twice");
+        assert_eq!(
+            journal.code_counter(Eui64(2), 75).unwrap(),
+            3,
+            "never the same code twice"
+        );
     }
 
     #[test]
