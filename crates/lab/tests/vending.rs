@@ -20,7 +20,8 @@ const HOMES: &[(&str, &str, &str)] = &[
 ];
 
 fn estate() -> String {
-    let mut text = "[estate]\nname = \"prepaying\"\nsource = \"invented\"\n".to_owned();
+    let mut text =
+        "[estate]\nname = \"prepaying\"\nsource = \"invented\"\ndirected = [\"MOC-SECURE\", \"FOC-EDMI\"]\n".to_owned();
     for (n, (chf, esme, provider)) in HOMES.iter().enumerate() {
         text.push_str(&format!(
             "[[template]]\nname = \"home{n}\"\ncount = 1\nprovider = \"{provider}\"\nchf = \"{chf}\"\nesme = \"{esme}\"\n\

@@ -150,9 +150,8 @@ pub fn text(result: &RunResult) -> String {
 }
 
 fn is_home(site: &Site) -> bool {
-    let template = site.template();
-    template.enrolled
-        && template.payment_mode == domain::operation::PaymentMode::Prepayment
+    site.enrolled()
+        && site.payment_mode() == domain::operation::PaymentMode::Prepayment
         && site.device(DeviceKind::Gsme).is_some()
 }
 

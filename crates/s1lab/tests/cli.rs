@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 41] = [
         &[],
         &["sit"],
         &["up"],
@@ -96,6 +96,9 @@ fn help_says_what_each_command_is_for() {
         &["tape", "show"],
         &["tape", "digest"],
         &["audit"],
+        &["run"],
+        &["vend"],
+        &["device", "key-in"],
     ];
     let folder = folder(&[]);
     for command in commands {
