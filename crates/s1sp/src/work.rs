@@ -336,7 +336,7 @@ impl Context {
             return self.failed(verified, Failure::S1spRejected, text);
         };
         let payload = steps::credentials::respond(&verified.request, plan, record, now);
-        let changes = verified.request.srv != steps::credentials::RETRIEVE_KRP;
+        let changes = steps::credentials::changes(verified.request.srv);
         if changes
             && payload.success
             && let Err((failure, reason)) = self.note_credentials(task).await
