@@ -299,6 +299,7 @@ impl Chain {
                 snapshot_after_octets: self.snapshot_after(s1sp::Limits::default().snapshot_after_octets),
                 ..s1sp::Limits::default()
             },
+            vending: parts.config.vending.policy(),
         };
         let [dcc, dco, wan] = [Role::Dcc, Role::Dco, Role::Wan].map(|peer| self.end(Role::S1sp, peer.as_str()));
         let hand_over = s1sp::HandOverOptions {

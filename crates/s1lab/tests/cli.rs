@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 43] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["sit"],
         &["up"],
@@ -101,6 +101,9 @@ fn help_says_what_each_command_is_for() {
         &["tape", "show"],
         &["tape", "digest"],
         &["audit"],
+        &["run"],
+        &["vend"],
+        &["device", "key-in"],
     ];
     let folder = folder(&[]);
     for command in commands {

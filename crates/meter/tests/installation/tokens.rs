@@ -2,7 +2,7 @@
 
 use super::*;
 use domain::operation::{PaymentMode, Token, TokenFault};
-use domain::utrn::NativeToken;
+use domain::utrn::{CodeForm, NativeToken};
 use domain::{Refusal, SupplyState};
 use meter::AccountSettings;
 
@@ -28,7 +28,7 @@ impl Home {
         let device = self.installation.device(slot).expect("there");
         let epoch = self.installation.epoch(slot);
         let key = self.relations.s1sp.device_key(device, epoch, Purpose::Token);
-        NativeToken { pence, counter }.digits(&key, device)
+        NativeToken { pence, counter }.digits(CodeForm::default(), &key, device)
     }
 
     fn send(&mut self, code: &str) -> Outcome {
@@ -77,7 +77,7 @@ fn each_wrong_code_has_its_reason() {
         pence: 1_000,
         counter: 1,
     }
-    .digits(&elsewhere, device);
+    .digits(CodeForm::default(), &elsewhere, device);
     let (much, more) = (home.code(ESME, 20_001, 3), home.code(ESME, 19_900, 4));
     let more_still = home.code(ESME, 19_900, 5);
     assert_eq!(home.send(&for_gas), Err(refused(TokenFault::OtherDevice)));

@@ -12,6 +12,7 @@ use crate::verdict::RunResult;
 
 pub use html::html;
 pub use junit::junit;
+pub(crate) use text::duration;
 pub use text::text;
 
 /// A report that could not be made or written.

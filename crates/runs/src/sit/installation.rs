@@ -142,9 +142,7 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
 fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Order, memory: &mut Memory) {
     let code = exchange.code();
     let payload = payload(exchange);
-    let success = payload
-        .and_then(|payload| payload.attribute("MessageSuccess"))
-        .map(|text| text == "true");
+    let success = success(exchange);
     cell.observed = match success {
         None => code.to_owned(),
         Some(true) => format!("{code}, success"),
@@ -167,8 +165,14 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
     };
 }
 
+/// What the device's answer says of its success, where there is one.
+pub(crate) fn success(exchange: &Exchange) -> Option<bool> {
+    let text = payload(exchange)?.attribute("MessageSuccess")?;
+    Some(text == "true")
+}
+
 /// Failed hop, rules and confidence, from the DCC's audit trail.
-async fn explain(lab: &Lab, cell: &mut Cell) {
+pub(crate) async fn explain(lab: &Lab, cell: &mut Cell) {
     let (Some(dcc), Ok(request)) = (lab.dcc(), cell.request_id.parse()) else {
         return;
     };

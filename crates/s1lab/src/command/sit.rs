@@ -53,7 +53,7 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     })?;
     bar.finish_and_clear();
     let folder = global.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
-    announce(&run.write(&folder).map_err(Failure::start)?);
+    super::announce(&run.write(&folder).map_err(Failure::start)?);
     if global.json {
         output::json(&serde_json::to_value(&run.result).map_err(Failure::start)?);
     } else {
@@ -77,11 +77,5 @@ fn cut(pair: &str) -> Result<(String, String), Failure> {
             "--cut: expected two roles joined by '-', such as s1sp-dco, found {pair:?}; roles are {}",
             known.join(", ")
         ))),
-    }
-}
-
-fn announce(files: &[PathBuf]) {
-    for file in files {
-        eprintln!("wrote {}", file.display());
     }
 }
