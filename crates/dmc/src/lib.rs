@@ -76,6 +76,7 @@ pub use profile::{
 };
 pub use rows::{
     Clause, CplEntry, DplEntry, EpclEntry, eligible, read_annex, read_cpl, read_dpl, read_epcl, select, stable,
+    write_annex,
 };
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
