@@ -23,7 +23,12 @@ pub(super) fn orders(
         // An image is there, and checked.
         ("ActivateFirmware", Some(device)) if form != Form::SameVariant => {
             let image = device.image();
-            vec![orders::update_firmware(client.dcc(), &[device.id], &device.firmware, &image)]
+            vec![orders::update_firmware(
+                client.dcc(),
+                &[device.id],
+                &device.firmware,
+                &image,
+            )]
         }
         // Emergency credit is there when the balance is low.
         ("ActivateEmergencyCredit", _) => {
