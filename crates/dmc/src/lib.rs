@@ -76,7 +76,7 @@ pub use profile::{
     Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
     WanProfile,
 };
-pub use rows::{Clause, DplEntry, read_annex, read_dpl, select};
+pub use rows::{Clause, DplEntry, read_annex, read_dpl, select, write_annex};
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
 

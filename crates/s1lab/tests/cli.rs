@@ -248,6 +248,10 @@ fn a_run_leaves_four_files_and_a_digest_that_its_input_decides() {
     let folder = folder(&[
         ("estate.toml", &estate),
         ("other/estate.toml", &other),
+        (
+            "lab.toml",
+            "[estate]\nfile = \"estate.toml\"\n\n[dmc]\nfolders = [\"profiles\"]\n",
+        ),
         ("profiles/hub.toml", &profile(7)),
         ("changed/hub.toml", &profile(8)),
     ]);
@@ -274,6 +278,45 @@ fn a_run_leaves_four_files_and_a_digest_that_its_input_decides() {
     for secret in ["PRIVATE KEY", "relation"] {
         assert!(!shown.out.contains(secret), "{secret}");
     }
+    // What came of an entry of the tape: the rules, where they stand and whose they are.
+    let explain = |entry: &str, more: &[&str]| {
+        let arguments = [
+            "--json",
+            "dmc",
+            "explain",
+            "--tape",
+            "first/tape.s1tape",
+            "--entry",
+            entry,
+        ];
+        s1lab(folder, &[&arguments, more].concat())
+    };
+    let entry = |wanted: &str| {
+        let place = shown
+            .out
+            .lines()
+            .position(|line| line.contains(wanted) && line.contains("4.1.1"));
+        (place.unwrap() + 1).to_string()
+    };
+    let request = entry("countersigned-request");
+    let explained = explain(&request, &["--profile", "as300p@BASE"]);
+    assert_eq!(explained.code, Some(0), "{}", explained.err);
+    let explained: Value = serde_json::from_str(&explained.out).unwrap();
+    assert_eq!(
+        (&explained["request"], &explained["side"]),
+        (&"4.1.1".into(), &"s1sp".into())
+    );
+    assert!(
+        explained["rules"][0]["file"]
+            .as_str()
+            .unwrap()
+            .starts_with("fixtures/dmc/"),
+        "{explained}"
+    );
+    let by_estate = explain(&request, &["--config", "lab.toml"]);
+    assert!(by_estate.out.contains("@"), "{}", by_estate.err);
+    let beyond = explain("100000", &[]);
+    assert!(beyond.err.contains("has the entries 1 to"), "{}", beyond.err);
     let nothing = s1lab(folder, &["tape", "show", "first/tape.s1tape", "--request", "1:2:3"]);
     assert_eq!(nothing.code, Some(2), "{}", nothing.err);
 }
@@ -341,6 +384,29 @@ fn the_catalogue_answers_questions_without_a_lab() {
         annex.out,
         annex.err
     );
+    assert!(
+        folder.path().join("mine/annex-a.csv").exists(),
+        "kept with the profiles"
+    );
+    let coverage = ask(&["coverage", "--dmc", "mine"]);
+    assert!(
+        coverage.out.contains("annex-a.csv: 3 clauses: 1 modelled, 2 not"),
+        "{}{}",
+        coverage.out,
+        coverage.err
+    );
+    std::fs::write(folder.path().join("wrong.csv"), "ref\nA9\nA9\n").unwrap();
+    let wrong = ask(&["import", "annex-a", "wrong.csv", "--dmc", "mine"]);
+    assert!(
+        wrong.err.contains("wrong.csv:3: clause A9 stands already in line 2"),
+        "{}",
+        wrong.err
+    );
+    let kept = std::fs::read_to_string(folder.path().join("mine/annex-a.csv")).unwrap();
+    assert_eq!(
+        kept, "clause,model,request\nA1,AS300P,\nA2,AS300P,\nA3,AS300P,\n",
+        "as it was"
+    );
 }
 
 /// A firmware of one's own with a rule that names a clause.
@@ -387,6 +453,11 @@ fn requests_are_drafted_planned_and_explained_without_a_lab() {
         "{}",
         of_word.out
     );
+    let whole = "vodafone/am110r@BASE/as300p@BASE/am110r-gpf@BASE/bk-g4e@BASE";
+    let of_combination = s1lab(folder, &["duis", "plan", "request.xml", "--dmc", whole]);
+    assert_eq!(of_combination.out, of_file.out, "{}", of_combination.err);
+    let nobody = s1lab(folder, &["duis", "plan", "7.2"]);
+    assert!(nobody.err.contains("--profile as300p@BASE"), "{}", nobody.err);
     let refused = s1lab(folder, &["duis", "plan", "7.1", "--profile", "bk-g4e@BASE"]);
     assert_eq!(refused.code, Some(1), "{}", refused.out);
     // A device that is in no lab here is one of the second generation.
