@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
+pub mod alerts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

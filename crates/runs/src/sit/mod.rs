@@ -1,9 +1,9 @@
 //! The main job: system integration tests. An embedded lab, every service request the lab has against every device of
 //! its estate, values compared with each other, and the invariants.
 
-pub(crate) mod checks;
+mod checks;
 mod expect;
-pub(crate) mod installation;
+mod installation;
 mod memory;
 pub(crate) mod script;
 

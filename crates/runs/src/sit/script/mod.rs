@@ -33,16 +33,6 @@ pub(crate) struct At {
     pub(crate) firmware: String,
     /// What makes a device of that firmware of it: itself once more.
     pub(crate) image: Option<ImageHead>,
-    /// Where its installation is.
-    pub(crate) property: Property,
-}
-
-/// Where an installation is, as 8.2 can look it up.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Property {
-    pub(crate) uprn: String,
-    pub(crate) post_code: String,
-    pub(crate) address: String,
 }
 
 impl At {
@@ -80,29 +70,27 @@ fn sequence() -> impl Iterator<Item = Turn> {
     .copied()
 }
 
-/// The script of one installation: hub, electricity meter, the gas side, then what listens on the home area network.
+/// The script of one installation: hub, electricity meter, then the gas side.
 pub(crate) fn script(site: &Site) -> Vec<Act> {
-    let devices = site.devices().into_iter().map(|device| (device.kind, device.device));
+    let kinds = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
+    let devices = kinds.into_iter().filter_map(|kind| Some((kind, site.device(kind)?)));
     if !site.enrolled() {
         // Of what the DCC must not touch, one request per device shows that it does not.
         return devices
-            .filter(|(kind, _)| matches!(kind, DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme))
+            .filter(|(kind, _)| *kind != DeviceKind::Chf)
             .map(|(_, device)| Act {
                 device,
                 order: |at| orders::read_import_registers(at.device),
             })
             .collect();
     }
-    let by_property = dcc::BY_PROPERTY.iter().map(|(_, order)| Act {
-        device: site.hub(),
-        order: *order,
-    });
-    let script = devices.flat_map(|(kind, device)| {
-        sequence()
-            .filter(move |(srv, _)| sent_to(*srv, kind))
-            .map(move |(_, order)| Act { device, order })
-    });
-    by_property.chain(script).collect()
+    devices
+        .flat_map(|(kind, device)| {
+            sequence()
+                .filter(move |(srv, _)| sent_to(*srv, kind))
+                .map(move |(_, order)| Act { device, order })
+        })
+        .collect()
 }
 
 /// The order with which the pack asks for this variant.
