@@ -1,7 +1,6 @@
 //! What others may ask of a running lab: the control service, and tests.
 
 mod desk;
-mod vending;
 
 pub use desk::FETCH_MAX;
 
