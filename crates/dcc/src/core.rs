@@ -7,6 +7,7 @@ mod commands;
 mod credentials;
 mod deliveries;
 mod distribution;
+mod eligibility;
 mod held;
 mod lifecycle;
 mod outcome;
@@ -16,7 +17,6 @@ mod replay;
 mod requests;
 mod runs;
 mod snapshot;
-mod vending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

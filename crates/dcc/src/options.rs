@@ -129,6 +129,9 @@ pub struct Limits {
     pub throttle_max: u32,
     /// How long such a window is.
     pub throttle_window: SimDuration,
+    /// Whether a meter comes into service only where an entry of the list of eligible combinations approves its installation.
+    /// A combination that an entry refuses never does.
+    pub require_listed_combination: bool,
     /// Octets of the journal after which a snapshot stands for it. A restart reads at most that much and the snapshot.
     pub snapshot_after_octets: u64,
     /// Whether requests for devices that the inventory does not have are for another system: the reply then says so.
@@ -167,6 +170,7 @@ impl Default for Limits {
             release: Cohort::Moc,
             throttle_max: 20,
             throttle_window: SimDuration::from_hours(1),
+            require_listed_combination: false,
             snapshot_after_octets: 256 << 20,
             forward_unknown: false,
         }

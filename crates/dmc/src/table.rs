@@ -3,14 +3,14 @@
 use crate::error::{FileError, Place};
 
 /// The rows of a table, each with its line.
-pub struct Table {
+pub(crate) struct Table {
     place: Place,
     columns: Vec<String>,
     rows: Vec<(usize, Vec<String>)>,
 }
 
 /// One row.
-pub struct Row<'t> {
+pub(crate) struct Row<'t> {
     table: &'t Table,
     line: usize,
     cells: &'t [String],
@@ -18,10 +18,7 @@ pub struct Row<'t> {
 
 impl Table {
     /// Reads a table that has all `needed` columns and no others than those and `optional`, in any order.
-    ///
-    /// # Errors
-    /// An unknown column with what may have been meant, a missing one, or what is no table.
-    pub fn read(file: &str, text: &str, needed: &[&str], optional: &[&str]) -> Result<Self, FileError> {
+    pub(crate) fn read(file: &str, text: &str, needed: &[&str], optional: &[&str]) -> Result<Self, FileError> {
         let table = Self::read_any(file, text)?;
         for column in &table.columns {
             let known = needed.iter().chain(optional).copied();
@@ -73,8 +70,7 @@ impl Table {
         })
     }
 
-    /// The rows, in order.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|(line, cells)| Row {
             table: self,
             line: *line,
@@ -100,24 +96,17 @@ impl Table {
 }
 
 impl Row<'_> {
-    /// Its line in the file, from 1.
-    #[must_use]
-    pub fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.line
     }
 
     /// The cell of a column; empty where the table has no such column.
-    #[must_use]
-    pub fn text(&self, column: &str) -> &str {
+    pub(crate) fn text(&self, column: &str) -> &str {
         let place = self.table.columns.iter().position(|name| name == column);
         place.and_then(|place| self.cells.get(place)).map_or("", String::as_str)
     }
 
-    /// The cell of a column as a value.
-    ///
-    /// # Errors
-    /// When it is none, with what was expected.
-    pub fn parse<T: std::str::FromStr>(&self, column: &str) -> Result<T, FileError>
+    pub(crate) fn parse<T: std::str::FromStr>(&self, column: &str) -> Result<T, FileError>
     where
         T::Err: std::fmt::Display,
     {
@@ -133,15 +122,7 @@ impl Row<'_> {
         }
     }
 
-    /// A fault of this row.
-    #[must_use]
-    pub fn error(&self, reason: impl Into<String>) -> FileError {
+    pub(crate) fn error(&self, reason: impl Into<String>) -> FileError {
         self.place().error(reason)
-    }
-
-    /// A fault about a word that should have been one of `known`.
-    #[must_use]
-    pub fn unknown<'k>(&self, what: &str, word: &str, known: impl IntoIterator<Item = &'k str>) -> FileError {
-        self.place().unknown(what, word, known)
     }
 }

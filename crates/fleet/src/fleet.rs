@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkReceiver, Store, World, worlds};
 
-use crate::estate::{Estate, KitKey, Site, SiteFault};
+use crate::estate::{Estate, KitKey, Site};
 use crate::handle::{Directory, Handle};
-use crate::hub::{Conditions, Hub, Item, Kit, Shared, context};
+use crate::hub::{Hub, Item, Kit, Shared, context};
 use crate::inbox::Inbox;
 use crate::journal::{Journal, Saved};
 
@@ -129,14 +129,7 @@ impl Fleet {
             let inbox = Inbox::new();
             inboxes.insert(site.hub(), inbox.clone());
             let config = config_of(&site, world, fitted_at(now));
-            let mut installation = Installation::new(&config, &context(&shared, kit, now));
-            if site.has_fault(SiteFault::MainsOff) {
-                installation.cut_power(&context(&shared, kit, now));
-            }
-            let conditions = Conditions {
-                dormant: !site.active(DeviceKind::Chf),
-                no_coverage: site.has_fault(SiteFault::NoCoverage),
-            };
+            let installation = Installation::new(&config, &context(&shared, kit, now));
             hubs.push(Hub::new(
                 Arc::clone(&shared),
                 Arc::clone(kit),
@@ -144,7 +137,6 @@ impl Fleet {
                 inbox,
                 site.hub(),
                 config.installed_at,
-                conditions,
             ));
             sites.insert(site.hub(), site);
         }

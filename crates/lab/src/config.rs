@@ -3,7 +3,6 @@
 mod access;
 mod front;
 mod products;
-mod vending;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +14,9 @@ use domain::{Eui64, Seed, SimDuration, SimInstant};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use access::{
-    AccessConfig, CertificateValidity, ChangeConfig, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig,
-};
+pub use access::{AccessConfig, CertificateValidity, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig};
 pub use front::{CallBackConfig, ClientCertificates, ForwardConfig, LookupConfig, TlsConfig};
 pub use products::ProductsConfig;
-pub use vending::{UtrnAlert, UtrnOrder, VendingConfig};
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
 pub const DEFAULT_TOML: &str = include_str!("../../../fixtures/lab/default.toml");
@@ -65,8 +61,6 @@ pub struct Config {
     pub access: AccessConfig,
     /// What may be in service, and what is known of coverage.
     pub products: ProductsConfig,
-    /// What suppliers are told of the codes of top-ups.
-    pub vending: VendingConfig,
     /// DCC users, in the order they get their links.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
@@ -140,6 +134,10 @@ pub struct DccConfig {
     /// The private key of that certificate, PKCS#8 PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// Tables with rows of your own for the error table and the code table (`steps`), for whoever has the documents: codes,
+    /// triggers and texts with their confidence. One set of files to a process.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<PathBuf>,
     /// How often a delivery is tried again after a connection failure or a 5xx.
     pub delivery_retries: u32,
     /// Pause before the first retry, in seconds; it doubles with each.
@@ -354,7 +352,6 @@ impl Default for Config {
             folders: FoldersConfig::default(),
             access: AccessConfig::default(),
             products: ProductsConfig::default(),
-            vending: VendingConfig::default(),
             users: access::default_users(),
         }
     }
@@ -388,6 +385,7 @@ impl Default for DccConfig {
             outcome_limit_s: 14_400,
             dated_days_max: 30,
             refuse_past_dates: true,
+            codes: Vec::new(),
             alerts_per_hour_max: 20,
         }
     }

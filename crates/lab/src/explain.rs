@@ -1,9 +1,29 @@
 //! What a word of the lab means: a code, a class of failure, a service request.
 
+use std::path::PathBuf;
+
 use domain::{Confidence, Srv};
 use duis::{DccAlertCode, ResponseCode};
 use steps::Failure;
 use steps::table::{Applicability, DatedBy, Mode, State};
+
+use crate::Config;
+use crate::files::read_text;
+use crate::parts::BuildError;
+
+/// Puts the rows of the configuration's own tables of codes over those of this program, for the whole process.
+///
+/// # Errors
+/// When a file cannot be read, or has rows that do not fit; or the tables are in use with others already.
+pub fn use_codes(config: &Config) -> Result<(), BuildError> {
+    if config.dcc.codes.is_empty() {
+        return Ok(());
+    }
+    let read = |path: &PathBuf| Ok::<_, BuildError>((path.display().to_string(), read_text(path)?));
+    let files: Vec<(String, String)> = config.dcc.codes.iter().map(read).collect::<Result<_, _>>()?;
+    let tables: Vec<_> = files.iter().map(|(name, text)| steps::Overlay { name, text }).collect();
+    Ok(steps::overlay(&tables)?)
+}
 
 /// What is known of a word.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +70,7 @@ fn response(code: ResponseCode) -> Explained {
     if !classes.is_empty() {
         more.push(("raised here by", classes.join(", ")));
     }
+    more.push(("said by", facts.file.to_owned()));
     Explained {
         what: "response code",
         word: code.to_string(),
@@ -69,6 +90,7 @@ fn alert(code: DccAlertCode) -> Explained {
         let part = facts.part.map(|part| format!("/{part}")).unwrap_or_default();
         more.push(("payload", format!("{payload}{part}")));
     }
+    more.push(("said by", facts.file.to_owned()));
     if !facts.to.is_empty() {
         let to: Vec<String> = facts.to.iter().map(|to| format!("{to:?}").to_lowercase()).collect();
         more.push(("goes to", to.join(", ")));
@@ -93,6 +115,7 @@ fn failure(class: Failure) -> Explained {
     more.extend(entry.alert.map(|alert| ("DCC alert", alert.to_owned())));
     more.extend(entry.lab_alert.map(|alert| ("S1SP alert code", alert.to_owned())));
     more.extend(entry.debug.map(|debug| ("debug code", debug.to_string())));
+    more.push(("said by", entry.file.to_owned()));
     Explained {
         what: "class of failure",
         word: class.to_string(),

@@ -1,17 +1,15 @@
 //! Everything the roles of a lab are built from, read and checked once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dcc::{Inventory, Property, SmiStatus};
 use dmc::Catalogue;
+use domain::DeviceKind;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, CertificateBook, SigningKey};
-use fleet::{Estate, Site, SiteFault, Surroundings};
-use head_end::OnFile;
+use fleet::{Estate, Site, Surroundings};
 use world::{MemoryStore, Store, StoreError};
 
 use crate::config::{Config, ConfigError, EstateConfig};
@@ -62,6 +60,9 @@ pub enum BuildError {
         /// Why not.
         problem: String,
     },
+    /// Tables of codes.
+    #[error("put rows over the tables of codes")]
+    Codes(#[from] steps::OverlayError),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -108,6 +109,7 @@ impl Parts {
     /// # Errors
     /// [`BuildError`], before anything runs.
     pub fn build(config: Config) -> Result<Arc<Self>, BuildError> {
+        crate::explain::use_codes(&config)?;
         let (pki, custody) = keys(&config)?;
         let catalogue = Arc::new(if config.dmc.folders.is_empty() {
             Catalogue::builtin()?
@@ -162,22 +164,6 @@ impl Parts {
             });
         }
         directory
-    }
-
-    /// What the SMSO has on file of the installations it operates in one world, and which devices it operates for nobody.
-    #[must_use]
-    pub fn smso_files(&self, world: u32) -> (BTreeMap<Eui64, OnFile>, BTreeSet<Eui64>) {
-        let (mut files, mut dormant) = (BTreeMap::new(), BTreeSet::new());
-        for site in self.sites(world).filter(|site| !site.enrolled()) {
-            let on_file = OnFile {
-                master_keys: !site.has_fault(SiteFault::NoMasterKeys),
-                active: site.active(DeviceKind::Chf),
-            };
-            files.insert(site.hub(), on_file);
-            let devices = site.devices().into_iter();
-            dormant.extend(devices.filter(|device| !device.active).map(|device| device.device));
-        }
-        (files, dormant)
     }
 
     /// The inventory at the start: enrolled installations, commissioned a month before the calendar starts.
@@ -240,7 +226,7 @@ impl Parts {
 #[derive(Clone, Debug, Default)]
 pub struct Journals {
     folder: Option<PathBuf>,
-    in_memory: Arc<std::sync::Mutex<BTreeMap<String, MemoryStore>>>,
+    in_memory: Arc<std::sync::Mutex<std::collections::BTreeMap<String, MemoryStore>>>,
 }
 
 impl Journals {

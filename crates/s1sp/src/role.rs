@@ -33,7 +33,6 @@ pub struct S1sp {
     from_dco: Router,
     engine: Option<Engine>,
     alerts: mpsc::Receiver<DeviceAlert>,
-    at_once: mpsc::Receiver<S1spAlert>,
     alert_counters: BTreeMap<u64, u64>,
     found: Found,
     tasks: JoinSet<Done>,
@@ -86,7 +85,6 @@ impl S1sp {
         let (to_dcc, from_dcc) = world::call::split(dcc);
         let (to_dco, from_dco) = world::call::split(dco);
         let places = Arc::new(Semaphore::new(options.limits.images_under_way));
-        let (tell, at_once) = mpsc::channel(AT_ONCE_MAX);
         let context = Context {
             world,
             engine: handle,
@@ -97,8 +95,6 @@ impl S1sp {
             models: options.models,
             held: Held::default(),
             limits: options.limits,
-            vending: options.vending,
-            at_once: tell,
             journal: Mutex::new(journal),
             cache: Mutex::default(),
         };
@@ -111,7 +107,6 @@ impl S1sp {
             from_dco,
             engine: Some(engine),
             alerts,
-            at_once,
             alert_counters: std::mem::take(&mut found.alert_counters),
             found,
             tasks: JoinSet::new(),
@@ -183,7 +178,6 @@ impl S1sp {
                     }
                     None => self.hand_over = None,
                 },
-                Some(alert) = self.at_once.recv() => self.alert(alert),
                 Some(alert) = self.alerts.recv() => self.device_alert(&alert),
             }
         }
@@ -217,7 +211,11 @@ impl S1sp {
                 }
                 Err(error) => {
                     let response = failure_response(&id.to_string(), Failure::S1spRejected, &error.to_string());
-                    self.done(Done::Request(Box::new(Outcome::of(id, response))));
+                    self.done(Done::Request(Box::new(Outcome {
+                        id,
+                        response,
+                        alert: None,
+                    })));
                 }
             }
         }
@@ -354,16 +352,7 @@ impl S1sp {
             }
             Done::Request(outcome) => {
                 self.under_way = self.under_way.saturating_sub(1);
-                let Outcome {
-                    id,
-                    response,
-                    mut alert,
-                    alert_first,
-                    ..
-                } = *outcome;
-                if let Some(alert) = alert.take_if(|_| alert_first) {
-                    self.alert(alert);
-                }
+                let Outcome { id, response, alert } = *outcome;
                 let ended = self.context.journal().end(&response);
                 match ended {
                     Ok(number) => self.send(number, ToDcc::Response(response), true),
@@ -486,6 +475,3 @@ impl std::fmt::Debug for S1sp {
         write!(f, "S1sp({} requests under way)", self.under_way)
     }
 }
-
-/// Alerts that wait to be sent before the outcome of their request; more wait in the tasks that raise them.
-const AT_ONCE_MAX: usize = 256;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use domain::{Confidence, UserRole};
 use duis::{DccAlertCode, ResponseCode};
@@ -214,6 +214,8 @@ pub struct ResponseFacts {
     pub confidence: Confidence,
     /// What it means here, one sentence without full stop.
     pub text: &'static str,
+    /// The file it comes from: `codes.tsv`, or one of the user's own.
+    pub file: &'static str,
 }
 
 impl ResponseFacts {
@@ -244,6 +246,8 @@ pub struct AlertFacts {
     pub confidence: Confidence,
     /// What it means here, one sentence without full stop.
     pub text: &'static str,
+    /// The file it comes from: `codes.tsv`, or one of the user's own.
+    pub file: &'static str,
 }
 
 /// What is known of a response code.
@@ -288,23 +292,77 @@ pub fn alerts() -> &'static [AlertFacts] {
     &table().alerts
 }
 
-#[derive(Default)]
-struct Codes {
+static TABLE: OnceLock<Codes> = OnceLock::new();
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Codes {
     responses: Vec<ResponseFacts>,
     alerts: Vec<AlertFacts>,
 }
 
 fn table() -> &'static Codes {
-    static TABLE: LazyLock<Codes> = LazyLock::new(|| {
-        read(include_str!("../data/codes.tsv")).expect("the compiled-in table reads, which the tests prove")
-    });
-    &TABLE
+    TABLE.get_or_init(compiled_in)
 }
 
-fn read(text: &'static str) -> Result<Codes, TableError> {
+const COMPILED_IN: &str = "codes.tsv";
+
+/// The table of this program.
+pub(crate) fn compiled_in() -> Codes {
+    read(COMPILED_IN, include_str!("../data/codes.tsv")).expect("the compiled-in table reads, which the tests prove")
+}
+
+/// Puts the rows of a file over those there are. A trigger that a row takes leaves the code it had.
+pub(crate) fn put_over(table: &mut Codes, file: &'static str, text: &'static str) -> Result<(), TableError> {
+    let rows = read(file, text)?;
+    for row in rows.responses {
+        table.responses.retain(|facts| facts.code != row.code);
+        table.responses.push(row);
+    }
+    for row in rows.alerts {
+        let had = table
+            .alerts
+            .iter()
+            .find(|facts| facts.code == row.code)
+            .and_then(|facts| facts.trigger);
+        table.alerts.retain(|facts| facts.code != row.code);
+        for other in &mut table.alerts {
+            if other.trigger.is_some() && other.trigger == row.trigger {
+                other.trigger = had.filter(|had| row.trigger != Some(*had));
+            }
+        }
+        table.alerts.push(row);
+    }
+    let missing = AlertTrigger::ALL.iter().find(|trigger| {
+        let code = table.alerts.iter().find(|facts| facts.trigger == Some(**trigger));
+        code.is_none_or(|facts| facts.payload.is_none() || facts.to.is_empty())
+    });
+    match missing {
+        None => Ok(()),
+        Some(trigger) => Err(TableError::of_file(
+            file,
+            "trigger",
+            format!("no code with a payload and somebody to tell is left for {trigger}"),
+        )),
+    }
+}
+
+/// Makes this the table of the process; false where another one is in use.
+pub(crate) fn settle(mut table: Codes) -> bool {
+    let place = |code: ResponseCode| {
+        ResponseCode::all()
+            .iter()
+            .position(|facts| facts.value == code.as_str())
+    };
+    table.responses.sort_by_key(|facts| place(facts.code));
+    let place = |code: DccAlertCode| DccAlertCode::all().position(|other| other == code);
+    table.alerts.sort_by_key(|facts| place(facts.code));
+    TABLE.get_or_init(|| table.clone()) == &table
+}
+
+fn read(file: &'static str, text: &'static str) -> Result<Codes, TableError> {
     let mut codes = Codes::default();
     let mut triggers = BTreeMap::new();
-    for cells in Cells::rows("codes.tsv", text)? {
+    for cells in Cells::rows(file, text)? {
         let (confidence, text) = (cells.parse("confidence")?, cells.text("text")?);
         match cells.text("kind")? {
             "response" => codes.responses.push(ResponseFacts {
@@ -312,6 +370,7 @@ fn read(text: &'static str) -> Result<Codes, TableError> {
                 group: cells.text("group")?,
                 confidence,
                 text,
+                file,
             }),
             "alert" => {
                 let trigger = cells
@@ -336,6 +395,7 @@ fn read(text: &'static str) -> Result<Codes, TableError> {
                     to: cells.list("to")?,
                     confidence,
                     text,
+                    file,
                 });
             }
             _ => return Err(cells.error("kind", "expected response or alert")),

@@ -3,14 +3,26 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// What is wrong with a table of ours.
+/// What is wrong with a table: file, line and column.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{file}:{line}: column {column}: {reason}")]
-pub(crate) struct TableError {
+pub struct TableError {
     file: &'static str,
     line: usize,
     column: String,
     reason: String,
+}
+
+impl TableError {
+    /// Of a file as a whole.
+    pub(crate) fn of_file(file: &'static str, column: &str, reason: String) -> Self {
+        Self {
+            file,
+            line: 0,
+            column: column.into(),
+            reason,
+        }
+    }
 }
 
 /// One row by column names.

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use domain::{Confidence, Refusal};
 use duis::ResponseCode;
 
 use crate::data::{Cells, TableError};
+
+static TABLE: OnceLock<BTreeMap<Failure, Entry>> = OnceLock::new();
 
 /// The classes, each once: its name in code, the word that tables, audit records and reports use, and what it is.
 macro_rules! classes {
@@ -58,6 +60,8 @@ classes! {
     DateFar = "date-far",
     /// The execution date has passed.
     DatePassed = "date-passed",
+    /// The combination of models is refused, or not listed where it must be.
+    CombinationRefused = "combination-refused",
     /// The DCO refused to approve the critical step.
     DcoRefused = "dco-refused",
     /// The DCO did not answer in time, so the critical step was not sent.
@@ -283,10 +287,8 @@ impl Failure {
     /// Never: that every class has its row is proved by the tests.
     #[must_use]
     pub fn entry(self) -> &'static Entry {
-        static TABLE: LazyLock<BTreeMap<Failure, Entry>> = LazyLock::new(|| {
-            read(include_str!("../data/errors.tsv")).expect("the compiled-in table reads, which the tests prove")
-        });
         TABLE
+            .get_or_init(compiled_in)
             .get(&self)
             .expect("every class has its row, which the tests prove")
     }
@@ -445,22 +447,55 @@ pub struct Entry {
     pub confidence: Confidence,
     /// What it means, one sentence without full stop.
     pub text: &'static str,
+    /// The file it comes from: `errors.tsv`, or one of the user's own.
+    pub file: &'static str,
 }
 
-fn read(text: &'static str) -> Result<BTreeMap<Failure, Entry>, TableError> {
+const COMPILED_IN: &str = "errors.tsv";
+
+/// The table of this program.
+pub(crate) fn compiled_in() -> BTreeMap<Failure, Entry> {
+    read(COMPILED_IN, include_str!("../data/errors.tsv")).expect("the compiled-in table reads, which the tests prove")
+}
+
+/// Puts the rows of a file over those there are.
+pub(crate) fn put_over(
+    table: &mut BTreeMap<Failure, Entry>,
+    file: &'static str,
+    text: &'static str,
+) -> Result<(), TableError> {
+    table.extend(read(file, text)?);
+    Ok(())
+}
+
+/// Makes this the table of the process; false where another one is in use.
+pub(crate) fn settle(table: BTreeMap<Failure, Entry>) -> bool {
+    TABLE.get_or_init(|| table.clone()) == &table
+}
+
+fn read(file: &'static str, text: &'static str) -> Result<BTreeMap<Failure, Entry>, TableError> {
     let mut entries = BTreeMap::new();
-    for cells in Cells::rows("errors.tsv", text)? {
+    for cells in Cells::rows(file, text)? {
+        let code = cells.text("code")?;
+        if ResponseCode::new(code).is_none() {
+            return Err(cells.error("code", format!("{code} is no response code of the schema")));
+        }
+        let alert = cells.optional("alert")?;
+        if let Some(alert) = alert.filter(|alert| duis::DccAlertCode::new(alert).is_none()) {
+            return Err(cells.error("alert", format!("{alert} is no DCC alert code of the schema")));
+        }
         let entry = Entry {
             class: cells.parse("class")?,
             blame: cells.choice("blame", &BLAMES)?,
             hop: cells.choice("hop", &HOPS)?,
             http: cells.parse("http")?,
-            code: cells.text("code")?,
-            alert: cells.optional("alert")?,
+            code,
+            alert,
             lab_alert: cells.optional("lab_alert")?,
             debug: cells.optional("debug")?.map(|_| cells.parse("debug")).transpose()?,
             confidence: cells.parse("confidence")?,
             text: cells.text("text")?,
+            file,
         };
         if entries.insert(entry.class, entry).is_some() {
             return Err(cells.error("class", "stands here twice"));

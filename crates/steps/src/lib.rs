@@ -18,6 +18,7 @@ pub mod credentials;
 mod data;
 pub mod errors;
 mod message_code;
+mod overlay;
 mod payload;
 mod permits;
 mod plan;
@@ -25,8 +26,10 @@ mod respond;
 pub mod table;
 
 pub use cache::Cache;
+pub use data::TableError;
 pub use dmc::Holder;
 pub use errors::Failure;
+pub use overlay::{Overlay, OverlayError, overlay};
 pub use permits::{NotPermitted, permits};
 pub use plan::{Derived, Plan, Refused, Step, Target, Via, execution_at, holder, plan};
 pub use respond::{Smets1Payload, StepOutcome, StepResult, respond};

@@ -1,9 +1,6 @@
 //! Devices come, change, leave: the statuses of the inventory, and everything that hangs on them.
 
-use std::collections::BTreeMap;
-
-use dmc::CplStatus;
-use domain::{DeviceKind, DeviceModel, Eui64, RequestId, SimInstant};
+use domain::{DeviceKind, Eui64, RequestId, SimInstant};
 use duis::AlertPayload;
 use duis::alert::{MeterPoints, StatusChange};
 use steps::Failure;
@@ -11,7 +8,6 @@ use steps::codes::AlertTrigger;
 
 use super::alerts::Notice;
 use super::{Core, Stage};
-use crate::Products;
 use crate::audit::{Event, Record};
 use crate::inventory::{Device, SmiStatus, StatusError};
 use crate::journal::Entry;
@@ -250,91 +246,12 @@ impl Core {
     }
 
     /// A status that follows from another one; where there is no arrow to it, the device stays as it is.
-    fn try_status(&mut self, entry: &mut Entry, device: Eui64, to: SmiStatus, now: SimInstant) {
+    pub(super) fn try_status(&mut self, entry: &mut Entry, device: Eui64, to: SmiStatus, now: SimInstant) {
         let status = self.options.inventory.device(device).and_then(|device| device.status);
         if status.is_some_and(|from| from.may_become(to))
             && let Err(error) = self.change_status(entry, device, to, None, now)
         {
             tracing::error!(%device, %error, "a status was not changed");
-        }
-    }
-
-    /// 8.1.1 worked.
-    pub(super) fn commissioned(&mut self, entry: &mut Entry, id: RequestId, now: SimInstant) {
-        self.note_combination(entry, id, now);
-        let status = self
-            .options
-            .inventory
-            .device(id.target)
-            .and_then(|device| device.status);
-        if status == Some(SmiStatus::Pending) {
-            // It was reached, so it is installed, whatever its log says.
-            self.try_status(entry, id.target, SmiStatus::InstalledNotCommissioned, now);
-        }
-        self.try_status(entry, id.target, SmiStatus::Commissioned, now);
-    }
-
-    /// Whether what comes into service is an eligible combination: said in the audit trail, not enforced.
-    fn note_combination(&self, entry: &mut Entry, id: RequestId, now: SimInstant) {
-        let products = &self.options.products;
-        let hub = self.options.inventory.device(id.target).and_then(|device| device.hub);
-        let Some(hub) = hub.filter(|_| !products.combinations().is_empty()) else {
-            return;
-        };
-        let models: BTreeMap<DeviceKind, DeviceModel> = self
-            .options
-            .inventory
-            .behind(hub)
-            .map(|device| (device.kind, (*device.model).clone()))
-            .collect();
-        let detail = match products.combination(&models, now) {
-            Some(found) => {
-                let decision = if found.approved { "approved" } else { "refused" };
-                format!(
-                    "EPCL {} {decision} by {}, {}",
-                    found.id, found.approved_by, found.report
-                )
-            }
-            None => "no EPCL entry has this combination".to_owned(),
-        };
-        let record = Record {
-            device: Some(id.target),
-            request: Some(id),
-            detail,
-            ..Record::new(Event::DeviceChanged, now)
-        };
-        entry.audits.push(record.to_message());
-    }
-
-    /// Holds a device against the product list: suspended while its firmware is not active there, restored when it is.
-    pub(super) fn review(&mut self, entry: &mut Entry, id: Eui64, now: SimInstant) {
-        let Some(device) = self.options.inventory.device(id) else {
-            return;
-        };
-        let listed = self.options.products.listed(device.kind, &device.model);
-        let Some(active) = listed.map(|listed| listed.status == CplStatus::Active) else {
-            return;
-        };
-        match device.status {
-            Some(SmiStatus::Commissioned) if !active => self.try_status(entry, id, SmiStatus::Suspended, now),
-            Some(SmiStatus::Suspended) if active => {
-                let before = device.status_before().unwrap_or(SmiStatus::Commissioned);
-                self.try_status(entry, id, before, now);
-            }
-            _ => {}
-        }
-    }
-
-    /// Other product lists: every device is held against them.
-    pub(super) fn set_products(&mut self, products: Products, now: SimInstant) {
-        self.options.products = products;
-        let devices: Vec<_> = self.options.inventory.devices().map(|device| device.id).collect();
-        for device in devices {
-            let mut entry = Entry::at(now);
-            self.review(&mut entry, device, now);
-            if !entry.devices.is_empty() {
-                self.write(entry, now);
-            }
         }
     }
 

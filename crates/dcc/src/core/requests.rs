@@ -172,6 +172,9 @@ impl Core {
             return Err(Denied(Failure::Internal, "admitted without device or row".to_owned()));
         };
         let concern = Concern::of(request, device, &self.options.inventory)?;
+        if concern == Some(Concern::Commission) {
+            self.check_combination(device, now)?;
+        }
         let when = self.when(request, row, device, now)?;
         let made = answers::Reply {
             request: Some(request.id),

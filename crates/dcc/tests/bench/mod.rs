@@ -46,6 +46,8 @@ pub(crate) const TRANSFORM: &str = "/api/v1/serviceT";
 /// Keys and certificates of everybody.
 pub(crate) struct Parties {
     keys: Vec<(Eui64, Arc<SigningKey>)>,
+    /// Their certificates: base64 of DER.
+    certificates: Vec<(Eui64, String)>,
     pub(crate) book: Arc<CertificateBook>,
     /// A key of the supplier that nobody has the certificate of.
     pub(crate) unknown: SigningKey,
@@ -71,27 +73,30 @@ impl Parties {
             params.serial_number = Some(serial.into());
             let pem = params.self_signed(&pair).unwrap().pem();
             let key = SigningKey::from_pem(&pair.serialize_pem(), &pem).unwrap();
-            (key, Certificate::from_pem(&pem).unwrap())
+            (key, Certificate::from_pem(&pem).unwrap(), pem)
         };
         let mut special = |serial, role, years| {
-            let (key, certificate) = make(SUPPLIER, serial, role, years);
+            let (key, certificate, _) = make(SUPPLIER, serial, role, years);
             book.add(certificate).unwrap();
             key
         };
         let expired = special(5001, "87", (2018, 2020));
         let early = special(5002, "87", (2021, 2118));
         let organisation = special(5003, "02", (2018, 2118));
-        let mut keys = Vec::new();
+        let (mut keys, mut certificates) = (Vec::new(), Vec::new());
         for (eui, serial) in [SUPPLIER, NETWORK, OTHER, SUSPENDED, STRANGER, DCC, S1SP]
             .into_iter()
             .zip(1001..)
         {
-            let (key, certificate) = make(eui, serial, "87", (2018, 2118));
+            let (key, certificate, pem) = make(eui, serial, "87", (2018, 2118));
             book.add(certificate).unwrap();
+            let lines = pem.lines().filter(|line| !line.starts_with('-'));
+            certificates.push((eui, lines.collect()));
             keys.push((eui, Arc::new(key)));
         }
         Self {
             keys,
+            certificates,
             book: Arc::new(book),
             unknown: make(SUPPLIER, 9999, "87", (2018, 2118)).0,
             expired,
@@ -102,6 +107,11 @@ impl Parties {
 
     pub(crate) fn key(&self, eui: Eui64) -> &Arc<SigningKey> {
         &self.keys.iter().find(|(of, _)| *of == eui).unwrap().1
+    }
+
+    /// Somebody's certificate as requests carry it.
+    pub(crate) fn certificate(&self, eui: Eui64) -> String {
+        self.certificates.iter().find(|(of, _)| *of == eui).unwrap().1.clone()
     }
 
     /// The written request, not signed.
@@ -358,6 +368,15 @@ impl Running {
                 return (envelope, request, countersigned);
             }
         }
+    }
+
+    /// The same, for a request that is held until then.
+    pub(crate) async fn countersigned_by(&mut self, date: &str) {
+        let by: SimInstant = date.parse().unwrap();
+        let within = by.since(self.world.clock.now()) + SimDuration::from_mins(1);
+        let envelope = self.at_s1sp(within).await.expect("a countersigned request");
+        assert_eq!(envelope.kind(), Kind::CountersignedRequest);
+        self.accept(&envelope).await;
     }
 
     pub(crate) async fn accept(&self, request: &Envelope) {

@@ -62,7 +62,34 @@ fn restore(bench: &Bench, device: Eui64, old: Eui64) -> Vec<Post> {
     sent(bench, &to_device(device, srv, body))
 }
 
+/// A list of combinations with a decision on this house's electricity meter, or on another.
+fn decided(bench: &mut Bench, model: &str, decision: &str) {
+    let list = format!(
+        "epcl_id,cohort,comms_provider,esme_maker,esme_model,esme_fw,gsme_maker,gsme_model,gsme_fw,ch_maker,ch_model,ch_fw,\
+         ppmid_maker,ppmid_model,ppmid_fw,first_added,removed,source,report,decision,approved_by\n\
+         E1,IOC,,Example,{model},00000001,,,,,,,,,,2019-03-01,,SIT,report 1,{decision},board\n"
+    );
+    bench.products.add_combinations(&list).unwrap();
+}
+
+fn commission(bench: &Bench) -> Vec<Post> {
+    sent(bench, &orders::commission(ESME, bench.world.clock.now(), 10))
+}
+
 pub(super) const CASES: &[Case] = &[
+    Case(
+        F::CombinationRefused,
+        |bench| decided(bench, "M1", "refused"),
+        commission,
+    ),
+    Case(
+        F::CombinationRefused,
+        |bench| {
+            decided(bench, "M9", "approved");
+            bench.limits.require_listed_combination = true;
+        },
+        commission,
+    ),
     Case(F::JoinUnknown, usual, |bench| sent(bench, &orders::join(GSME, NOWHERE))),
     Case(F::JoinApart, neighbours, |bench| {
         sent(bench, &orders::join(GSME, OLD_PROXY))

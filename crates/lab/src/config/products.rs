@@ -13,6 +13,9 @@ pub struct ProductsConfig {
     pub cpl: Vec<PathBuf>,
     /// More rows of the list of eligible combinations, as CSV.
     pub epcl: Vec<PathBuf>,
+    /// Whether a meter comes into service only where an entry of that list approves its installation. What an entry refuses
+    /// never does.
+    pub require_combination: bool,
     /// Coverage that 12.1 answers from, as CSV, in place of the built-in table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wan_matrix: Option<PathBuf>,
