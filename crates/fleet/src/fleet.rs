@@ -290,6 +290,7 @@ fn route(inboxes: &BTreeMap<Eui64, Inbox<Item>>, envelope: &Envelope) {
                     data.hub,
                     Item::Data {
                         session: data.session,
+                        head_end: data.head_end,
                         trace_id,
                         payload: data.payload,
                     },

@@ -124,6 +124,7 @@ pub(crate) enum Item {
     },
     Data {
         session: u64,
+        head_end: String,
         trace_id: String,
         payload: Bytes,
     },
@@ -352,9 +353,10 @@ impl Hub {
             Event::Item(Item::Sms { trace_id, payload }) => self.sms(now, trace_id, &payload),
             Event::Item(Item::Data {
                 session,
+                head_end,
                 trace_id,
                 payload,
-            }) => self.data(now, session, trace_id, &payload),
+            }) => self.data(now, (session, head_end), trace_id, &payload),
             Event::Item(Item::Close { session, reason }) => self.closed(now, session, &reason),
             Event::Item(Item::Face { session, message }) => self.face_said(now, session, message),
             Event::Item(Item::Ask(ask)) => {
@@ -667,8 +669,16 @@ impl Hub {
         })
     }
 
-    fn data(&mut self, now: SimInstant, number: u64, trace_id: String, payload: &[u8]) {
+    fn data(&mut self, now: SimInstant, (number, head_end): (u64, String), trace_id: String, payload: &[u8]) {
         let Some((party, mut link)) = self.take_link(number) else {
+            // A connection from before this fleet was started, or one given up: the head-end believes in it until told.
+            let close = WanClose {
+                hub: self.eui.0,
+                head_end,
+                session: number,
+                reason: "unknown to the hub".into(),
+            };
+            self.put(Kind::WanClose, &trace_id, close.encode_to_vec());
             return;
         };
         if !trace_id.is_empty() {

@@ -198,10 +198,13 @@ fn octets_of_another_connection_are_not_taken() {
         let data = |session| WanData {
             hub: lab.hub.0,
             session,
+            head_end: "s1sp".into(),
             payload: Bytes::from_static(b"x"),
-            ..WanData::default()
         };
         lab.send(Kind::WanData, &data(1)).await;
+        // Whoever believes in a connection that is not there is told.
+        let told = WanClose::decode(lab.next(Kind::WanClose).await.body).unwrap();
+        assert_eq!((told.hub, told.session, told.head_end.as_str()), (lab.hub.0, 1, "s1sp"));
         lab.quiet(SimDuration::from_mins(1)).await;
         lab.wake(1).await;
         lab.next(Kind::WanOpen).await;

@@ -17,6 +17,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
@@ -89,6 +90,8 @@ pub struct CoreEnd {
     acceptor: TlsAcceptor,
     options: TunnelConfig,
     wall: Clock,
+    /// How many fleets have connected so far.
+    connected: watch::Sender<u64>,
 }
 
 /// The fleet's end: connects to the core.
@@ -119,7 +122,14 @@ impl CoreEnd {
             acceptor,
             options,
             wall,
+            connected: watch::Sender::new(0),
         })
+    }
+
+    /// How many fleets have connected so far: what is sent to a fleet before it has is lost.
+    #[must_use]
+    pub fn connected(&self) -> watch::Receiver<u64> {
+        self.connected.subscribe()
     }
 
     /// The address it listens on.
@@ -152,6 +162,7 @@ impl CoreEnd {
             };
             let mut framed = Framed::new(stream, codec(&self.options));
             tracing::info!("the fleet is connected");
+            self.connected.send_modify(|count| *count += 1);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),

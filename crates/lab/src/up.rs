@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use domain::SimDuration;
 use tokio::task::JoinSet;
@@ -206,6 +206,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
         stop,
         tasks: TaskTracker::new(),
         counters: Mutex::new(BTreeMap::new()),
+        tunnel: OnceLock::new(),
     });
     handle.note_address("duis", http.address().map_err(failed)?);
     let lookup = match config.lookup.enabled {
@@ -230,6 +231,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
             };
             let end = CoreEnd::bind(config.listen.tunnel, &credentials, config.tunnel.clone(), wall.clone()).await?;
             handle.note_address("tunnel", end.address()?);
+            handle.note_tunnel(end.connected());
             Some((end, link))
         }
     };

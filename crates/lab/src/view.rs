@@ -7,7 +7,7 @@ pub use desk::FETCH_MAX;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use domain::keys::{Party, Purpose};
@@ -17,6 +17,7 @@ use proto::v1::{
     AuditEntry, DeviceAssociation, DeviceEntry, DeviceRule, DeviceState, InventoryEntry, LabUser, Screen,
     SendRequestReply, ShowDeviceReply, ShownItem, ShownMessage, StatusReply,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use world::{Clock, World};
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     /// Exposed ports; awaited when the lab stops.
     pub(crate) tasks: TaskTracker,
     pub(crate) counters: Mutex<BTreeMap<Eui64, u64>>,
+    /// How many fleets have connected, where the fleet is elsewhere.
+    pub(crate) tunnel: OnceLock<watch::Receiver<u64>>,
 }
 
 /// A question that a running lab cannot answer.
@@ -124,6 +127,22 @@ impl LabHandle {
     pub fn note_address(&self, name: &str, address: SocketAddr) {
         let mut addresses = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.insert(name.to_owned(), address.to_string());
+    }
+
+    pub(crate) fn note_tunnel(&self, connected: watch::Receiver<u64>) {
+        // A lab has one tunnel: a second one is not taken.
+        let _taken = self.0.tunnel.set(connected);
+    }
+
+    /// Waits until so many fleets have connected from elsewhere, each start of one counted. Safe to cancel.
+    ///
+    /// # Errors
+    /// Where the fleet is not elsewhere, or the tunnel has ended.
+    pub async fn fleets_connected(&self, count: u64) -> Result<(), ViewError> {
+        let bad = |problem: &str| ViewError::BadQuestion(problem.to_owned());
+        let mut connected = self.0.tunnel.get().cloned().ok_or_else(|| bad("the fleet runs here"))?;
+        let reached = connected.wait_for(|reached| *reached >= count).await;
+        reached.map(|_| ()).map_err(|_| bad("the tunnel has ended"))
     }
 
     /// All devices of the estate.

@@ -4,6 +4,7 @@ mod carrier;
 mod device;
 mod head_end;
 mod job;
+mod log_objects;
 mod logs;
 mod meter;
 mod methods;

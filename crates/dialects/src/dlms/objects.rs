@@ -4,7 +4,9 @@
 //! tariff blocks and of debt suspension, and the `LAB` classes, are ours.
 
 use cosem::{Attribute, Obis};
-use domain::{DataItem, DeviceKind, LogKind, Unit};
+use domain::{DataItem, DeviceKind, Unit};
+
+pub(crate) use super::log_objects::{LOGS, half_hourly, log_at, log_objects};
 
 pub(crate) const CLASS_DATA: u16 = 1;
 pub(crate) const CLASS_REGISTER: u16 = 3;
@@ -54,7 +56,7 @@ pub(crate) const SCRIPT_ARM: u16 = 3;
 
 const ESME: &[DeviceKind] = &[DeviceKind::Esme];
 const GAS: &[DeviceKind] = &[DeviceKind::Gpf, DeviceKind::Gsme];
-const METERS: &[DeviceKind] = &[DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
+pub(super) const METERS: &[DeviceKind] = &[DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
 const ALL: &[DeviceKind] = &[DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
 
 /// How a value stands in its attribute.
@@ -461,65 +463,6 @@ fn specials(slot: DeviceKind) -> impl Iterator<Item = Place> {
             },
             shape: special.shape,
         })
-}
-
-/// Names of the profile that shows a log, the one the head end uses first; further ones show the same rows.
-pub(crate) fn log_objects(slot: DeviceKind, log: LogKind) -> &'static [Obis] {
-    const IMPORT: &[Obis] = &[Obis::new(0, 0, 99, 1, 0, 255), Obis::new(1, 0, 99, 1, 0, 255)];
-    const GAS_USE: &[Obis] = &[Obis::new(7, 0, 99, 1, 0, 255), Obis::new(0, 0, 99, 1, 0, 255)];
-    const EXPORT: &[Obis] = &[Obis::new(0, 0, 99, 1, 1, 255)];
-    const REACTIVE: &[Obis] = &[Obis::new(0, 0, 99, 1, 2, 255)];
-    const DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 9, 255)];
-    const BILLING: &[Obis] = &[Obis::new(0, 0, 98, 1, 0, 255), Obis::new(0, 0, 98, 1, 1, 255)];
-    const MODE_OR_TARIFF: &[Obis] = &[Obis::new(0, 0, 98, 1, 2, 255)];
-    const PREPAYMENT_DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 8, 255)];
-    const EXPORT_DAILY: &[Obis] = &[Obis::new(0, 0, 98, 1, 10, 255)];
-    const EVENT: &[Obis] = &[Obis::new(0, 0, 99, 98, 0, 255)];
-    const SECURITY: &[Obis] = &[Obis::new(0, 0, 99, 98, 1, 255)];
-    let meter = METERS.contains(&slot);
-    match log {
-        LogKind::ActiveImport if slot.is_gas() => GAS_USE,
-        LogKind::ActiveImport if meter => IMPORT,
-        LogKind::ActiveExport if slot == DeviceKind::Esme => EXPORT,
-        LogKind::ReactiveImport if slot == DeviceKind::Esme => REACTIVE,
-        LogKind::DailyRead if meter => DAILY,
-        LogKind::Billing if meter => BILLING,
-        LogKind::BillingModeOrTariff if meter => MODE_OR_TARIFF,
-        LogKind::PrepaymentDailyRead if meter => PREPAYMENT_DAILY,
-        LogKind::ExportDailyRead if slot == DeviceKind::Esme => EXPORT_DAILY,
-        LogKind::Event => EVENT,
-        LogKind::Security => SECURITY,
-        _ => &[],
-    }
-}
-
-pub(crate) const LOGS: [LogKind; 10] = [
-    LogKind::ActiveExport,
-    LogKind::ActiveImport,
-    LogKind::Billing,
-    LogKind::BillingModeOrTariff,
-    LogKind::DailyRead,
-    LogKind::Event,
-    LogKind::ExportDailyRead,
-    LogKind::PrepaymentDailyRead,
-    LogKind::ReactiveImport,
-    LogKind::Security,
-];
-
-/// The log that a profile of this slot shows.
-pub(crate) fn log_at(slot: DeviceKind, object: Obis) -> Option<LogKind> {
-    LOGS.into_iter().find(|log| log_objects(slot, *log).contains(&object))
-}
-
-/// The item whose use a half-hourly log records; `None` for other logs.
-pub(crate) fn half_hourly(slot: DeviceKind, log: LogKind) -> Option<DataItem> {
-    match log {
-        LogKind::ActiveExport => Some(DataItem::ActiveExport),
-        LogKind::ActiveImport if slot.is_gas() => Some(DataItem::GasConsumption),
-        LogKind::ActiveImport => Some(DataItem::ActiveImport),
-        LogKind::ReactiveImport => Some(DataItem::ReactiveImport),
-        _ => None,
-    }
 }
 
 /// Attributes and methods that objects of a class have here; attribute 1 is the name everywhere.

@@ -68,8 +68,10 @@
 //! sealed body carries what a device says by itself: 1, code, time, description; or 2, ticket, part, last, octets of an
 //! outcome; or 3 and a row of readings; in the compact form. The seal is that of the LAB envelope, with the management keys of the device.
 
+mod files;
 mod frame;
 mod head_end;
+mod job;
 mod meter;
 mod survey;
 pub mod table;
