@@ -52,8 +52,9 @@ fn every_command_of_ours_runs_as_written() {
     let folder = folder.path();
     std::fs::write(folder.join("estate.toml"), SMALL_ESTATE).unwrap();
     let commands = commands();
-    let of_lab =
-        |arguments: &[&str]| matches!(arguments[0], "device" | "audit") || arguments.starts_with(&["duis", "send"]);
+    let of_lab = |arguments: &[&str]| {
+        matches!(arguments[0], "device" | "audit" | "vend") || arguments.starts_with(&["duis", "send"])
+    };
 
     let up = commands
         .iter()

@@ -228,6 +228,26 @@ impl Client {
         answer(self.0.send_request(request).await)
     }
 
+    /// Has a code made for a meter, in a supplier's place, and waits as long as is asked for the alert that tells it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where a top-up by that supplier would be.
+    pub async fn vend(&mut self, request: m::VendRequest) -> Result<m::VendReply, ClientError> {
+        answer(self.0.vend(request).await)
+    }
+
+    /// Enters a code at the keys of a meter. Gives why the meter does not take it; empty when it does.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is no such device.
+    pub async fn key_in(&mut self, device: &str, code: &str) -> Result<String, ClientError> {
+        let request = m::KeyInRequest {
+            device: device.into(),
+            code: code.into(),
+        };
+        Ok(answer(self.0.key_in(request).await)?.refusal)
+    }
+
     /// Asks the lab to stop.
     ///
     /// # Errors

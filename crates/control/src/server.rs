@@ -169,6 +169,23 @@ impl Control for Service {
         }
     }
 
+    async fn vend(&self, request: Request<m::VendRequest>) -> Answer<m::VendReply> {
+        let request = request.into_inner();
+        let wait_ms = request.wait_ms.min(WAIT_MAX_MS);
+        // A lab that stops must not wait for alerts that will not come.
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Status::unavailable("the lab is stopping")),
+            vended = self.lab.vend(request, wait_ms) => vended.map(Response::new).map_err(status),
+        }
+    }
+
+    async fn key_in(&self, request: Request<m::KeyInRequest>) -> Answer<m::KeyInReply> {
+        let m::KeyInRequest { device, code } = request.into_inner();
+        let refusal = self.lab.key_in(&device, &code).await.map_err(status)?;
+        Ok(Response::new(m::KeyInReply { refusal }))
+    }
+
     async fn stop(&self, _: Request<m::StopRequest>) -> Answer<m::StopReply> {
         self.lab.stop();
         Ok(Response::new(m::StopReply {}))

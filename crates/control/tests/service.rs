@@ -75,6 +75,24 @@ async fn commands_find_the_lab_and_ask_it() {
         "{trail:?}"
     );
 
+    let vend = control::messages::VendRequest {
+        user: status.users[0].eui.clone(),
+        device: meter.device.clone(),
+        pence: 1_000,
+        for_the_keys: true,
+        wait_ms: 20_000,
+    };
+    let vended = client.vend(vend.clone()).await.expect("vended");
+    assert_eq!(vended.utrn.len(), 20, "{vended:?}");
+    let refusal = client.key_in(&meter.device, &vended.utrn).await.expect("tried");
+    assert!(!refusal.is_empty(), "a meter in credit mode takes no code");
+    let other = control::messages::VendRequest {
+        user: status.users[2].eui.clone(),
+        ..vend
+    };
+    let refused = client.vend(other).await.expect_err("no supplier").to_string();
+    assert!(refused.starts_with("E2: "), "{refused}");
+
     client.reset_counters(&status.users[0].eui).await.expect("reset");
     let unknown = client
         .reset_counters(&meter.device)

@@ -76,6 +76,8 @@ pub enum Event {
     SentAgain,
     /// The SMI status of a device changed.
     StatusChanged,
+    /// A supplier had a code made for a meter.
+    Vended,
     /// A request was taken although something is to be said against it.
     Warned,
 }
@@ -112,6 +114,7 @@ const EVENTS: &[(&str, Event)] = &[
     ("schedule-skipped", Event::ScheduleSkipped),
     ("sent-again", Event::SentAgain),
     ("status-changed", Event::StatusChanged),
+    ("vended", Event::Vended),
     ("warned", Event::Warned),
 ];
 

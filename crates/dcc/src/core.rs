@@ -17,6 +17,7 @@ mod replay;
 mod requests;
 mod runs;
 mod snapshot;
+mod vending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

@@ -5,6 +5,8 @@
 //! S1SP, in this order, and gets exactly one outcome, also when this role dies in between: everything is rebuilt from its
 //! journal.
 //!
+//! A supplier may also have a code made for a meter (`core::vending`): a top-up of the DCC's own in its place.
+//!
 //! Requests may wait: for their date, for another request of their sequence, for a decision about their quarantine. Schedules
 //! run by themselves, as requests of the DCC's own in their owner's name. Requests about the inventory, schedules, coverage and
 //! firmware images are answered here (`services`); what an answer or an outcome changes, and whom that concerns, follows in
@@ -58,5 +60,5 @@ pub use outbox::DeadLetter;
 pub use products::Products;
 pub use registration::{Registration, Registrations};
 pub use schema_policy::{OtherVersions, SchemaPolicy};
-pub use service::{Dcc, Fetched, Handle, HandleError, InHand, Quarantined};
+pub use service::{Dcc, Fetched, Handle, HandleError, InHand, Quarantined, Vend};
 pub use wan_matrix::WanMatrix;

@@ -11,6 +11,7 @@ use world::{LinkEnd, LinkReceiver, LinkSender, StoreError, World};
 
 use crate::audit;
 use crate::core::{Core, Effect};
+use crate::front_door::Denied;
 use crate::inventory::{Device, Lookup, SmiStatus, StatusError};
 use crate::options::{BATCH, COMMANDS_MAX, GRACE, OUTGOING_MAX, Options};
 use crate::outbox::DeadLetter;
@@ -56,6 +57,14 @@ pub enum HandleError {
     /// The journal cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No code is made.
+    #[error("{code}: {detail}")]
+    VendRefused {
+        /// What a top-up would have been refused with.
+        code: &'static str,
+        /// Why.
+        detail: String,
+    },
 }
 
 /// How much the DCC has in hand.
@@ -101,6 +110,19 @@ pub struct Fetched {
     pub xml: prost::bytes::Bytes,
 }
 
+/// What a supplier wants a code for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vend {
+    /// The supplier. It must be registered for the meter.
+    pub user: Eui64,
+    /// The meter.
+    pub device: Eui64,
+    /// What the code is to be worth: up to 8191 pence, or up to 8191 whole pounds, as a UTRN can say it.
+    pub pence: u32,
+    /// The code is only to be given to the customer: the meter is not tried.
+    pub for_the_keys: bool,
+}
+
 #[derive(Debug)]
 pub(crate) enum Command {
     Audit(Trail, oneshot::Sender<Result<Vec<audit::Record>, StoreError>>),
@@ -116,6 +138,7 @@ pub(crate) enum Command {
     ResetCounters(Eui64, oneshot::Sender<()>),
     SetProducts(Box<Products>, oneshot::Sender<()>),
     SetStatus(Eui64, SmiStatus, oneshot::Sender<Result<(), StatusError>>),
+    Vend(Vend, oneshot::Sender<Result<RequestId, Denied>>),
 }
 
 #[derive(Debug)]
@@ -509,6 +532,19 @@ impl Handle {
     /// [`HandleError`].
     pub async fn set_status(&self, device: Eui64, status: SmiStatus) -> Result<(), HandleError> {
         Ok(self.ask(|answer| Command::SetStatus(device, status, answer)).await??)
+    }
+
+    /// Has a code made for a meter, in a supplier's place. Gives the DCC's own request about it: the alert that tells the
+    /// supplier the code names it, and so does the outcome.
+    ///
+    /// # Errors
+    /// [`HandleError::VendRefused`] where a top-up by that supplier would be.
+    pub async fn vend(&self, vend: Vend) -> Result<RequestId, HandleError> {
+        let begun = self.ask(|answer| Command::Vend(vend, answer)).await?;
+        begun.map_err(|Denied(failure, detail)| HandleError::VendRefused {
+            code: failure.entry().code,
+            detail,
+        })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, HandleError> {

@@ -97,7 +97,7 @@ async fn alerts_follow_the_notified_supplier_not_the_registration() {
         signed_xml: bench.parties.device_alert(ESME, DCC, 1).into(),
         is_s1sp_alert: false,
         counter: 1,
-        request_id: String::new(),
+        ..S1spAlert::default()
     };
     running
         .s1sp_sends(Kind::S1spAlert, "alert", &alert.encode_to_vec())

@@ -246,6 +246,7 @@ fn settling(bench: &Bench, counter: u64, code: u16) -> Vec<u8> {
         is_s1sp_alert: false,
         counter,
         request_id: id(counter).to_string(),
+        ..S1spAlert::default()
     }
     .encode_to_vec()
 }

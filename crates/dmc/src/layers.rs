@@ -295,6 +295,10 @@ impl Layers {
             slug: slug.clone().unwrap_or_else(|| route.id.clone()),
             smso_code: smso_code.clone().unwrap_or_else(|| smso.clone()),
             meter: meter::Profile {
+                tokens: meter::TokenRules {
+                    form: domain::utrn::CodeForm::of_family(family),
+                    ..assembly.parts.meter.tokens
+                },
                 firmware: native,
                 manufacturer: maker,
                 model: is.model.clone(),

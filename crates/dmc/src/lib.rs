@@ -76,9 +76,10 @@ pub use profile::{
     Derivation, DeviceProfile, Holder, Rule, S1spEffect, S1spRule, SUPPORTING_READS, Side, StepPlace, Subject, WanMode,
     WanProfile,
 };
-pub use rows::{Clause, DplEntry, read_annex, read_dpl, select};
+pub use rows::{Clause, DplEntry, read_annex, read_dpl, select, write_annex};
 pub use settings::{Group, Setting, all as settings};
 pub use step_rule::{STEP_KINDS, StepKind};
+pub use table::{Row, Table};
 
 /// What an event code means, for people; `None` for a code that no device of this lab raises.
 #[must_use]

@@ -267,6 +267,27 @@ pub enum S1spEffect {
 }
 
 impl S1spEffect {
+    /// The word that files use for its kind: one of [`STEP_KINDS`](crate::STEP_KINDS).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accept { .. } => "accept",
+            Self::Answer { .. } => "answer",
+            Self::Cache { .. } => "cache",
+            Self::Clip { .. } => "clip",
+            Self::Continue => "continue",
+            Self::Derive { .. } => "derive",
+            Self::Hold { .. } => "hold",
+            Self::Insert { .. } => "insert",
+            Self::Map { .. } => "map",
+            Self::Partial { .. } => "partial",
+            Self::Refuse { .. } => "refuse",
+            Self::Reorder { .. } => "reorder",
+            Self::Replace { .. } => "replace",
+            Self::Skip { .. } => "skip",
+        }
+    }
+
     /// What it is about, where it is about one thing of the plan.
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {

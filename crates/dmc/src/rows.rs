@@ -87,6 +87,22 @@ pub fn read_annex(catalogue: &Catalogue, file: &str, text: &str) -> Result<Vec<C
     Ok(clauses)
 }
 
+/// The clauses as a table that [`read_annex`] reads: number, model and request of each.
+///
+/// # Panics
+/// Never: a table in memory takes all it is given.
+#[must_use]
+pub fn write_annex(clauses: &[Clause]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let head = [["clause", "model", "request"]];
+    let rows = clauses.iter().map(|of| [of.clause.as_str(), &of.model, &of.request]);
+    for row in head.into_iter().chain(rows) {
+        writer.write_record(row).expect("written to memory");
+    }
+    let octets = writer.into_inner().expect("written to memory");
+    String::from_utf8(octets).expect("made of text")
+}
+
 /// The combinations to test so that they cover this share (hundredths) of what is deployed: the commonest first.
 #[must_use]
 pub fn select(deployed: &[DplEntry], cover_percent: u8) -> Vec<(DplEntry, f64)> {

@@ -3,14 +3,14 @@
 use crate::error::{FileError, Place};
 
 /// The rows of a table, each with its line.
-pub(crate) struct Table {
+pub struct Table {
     place: Place,
     columns: Vec<String>,
     rows: Vec<(usize, Vec<String>)>,
 }
 
 /// One row.
-pub(crate) struct Row<'t> {
+pub struct Row<'t> {
     table: &'t Table,
     line: usize,
     cells: &'t [String],
@@ -18,7 +18,10 @@ pub(crate) struct Row<'t> {
 
 impl Table {
     /// Reads a table that has all `needed` columns and no others than those and `optional`, in any order.
-    pub(crate) fn read(file: &str, text: &str, needed: &[&str], optional: &[&str]) -> Result<Self, FileError> {
+    ///
+    /// # Errors
+    /// An unknown column with what may have been meant, a missing one, or what is no table.
+    pub fn read(file: &str, text: &str, needed: &[&str], optional: &[&str]) -> Result<Self, FileError> {
         let table = Self::read_any(file, text)?;
         for column in &table.columns {
             let known = needed.iter().chain(optional).copied();
@@ -70,7 +73,8 @@ impl Table {
         })
     }
 
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|(line, cells)| Row {
             table: self,
             line: *line,
@@ -96,17 +100,24 @@ impl Table {
 }
 
 impl Row<'_> {
-    pub(crate) fn line(&self) -> usize {
+    /// Its line in the file, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
         self.line
     }
 
     /// The cell of a column; empty where the table has no such column.
-    pub(crate) fn text(&self, column: &str) -> &str {
+    #[must_use]
+    pub fn text(&self, column: &str) -> &str {
         let place = self.table.columns.iter().position(|name| name == column);
         place.and_then(|place| self.cells.get(place)).map_or("", String::as_str)
     }
 
-    pub(crate) fn parse<T: std::str::FromStr>(&self, column: &str) -> Result<T, FileError>
+    /// The cell of a column as a value.
+    ///
+    /// # Errors
+    /// When it is none, with what was expected.
+    pub fn parse<T: std::str::FromStr>(&self, column: &str) -> Result<T, FileError>
     where
         T::Err: std::fmt::Display,
     {
@@ -122,7 +133,15 @@ impl Row<'_> {
         }
     }
 
-    pub(crate) fn error(&self, reason: impl Into<String>) -> FileError {
+    /// A fault of this row.
+    #[must_use]
+    pub fn error(&self, reason: impl Into<String>) -> FileError {
         self.place().error(reason)
+    }
+
+    /// A fault about a word that should have been one of `known`.
+    #[must_use]
+    pub fn unknown<'k>(&self, what: &str, word: &str, known: impl IntoIterator<Item = &'k str>) -> FileError {
+        self.place().unknown(what, word, known)
     }
 }

@@ -43,6 +43,31 @@ fn an_epcl_knows_what_is_eligible() {
 }
 
 #[test]
+fn an_epcl_is_read_whole_or_not_at_all() {
+    let head = "dmc,report,date,decision,approved_by";
+    let fault = |text: &str| read_epcl(Some(&catalogue()), "epcl.csv", text).unwrap_err().to_string();
+    assert_eq!(
+        fault(&format!(
+            "{head}\n{DMC},22,2021-11-01,approved,x\n{},22,2021-11-01,approved,x\n",
+            OTHER.replace("as300p", "as310p")
+        )),
+        "epcl.csv:3: there is no device profile as310p-mds@BASE\n  did you mean \"as300p-mds@BASE\"?"
+    );
+    assert_eq!(
+        fault("dmc,report,date,decison,approved_by\n"),
+        "epcl.csv:1: unknown column \"decison\", expected one of: dmc, report, date, decision, approved_by\n  did you mean \"decision\"?"
+    );
+    assert_eq!(
+        fault("dmc,report,date,decision\n"),
+        "epcl.csv:1: there is no column \"approved_by\""
+    );
+    assert!(
+        fault(&format!("{head}\n{DMC},22,01/11/2021,approved,x\n")).starts_with("epcl.csv:2: date takes a day such as")
+    );
+    assert!(fault(&format!("{head}\n{DMC},22,2021-11-01,aproved,x\n")).ends_with("did you mean \"approved\"?"));
+}
+
+#[test]
 fn firmware_must_be_stable_before_go_live() {
     let folder = tempfile::tempdir().unwrap();
     let firmware = "[[firmware]]\nid = \"LAB-NEW\"\nmodel = \"as300p\"\nfrom = \"BASE\"\nduis = \"LAB-NEW\"\nstable_from = \"2019-03-01\"\n\

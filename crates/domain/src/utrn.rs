@@ -111,6 +111,26 @@ pub struct NativeToken {
     pub counter: u16,
 }
 
+/// The form that a family's codes have: what one family's meters take means nothing to another's.
+///
+/// That families differ is certain (Secure's codes were its own); how is not public, so the forms are ours.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CodeForm(u8);
+
+impl CodeForm {
+    /// The form of a family, by its key in the device profiles. The empty name has the plain form.
+    #[must_use]
+    pub fn of_family(family: &str) -> Self {
+        let fold = |form: u8, octet: u8| form.wrapping_mul(31).wrapping_add(octet);
+        Self(family.bytes().fold(0, fold))
+    }
+
+    /// 63 bits that are turned over in every code of this form.
+    fn mask(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 1
+    }
+}
+
 /// What is wrong with a native code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotNative {
@@ -126,21 +146,22 @@ pub enum NotNative {
 pub const NATIVE_PENCE_MAX: u32 = (1 << 20) - 1;
 
 impl NativeToken {
-    /// The digits of this code for a device.
+    /// The digits of this code for a device, in the form of its family.
     #[must_use]
-    pub fn digits(&self, key: &DeviceKey, device: Eui64) -> String {
+    pub fn digits(&self, form: CodeForm, key: &DeviceKey, device: Eui64) -> String {
         let head = self.head(device);
-        with_check_digit(head << 21 | seal(key, device, head))
+        with_check_digit((head << 21 | seal(form, key, device, head)) ^ form.mask())
     }
 
-    /// The code that these digits are, made for this device with this key.
+    /// The code that these digits are, made for this device, in the form of its family, with this key.
     ///
     /// # Errors
     /// [`NotNative`].
-    pub fn read(digits: &str, key: &DeviceKey, device: Eui64) -> Result<Self, NotNative> {
+    pub fn read(digits: &str, form: CodeForm, key: &DeviceKey, device: Eui64) -> Result<Self, NotNative> {
         let number = checked(digits)
             .filter(|number| number >> 63 == 0)
-            .ok_or(NotNative::Format)?;
+            .ok_or(NotNative::Format)?
+            ^ form.mask();
         let head = number >> 21;
         let token = Self {
             pence: u32::try_from(head >> 22 & 0xF_FFFF).map_err(|_| NotNative::Format)?,
@@ -149,7 +170,7 @@ impl NativeToken {
         if head & 0xFF != mark(device) {
             return Err(NotNative::OtherDevice);
         }
-        if number & 0x1F_FFFF == seal(key, device, head) {
+        if number & 0x1F_FFFF == seal(form, key, device, head) {
             Ok(token)
         } else {
             Err(NotNative::NotAuthentic)
@@ -170,8 +191,9 @@ fn mark(device: Eui64) -> u64 {
 }
 
 /// 21 bits of a MAC.
-fn seal(key: &DeviceKey, device: Eui64, head: u64) -> u64 {
-    let mac = hmac(key.expose(), &[b"s1lab token", &device.to_bytes(), &head.to_be_bytes()]);
+fn seal(form: CodeForm, key: &DeviceKey, device: Eui64, head: u64) -> u64 {
+    let parts: [&[u8]; 4] = [b"s1lab token", &[form.0], &device.to_bytes(), &head.to_be_bytes()];
+    let mac = hmac(key.expose(), &parts);
     let first = u32::from_be_bytes([mac[0], mac[1], mac[2], mac[3]]);
     u64::from(first >> 11)
 }
@@ -262,6 +284,13 @@ mod tests {
 
     const KEY: [u8; 16] = [7; 16];
 
+    #[test]
+    fn families_have_forms_of_their_own() {
+        let families = ["", "aclara", "itron", "elster", "secure", "edmi", "landis-gyr"];
+        let forms: std::collections::BTreeSet<_> = families.into_iter().map(CodeForm::of_family).collect();
+        assert_eq!(forms.len(), families.len());
+    }
+
     proptest! {
         #[test]
         fn one_wrong_digit_or_two_swapped_are_always_noticed(number in 0u64..1 << 63, place in 0usize..20, by in 1u8..10) {
@@ -278,17 +307,21 @@ mod tests {
         }
 
         #[test]
-        fn native_codes_are_for_one_device_and_one_key(pence in 0u32..=NATIVE_PENCE_MAX, counter in 0u16..1 << 14, device: u64) {
+        fn native_codes_are_for_one_device_one_family_and_one_key(
+            pence in 0u32..=NATIVE_PENCE_MAX, counter in 0u16..1 << 14, device: u64, form: u8, other in 1u8..,
+        ) {
             let key = DeviceKey::new(KEY);
             let token = NativeToken { pence, counter };
-            let device = Eui64(device);
-            let digits = token.digits(&key, device);
+            let (device, form) = (Eui64(device), CodeForm(form));
+            let digits = token.digits(form, &key, device);
             prop_assert_eq!(digits.len(), 20);
-            prop_assert_eq!(NativeToken::read(&digits, &key, device), Ok(token));
+            prop_assert_eq!(NativeToken::read(&digits, form, &key, device), Ok(token));
             let other_key = DeviceKey::new([8; 16]);
-            prop_assert_ne!(NativeToken::read(&digits, &other_key, device), Ok(token));
+            prop_assert_ne!(NativeToken::read(&digits, form, &other_key, device), Ok(token));
             let neighbour = Eui64(device.0 ^ 1);
-            prop_assert_eq!(NativeToken::read(&digits, &key, neighbour), Err(NotNative::OtherDevice));
+            prop_assert_eq!(NativeToken::read(&digits, form, &key, neighbour), Err(NotNative::OtherDevice));
+            let elsewhere = CodeForm(form.0 ^ other);
+            prop_assert_ne!(NativeToken::read(&digits, elsewhere, &key, device), Ok(token));
         }
 
         #[test]
@@ -303,7 +336,7 @@ mod tests {
         #[test]
         fn any_text_is_read_calmly(text in "\\PC{0,24}") {
             let _ = text.parse::<Utrn>();
-            let _ = NativeToken::read(&text, &DeviceKey::new(KEY), Eui64(1));
+            let _ = NativeToken::read(&text, CodeForm(3), &DeviceKey::new(KEY), Eui64(1));
         }
     }
 }

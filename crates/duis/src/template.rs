@@ -36,7 +36,7 @@ pub struct Wishes {
 pub fn body(name: &str, wishes: &Wishes) -> Option<Element> {
     let table = Version::V5_1.table();
     let (namespace, name, kind) = service(table, name)?;
-    Some(Maker { table, wishes }.element(namespace, name, kind, 0))
+    Some(Maker { table, wishes }.element(namespace, name, kind, (0, 1)))
 }
 
 /// The names of all service elements, in the order of the schema: one for each service request, and the signed pre-command.
@@ -91,7 +91,14 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn element(&self, namespace: Namespace, name: &'static str, kind: TypeRef, depth: usize) -> Element {
+    /// `depth`, and the place among its like, from 1: what an index counts.
+    fn element(
+        &self,
+        namespace: Namespace,
+        name: &'static str,
+        kind: TypeRef,
+        (depth, place): (usize, u32),
+    ) -> Element {
         let mut element = Element::new(namespace, name);
         let complex = match kind {
             TypeRef::Simple(simple) => {
@@ -102,7 +109,10 @@ impl Maker<'_> {
         };
         let Some(complex) = complex else { return element };
         for attribute in complex.attributes.iter().filter(|attribute| attribute.required) {
-            let value = self.text(attribute.name, attribute.simple);
+            let value = match attribute.name {
+                "index" => place.to_string(),
+                name => self.text(name, attribute.simple),
+            };
             element.attributes.push((attribute.name, value));
         }
         if let Some(simple) = complex.text {
@@ -150,10 +160,10 @@ impl Maker<'_> {
     fn particle(&self, particle: &Particle, into: &mut Element, depth: usize) {
         let wished = self.names(particle).iter().any(|name| self.wished(name));
         let times = particle.min.max(u32::from(wished)).min(particle.max);
-        for _ in 0..times {
+        for place in 1..=times {
             match particle.term {
                 Term::Element(namespace, name, kind) => {
-                    into.children.push(self.element(namespace, name, kind, depth));
+                    into.children.push(self.element(namespace, name, kind, (depth, place)));
                 }
                 Term::Group(group) => {
                     if let Some(group) = self.table.groups.get(group) {
@@ -242,5 +252,20 @@ mod tests {
         check("ReadInventory", Fuel::Electricity, &[], &["UPRN"]);
         check("ReadInventory", Fuel::Electricity, &[("DeviceID", None)], &["DeviceID"]);
         assert_eq!(body("NoSuchElement", &Wishes::default()), None);
+        let tariff = body("UpdateImportTariffPrimaryElement", &Wishes::default()).expect("made");
+        let mut places = Vec::new();
+        gather(&tariff, "Thresholds", &mut places);
+        assert_eq!(
+            places,
+            ["1", "2", "3", "4", "5", "6", "7", "8"],
+            "each has a place of its own"
+        );
+    }
+
+    fn gather<'a>(element: &'a Element, name: &str, places: &mut Vec<&'a str>) {
+        if element.name == name {
+            places.extend(element.attribute("index"));
+        }
+        element.children.iter().for_each(|child| gather(child, name, places));
     }
 }

@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkReceiver, Store, World, worlds};
 
-use crate::estate::{Estate, KitKey, Site};
+use crate::estate::{Estate, KitKey, Site, SiteFault};
 use crate::handle::{Directory, Handle};
-use crate::hub::{Hub, Item, Kit, Shared, context};
+use crate::hub::{Conditions, Hub, Item, Kit, Shared, context};
 use crate::inbox::Inbox;
 use crate::journal::{Journal, Saved};
 
@@ -129,7 +129,14 @@ impl Fleet {
             let inbox = Inbox::new();
             inboxes.insert(site.hub(), inbox.clone());
             let config = config_of(&site, world, fitted_at(now));
-            let installation = Installation::new(&config, &context(&shared, kit, now));
+            let mut installation = Installation::new(&config, &context(&shared, kit, now));
+            if site.has_fault(SiteFault::MainsOff) {
+                installation.cut_power(&context(&shared, kit, now));
+            }
+            let conditions = Conditions {
+                dormant: !site.active(DeviceKind::Chf),
+                no_coverage: site.has_fault(SiteFault::NoCoverage),
+            };
             hubs.push(Hub::new(
                 Arc::clone(&shared),
                 Arc::clone(kit),
@@ -137,6 +144,7 @@ impl Fleet {
                 inbox,
                 site.hub(),
                 config.installed_at,
+                conditions,
             ));
             sites.insert(site.hub(), site);
         }

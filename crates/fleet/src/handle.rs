@@ -275,6 +275,21 @@ impl Handle {
         .await
     }
 
+    /// Enters a code at the keys of a meter.
+    ///
+    /// # Errors
+    /// [`AskError::Refused`] when the meter does not take it.
+    pub async fn enter_code(&self, device: Eui64, digits: &str) -> Result<(), AskError> {
+        let (hub, slot) = self.find(device)?;
+        let digits = digits.to_owned();
+        let done = self.ask(hub, move |hub, now| {
+            hub.note(true);
+            let (installation, context) = hub.parts(now);
+            installation.enter_token(&context, slot, &digits)
+        });
+        done.await?.map_err(AskError::Refused)
+    }
+
     /// The true state of a device. Only tests and checks may look.
     ///
     /// # Errors

@@ -114,6 +114,15 @@ impl Kit {
     }
 }
 
+/// What an installation is like from the start, beside its devices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Conditions {
+    /// No supplier had smart service here before it was enrolled.
+    pub(crate) dormant: bool,
+    /// No network reaches the hub.
+    pub(crate) no_coverage: bool,
+}
+
 /// What reaches a hub.
 pub(crate) enum Item {
     /// Something to be done with the hub, and with nobody else at it: control and checks.
@@ -166,6 +175,7 @@ pub(crate) struct Hub {
     /// Answers that wait until what they tell of is on disk.
     replies: Vec<Reply>,
     installed_at: SimInstant,
+    conditions: Conditions,
     /// Something changed that must be on disk before anybody hears of it.
     unsaved: bool,
     /// Messages since the last record in the journal.
@@ -240,6 +250,7 @@ impl Hub {
         inbox: Inbox<Item>,
         eui: Eui64,
         installed_at: SimInstant,
+        conditions: Conditions,
     ) -> Box<Self> {
         let operator = installation.active_party(DeviceKind::Chf);
         Box::new(Self {
@@ -257,6 +268,7 @@ impl Hub {
             output: Vec::new(),
             replies: Vec::new(),
             installed_at,
+            conditions,
             unsaved: false,
             since_saved: 0,
         })
@@ -333,7 +345,14 @@ impl Hub {
 
     /// Whether the hub keeps its connection with this party for ever.
     fn always_on(&self, party: Party) -> bool {
-        self.kit.chf.wan.mode == WanMode::AlwaysOn && party == self.operator
+        self.kit.chf.wan.mode == WanMode::AlwaysOn && party == self.operator && !self.asleep()
+    }
+
+    /// Whether its communications are asleep: nobody uses them, so that it does nothing on the WAN by itself. It still
+    /// wakes by text message. The first wake-up of the S1SP as its operator ends that.
+    pub(crate) fn asleep(&self) -> bool {
+        let [_, s1sp] = &self.sides;
+        self.conditions.dormant && (self.operator == Party::Smso || s1sp.wake_ups.last == 0)
     }
 
     fn own_trace(&self) -> String {
@@ -429,7 +448,7 @@ impl Hub {
     }
 
     fn sms(&mut self, now: SimInstant, trace_id: String, payload: &[u8]) {
-        if !self.installation.powered() || self.installation.hub_is_restarting() {
+        if !self.installation.powered() || self.installation.hub_is_restarting() || self.conditions.no_coverage {
             return;
         }
         if self.kit.chf.face.text_messages && text_message::is_text_message(payload) {
@@ -510,7 +529,7 @@ impl Hub {
         let before = self.installation.mains_back_at();
         let spoiled = before.is_some_and(|at| now.since(at) < wan.last_gasp_spoiled_within);
         let drawn = mix(self.eui.0 ^ GASP_LABEL, now.0.unsigned_abs()) % 1000;
-        if !self.installation.powered() || spoiled || drawn >= u64::from(wan.last_gasp_permille) {
+        if self.asleep() || !self.installation.powered() || spoiled || drawn >= u64::from(wan.last_gasp_permille) {
             return;
         }
         let party = self.operator;
@@ -530,6 +549,9 @@ impl Hub {
     }
 
     fn connect_after(&mut self, now: SimInstant, party: Party, delay: SimDuration, trace_id: String) {
+        if self.conditions.no_coverage {
+            return;
+        }
         let attempts_left = self.kit.chf.wan.connect_attempts.max(1);
         let at = now + self.shared.clock.scaled_latency(delay);
         let side = self.side(party);
@@ -777,7 +799,7 @@ impl Hub {
             };
             self.tell_or_keep(now, party, notification);
         }
-        if !self.installation.powered() {
+        if !self.installation.powered() || self.asleep() {
             return;
         }
         for party in PARTIES {

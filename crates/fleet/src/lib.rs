@@ -22,7 +22,7 @@ pub mod line;
 pub mod probe;
 mod readings;
 
-pub use estate::{Combination, Estate, EstateError, Site, SiteDevice, SiteFault, Surroundings, Template};
+pub use estate::{Combination, Csv, Estate, EstateError, Site, SiteDevice, SiteFault, Surroundings, Template};
 pub use export::{devices_csv, registration_csv};
 pub use face::Face;
 pub use fleet::{Fleet, FleetError, Share};

@@ -27,11 +27,7 @@ pub fn talk(
         .filter_map(|kind| Some((kind, installation.device(kind)?)))
         .collect();
     let epoch = installation.epoch(slot);
-    let mut keys = Custody {
-        secret: context.relations.s1sp.clone(),
-        epoch,
-        counter: 0,
-    };
+    let mut keys = Custody::new(context.relations.s1sp.clone(), epoch);
     let mut meter = MeterSession::new(face);
     let mut head_end = HeadEndSession::new(face, devices);
     let start = head_end.start(&mut keys, slot, association, operation, None);
@@ -51,11 +47,27 @@ pub fn talk(
     Ok(said)
 }
 
-/// The S1SP's keys of one installation, for one connection.
-pub(crate) struct Custody {
-    pub(crate) secret: RelationSecret,
-    pub(crate) epoch: u32,
-    pub(crate) counter: u32,
+/// What head ends of such a line call themselves.
+pub const TITLE: [u8; 8] = *b"LABHEAD\x01";
+
+/// An operator's keys of one installation, for one connection: for tests, looks and benchmarks that have no journal.
+#[derive(Debug)]
+pub struct Custody {
+    secret: RelationSecret,
+    epoch: u32,
+    counter: u32,
+}
+
+impl Custody {
+    /// The keys of a key epoch, before anything was said with them.
+    #[must_use]
+    pub fn new(secret: RelationSecret, epoch: u32) -> Self {
+        Self {
+            secret,
+            epoch,
+            counter: 0,
+        }
+    }
 }
 
 impl Keys for Custody {
@@ -81,7 +93,7 @@ impl Keys for Custody {
     }
 
     fn system_title(&self) -> [u8; 8] {
-        *b"S1SP0001"
+        TITLE
     }
 
     fn challenge(&mut self) -> [u8; 16] {

@@ -287,11 +287,7 @@ impl Probe {
         let meter = site.device(DeviceKind::Esme).ok_or("there is no meter")?;
         let read = Operation::Read(DataItem::ActiveImport);
         let (to, association) = ((DeviceKind::Esme, meter), Association::Management);
-        let mut keys = Custody {
-            secret: self.key.s1sp.clone(),
-            epoch: 1,
-            counter: 0,
-        };
+        let mut keys = Custody::new(self.key.s1sp.clone(), 1);
         let text = text_message::ask(&mut keys, to, association, &read, None, 1);
         let text = text.ok_or("too long for a text message")?;
         let sms = WanSms {

@@ -33,7 +33,7 @@ impl Hub {
     /// Sends the readings that are due.
     pub(crate) fn send_readings(&mut self, now: SimInstant) {
         self.next_readings = self.readings_after(now);
-        if !self.installation.powered() {
+        if !self.installation.powered() || self.asleep() {
             return;
         }
         for slot in [DeviceKind::Esme, DeviceKind::Gpf] {

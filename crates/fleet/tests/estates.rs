@@ -44,7 +44,7 @@ fn the_default_estate_has_what_the_pack_needs_and_only_profiles_that_exist() {
     assert!(has(|s| !s.enrolled() && s.head_end() == "smso") && has(|s| s.enrolled() && s.head_end() == "s1sp"));
     assert_eq!(
         Estate::builtin("st").unwrap_err().hint.unwrap(),
-        "there is exercise, sit"
+        "there is catalogue, exercise, sit, slice"
     );
 }
 
@@ -345,4 +345,29 @@ fn shares_that_make_no_sense_are_refused_with_their_line() {
         "",
         "e.toml:5: as300p@BASE is of kind ESME, expected GSME",
     );
+}
+
+#[test]
+fn the_estate_of_a_catalogue_has_every_profile_in_every_type() {
+    let catalogue = dmc::Catalogue::builtin().unwrap();
+    let estate = Estate::of_catalogue(&catalogue).unwrap();
+    use domain::InstallationType as Type;
+    for kind in Type::ALL {
+        let there: BTreeSet<_> = estate
+            .sites()
+            .filter(|site| site.enrolled() && (site.installation_type() == kind))
+            .flat_map(|site| site.dmc().profiles().map(|(_, id)| id.clone()).collect::<Vec<_>>())
+            .collect();
+        let missing: Vec<_> = catalogue
+            .profiles()
+            .filter(|profile| !there.contains(&profile.id))
+            .collect();
+        assert!(missing.is_empty(), "{kind}: {missing:?}");
+    }
+    let count = |wanted: &dyn Fn(&fleet::Site) -> bool| estate.sites().filter(|site| wanted(site)).count();
+    assert_eq!(count(&|site| !site.enrolled()), 3);
+    assert!(count(&|site| site.payment_mode() == domain::operation::PaymentMode::Prepayment) >= 9);
+    let euis: BTreeSet<_> = estate.devices().map(|device| device.device).collect();
+    assert_eq!(euis.len(), estate.devices().count());
+    assert_eq!(Estate::builtin_with("catalogue", &catalogue, &[]).unwrap(), estate);
 }

@@ -30,6 +30,10 @@ fn relations() -> Relations {
 }
 
 fn with_fleet<F: Future<Output = ()>>(share: Share, work: impl FnOnce(Lab) -> F) {
+    with_estate(&Estate::builtin("sit").unwrap(), share, work);
+}
+
+fn with_estate<F: Future<Output = ()>>(estate: &Estate, share: Share, work: impl FnOnce(Lab) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -39,10 +43,9 @@ fn with_fleet<F: Future<Output = ()>>(share: Share, work: impl FnOnce(Lab) -> F)
         let start = SimInstant::from_utc(2019, 3, 30, 0, 0, 0).unwrap();
         let world = World::virtual_at(start, Seed::root(1));
         let (wan, end) = world.link("wan", "fleet");
-        let estate = Estate::builtin("sit").unwrap();
         let catalogue = Catalogue::builtin().unwrap();
         let critical = CriticalOperations::default();
-        let (fleet, handle) = Fleet::new(&world, end, &estate, share, &catalogue, relations(), critical).unwrap();
+        let (fleet, handle) = Fleet::new(&world, end, estate, share, &catalogue, relations(), critical).unwrap();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(fleet.run(shutdown.clone()));
         let hub = estate.sites().next().unwrap().hub();
@@ -315,5 +318,53 @@ fn a_fleet_that_is_not_running_does_not_answer() {
             (fleet.len(), handle.truth(hub).await),
             (6, Err(AskError::NotAnswering(hub)))
         );
+    });
+}
+
+/// A hub that its profile keeps always connected, in an installation that nobody used before it was enrolled, or used.
+fn with_always_on<F: Future<Output = ()>>(lines: &str, work: impl FnOnce(Lab) -> F) {
+    let text = format!(
+        "[estate]\nname = \"one\"\nsource = \"ours\"\n[[template]]\nname = \"one\"\ncount = 1\nprovider = \"vodafone\"\n\
+         chf = \"aclara-hub@BASE\"\nesme = \"sgm1300@BASE\"\nenrolled = true\n{lines}"
+    );
+    with_estate(&Estate::from_toml("one", &text).unwrap(), Share::WHOLE, work);
+}
+
+#[test]
+fn a_hub_of_a_dormant_installation_sleeps_until_its_operator_wakes_it() {
+    with_always_on("", async |mut lab: Lab| {
+        lab.next(Kind::WanOpen).await;
+    });
+    with_always_on("installation = \"dormant\"\n", async |mut lab: Lab| {
+        let clock = lab.world.clock.clone();
+        let said = clock.timeout(SimDuration::from_days(2), lab.wan.recv()).await;
+        assert!(said.is_err(), "{said:?}");
+        for counter in 1..=3 {
+            lab.wake(counter).await;
+        }
+        lab.next(Kind::WanOpen).await;
+        clock.sleep(SimDuration::from_hours(2)).await;
+        let status = lab.handle.status(lab.hub).await.unwrap();
+        assert_eq!(
+            status.connected_to.as_deref(),
+            Some("s1sp"),
+            "awake, it keeps its connection"
+        );
+    });
+}
+
+#[test]
+fn faults_of_an_estate_are_there_from_the_start() {
+    with_always_on("faults = { no-coverage = 100 }\n", async |mut lab: Lab| {
+        for counter in 1..=3 {
+            lab.wake(counter).await;
+        }
+        let clock = lab.world.clock.clone();
+        let said = clock.timeout(SimDuration::from_hours(2), lab.wan.recv()).await;
+        assert!(said.is_err(), "{said:?}");
+    });
+    with_always_on("faults = { mains-off = 100 }\n", async |lab: Lab| {
+        let meter = lab.handle.devices().find(|device| device.kind == DeviceKind::Esme);
+        assert!(!lab.handle.truth(meter.unwrap().device).await.unwrap().powered);
     });
 }

@@ -14,7 +14,7 @@ use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, MemoryStore, World, semantic};
 
-use house::{ESME, House, Shared};
+use house::{ESME, GSME, House, Shared};
 
 fn command(reference: &str, device: Eui64, operation: &Operation) -> Vec<u8> {
     let operation = Some(semantic::operation_to_proto(operation));
@@ -45,7 +45,8 @@ fn commands_get_one_outcome_each_and_a_repeated_one_the_same() {
         let (wan, house) = world.link("smso", "wan");
         let script = Shared::default();
         let models = Models::new(Arc::new(Catalogue::builtin().unwrap()));
-        let options = SmsoOptions::new(house::custody(Party::Smso), house::directory(), models);
+        let mut options = SmsoOptions::new(house::custody(Party::Smso), house::directory(), models);
+        options.dormant.insert(GSME);
         let links = SmsoLinks {
             supplier: smso_end,
             rp: None,
@@ -88,6 +89,18 @@ fn commands_get_one_outcome_each_and_a_repeated_one_the_same() {
             refused.outcome.is_none() && refused.failure.contains("unknown to the smso"),
             "{refused:?}"
         );
+        // Nobody has a contract for the gas meter: the device is not even asked.
+        let dormant = command("c", GSME, &Operation::Read(DataItem::GasConsumption));
+        supplier
+            .send(Envelope::default(), Kind::SmsoCommand, &dormant)
+            .await
+            .unwrap();
+        let refused = outcome(&mut supplier).await;
+        assert!(
+            refused.outcome.is_none() && refused.failure.contains("is dormant"),
+            "{refused:?}"
+        );
+        assert_eq!(script.lock().executed.len(), 1);
         world.clock.sleep(SimDuration::from_mins(1)).await;
         stop.cancel();
         running.await.unwrap();

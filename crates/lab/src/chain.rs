@@ -300,6 +300,7 @@ impl Chain {
                 snapshot_after_octets: self.snapshot_after(s1sp::Limits::default().snapshot_after_octets),
                 ..s1sp::Limits::default()
             },
+            vending: parts.config.vending.policy(),
         };
         let [dcc, dco, wan] = [Role::Dcc, Role::Dco, Role::Wan].map(|peer| self.end(Role::S1sp, peer.as_str()));
         let hand_over = s1sp::HandOverOptions {
@@ -326,6 +327,7 @@ impl Chain {
         let directory = parts.head_end_directory(self.world.number, Party::Smso);
         let mut options = SmsoOptions::new(custody, directory, Models::new(Arc::clone(&parts.catalogue)));
         options.engine = self.engine_options();
+        (options.files, options.dormant) = parts.smso_files(self.world.number);
         let links = SmsoLinks {
             supplier: self.end(Role::Smso, "supplier")?,
             rp: Some(self.end(Role::Smso, RP)?),

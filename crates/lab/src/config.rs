@@ -3,6 +3,7 @@
 mod access;
 mod front;
 mod products;
+mod vending;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +15,12 @@ use domain::{Eui64, Seed, SimDuration, SimInstant};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use access::{AccessConfig, CertificateValidity, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig};
+pub use access::{
+    AccessConfig, CertificateValidity, ChangeConfig, LimitConfig, SchemaConfig, ThresholdConfig, UserConfig,
+};
 pub use front::{CallBackConfig, ClientCertificates, ForwardConfig, LookupConfig, TlsConfig};
 pub use products::ProductsConfig;
+pub use vending::{UtrnAlert, UtrnOrder, VendingConfig};
 
 /// The configuration as it ships; a test compares it with [`Config::default`].
 pub const DEFAULT_TOML: &str = include_str!("../../../fixtures/lab/default.toml");
@@ -61,6 +65,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// What may be in service, and what is known of coverage.
     pub products: ProductsConfig,
+    /// What suppliers are told of the codes of top-ups.
+    pub vending: VendingConfig,
     /// DCC users, in the order they get their links.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
@@ -352,6 +358,7 @@ impl Default for Config {
             folders: FoldersConfig::default(),
             access: AccessConfig::default(),
             products: ProductsConfig::default(),
+            vending: VendingConfig::default(),
             users: access::default_users(),
         }
     }

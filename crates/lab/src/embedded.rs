@@ -183,6 +183,28 @@ impl Lab {
         self.chain.dcc()
     }
 
+    /// Has the code of a top-up made for a meter, in a supplier's place; `for_the_keys`: only to be given to the customer.
+    /// Gives the DCC's own request about it, which alert and outcome name.
+    ///
+    /// # Errors
+    /// Where a top-up by that supplier would be refused, or the DCC does not run.
+    pub async fn vend(
+        &self,
+        user: Eui64,
+        device: Eui64,
+        pence: u32,
+        for_the_keys: bool,
+    ) -> Result<RequestId, ViewError> {
+        let dcc = self.chain.dcc().ok_or(ViewError::Dcc(dcc::HandleError::NotRunning))?;
+        let vend = dcc::Vend {
+            user,
+            device,
+            pence,
+            for_the_keys,
+        };
+        Ok(dcc.vend(vend).await?)
+    }
+
     /// The fleet's handle: consumer acts, direct sessions, and truth for checks only.
     #[must_use]
     pub fn fleet(&self) -> Option<fleet::Handle> {

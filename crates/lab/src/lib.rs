@@ -40,12 +40,12 @@ pub mod user_port;
 pub mod view;
 
 pub use chain::Role;
-pub use config::{ClockMode, Config, ConfigError};
+pub use config::{ClockMode, Config, ConfigError, EstateConfig};
 pub use custody::Custody;
 pub use embedded::Lab;
 pub use file_store::FileStore;
 pub use known::{KnownToDcc, Supply};
-pub use parts::{BuildError, Parts};
+pub use parts::{BuildError, Parts, estate};
 pub use pki::Pki;
 pub use view::{LabHandle, ViewError};
 

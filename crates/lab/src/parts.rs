@@ -1,15 +1,17 @@
 //! Everything the roles of a lab are built from, read and checked once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dcc::{Inventory, Property, SmiStatus};
 use dmc::Catalogue;
-use domain::DeviceKind;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
+use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, CertificateBook, SigningKey};
-use fleet::{Estate, Site, Surroundings};
+use fleet::{Estate, Site, SiteFault, Surroundings};
+use head_end::OnFile;
 use world::{MemoryStore, Store, StoreError};
 
 use crate::config::{Config, ConfigError, EstateConfig};
@@ -166,6 +168,22 @@ impl Parts {
         directory
     }
 
+    /// What the SMSO has on file of the installations it operates in one world, and which devices it operates for nobody.
+    #[must_use]
+    pub fn smso_files(&self, world: u32) -> (BTreeMap<Eui64, OnFile>, BTreeSet<Eui64>) {
+        let (mut files, mut dormant) = (BTreeMap::new(), BTreeSet::new());
+        for site in self.sites(world).filter(|site| !site.enrolled()) {
+            let on_file = OnFile {
+                master_keys: !site.has_fault(SiteFault::NoMasterKeys),
+                active: site.active(DeviceKind::Chf),
+            };
+            files.insert(site.hub(), on_file);
+            let devices = site.devices().into_iter();
+            dormant.extend(devices.filter(|device| !device.active).map(|device| device.device));
+        }
+        (files, dormant)
+    }
+
     /// The inventory at the start: enrolled installations, commissioned a month before the calendar starts.
     #[must_use]
     pub fn inventory(&self, world: u32) -> Inventory {
@@ -226,7 +244,7 @@ impl Parts {
 #[derive(Clone, Debug, Default)]
 pub struct Journals {
     folder: Option<PathBuf>,
-    in_memory: Arc<std::sync::Mutex<std::collections::BTreeMap<String, MemoryStore>>>,
+    in_memory: Arc<std::sync::Mutex<BTreeMap<String, MemoryStore>>>,
 }
 
 impl Journals {

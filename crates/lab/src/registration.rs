@@ -8,7 +8,7 @@ use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials
 use duis::signature::Certificate;
 use fleet::Estate;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{ChangeConfig, Config, ConfigError};
 use crate::files::read_text;
 use crate::parts::{BuildError, Parts};
 use crate::pki::{CP_EUI, Pki, User, XML_SIGNING};
@@ -47,10 +47,13 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
         fetches: false,
         suspended: false,
     };
-    let registrations = match &config.access.registration {
+    let mut registrations = match &config.access.registration {
         Some(path) => from_file(path)?,
         None => shared_out(pki, estate),
     };
+    for change in &config.access.changes {
+        registrations.add(changed(change)?);
+    }
     let named = |error: &DirectoryError| ConfigError {
         file: config
             .folders
@@ -135,6 +138,36 @@ fn of_user(user: &User) -> Result<PartyCredentials, BuildError> {
         critical: Some(notified(critical)?),
         non_critical: Some(notified(other)?),
         execution_counter: 0,
+    })
+}
+
+/// A change of registration as the configuration has it.
+fn changed(change: &ChangeConfig) -> Result<Registration, BuildError> {
+    let wrong = |key: &str, error: String| ConfigError {
+        file: "<configuration>".to_owned(),
+        line: None,
+        problem: format!("access.change.{key}: {error}"),
+        hint: None,
+    };
+    let from = format!("{}T00:00:00Z", change.from);
+    Ok(Registration {
+        mpxn: change
+            .mpxn
+            .parse()
+            .map_err(|error: domain::ParseError| wrong("mpxn", error.to_string()))?,
+        role: change
+            .role
+            .parse()
+            .map_err(|error: domain::ParseError| wrong("role", error.to_string()))?,
+        user: change
+            .user
+            .parse()
+            .map_err(|error: domain::ParseError| wrong("user", error.to_string()))?,
+        from: Some(
+            from.parse()
+                .map_err(|error: domain::ParseError| wrong("from", error.to_string()))?,
+        ),
+        until: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::utrn::Utrn;
 use domain::{DeviceKind, Eui64, Mpxn, RequestId, SimDuration, SimInstant, Srv};
 use duis::template::{Fuel, Wishes};
 use duis::{Element, Request};
@@ -82,6 +83,12 @@ impl Aim {
         }
     }
 
+    /// Ten pounds, another code at each instant.
+    fn top_up_code(&self) -> Option<String> {
+        let instant = u32::try_from(self.now.0 & 0xFFFF_FFFF).ok()?;
+        Utrn::of_pence(1_000, 0, instant).ok().map(|utrn| utrn.to_string())
+    }
+
     fn device(&self, kind: DeviceKind) -> Option<String> {
         self.devices.get(&kind).map(ToString::to_string)
     }
@@ -96,15 +103,26 @@ impl Aim {
     #[must_use]
     pub fn retarget(&self, body: &Element) -> Element {
         let mut retargeted = self.element(body);
-        if body.name == "DevicePrenotification" {
+        let other = match body.name {
             // A device that is not there yet.
-            let hub = self.devices.get(&DeviceKind::Chf).copied().unwrap_or_default();
-            let announced = Eui64(hub.0 ^ 0x0000_00FF_0000_0000);
+            "DevicePrenotification" => Some(self.announced().to_string()),
+            "UpdateHANDeviceLog" if body.child_text("RequestType") == Some("Add") => Some(self.announced().to_string()),
+            "UpdateHANDeviceLog" => self.device(DeviceKind::Ppmid),
+            _ => None,
+        };
+        if let Some(other) = other {
             for id in retargeted.children.iter_mut().filter(|child| child.name == "DeviceID") {
-                id.text = announced.to_string();
+                id.text.clone_from(&other);
             }
         }
         retargeted
+    }
+
+    /// A device of which nobody knows yet, beside this installation.
+    #[must_use]
+    pub fn announced(&self) -> Eui64 {
+        let hub = self.devices.get(&DeviceKind::Chf).copied().unwrap_or_default();
+        Eui64(hub.0 ^ 0x0000_00FF_0000_0000)
     }
 
     fn element(&self, element: &Element) -> Element {
@@ -129,11 +147,15 @@ impl Aim {
             "DeviceIDList" => self.device(DeviceKind::Esme)?,
             "OtherDeviceID" => match self.kind {
                 Some(DeviceKind::Gpf) => self.device(DeviceKind::Gsme)?,
-                _ => self.device(DeviceKind::Gpf)?,
+                _ => self
+                    .device(DeviceKind::Ppmid)
+                    .or_else(|| self.device(DeviceKind::Gpf))?,
             },
+            "OldCHFID" | "OldGPFID" => self.announced().to_string(),
             "DigitalSigningCertificate" => self.certificates.as_ref()?.0.clone(),
             "KeyAgreementCertificate" => self.certificates.as_ref()?.1.clone(),
-            "ImportMPAN" => self.point(false)?,
+            "UTRN" if element.text.trim().parse::<Utrn>().is_err() => self.top_up_code()?,
+            "ImportMPAN" | "ExportMPAN" => self.point(false)?,
             "ImportMPRN" => self.point(true)?,
             "MPxN" | "ImportMPxN" => self.point(gas)?,
             "StartDateTime" => (self.now - SimDuration::from_days(3)).to_string(),
@@ -180,6 +202,22 @@ pub enum NotMade {
     Value(String),
 }
 
+/// What is included where nothing is wished for: of the ways to name something, by its device; and what else the least that
+/// the schema permits needs to mean something.
+#[must_use]
+pub fn usual(srv: Srv) -> BTreeMap<String, Option<String>> {
+    let more: &[(&str, Option<&str>)] = match srv.to_string().as_str() {
+        "6.18.2" => &[("MaxDemandActivePowerImportValue", None)],
+        "8.4" => &[("UpdateDeviceStatusExceptCH", Some("InstalledNotCommissioned"))],
+        "8.11" => &[("RequestType", Some("Remove"))],
+        "12.2" => &[("ESMEVariant", None), ("FirmwareVersion", None)],
+        _ => &[],
+    };
+    let wish = |(name, value): &(&str, Option<&str>)| ((*name).to_owned(), value.map(str::to_owned));
+    let device = std::iter::once(("DeviceID".to_owned(), None));
+    device.chain(more.iter().map(wish)).collect()
+}
+
 /// Makes a request: as little as the schema permits, plus what is wished for, with the identities and dates of the aim in
 /// it. Its counter is that of the aim's time.
 ///
@@ -194,9 +232,8 @@ pub fn make(wanted: &Wanted, aim: &Aim) -> Result<Request, NotMade> {
     let wishes = Wishes {
         at: aim.now,
         fuel: wanted.fuel,
-        // Of the ways to name something, by its device, unless another was wished for.
         elements: if wanted.elements.is_empty() {
-            BTreeMap::from([("DeviceID".to_owned(), None)])
+            usual(wanted.srv)
         } else {
             wanted.elements.clone()
         },

@@ -10,6 +10,8 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use bytes::{Buf, Bytes};
+use dmc::Side;
+use domain::Srv;
 use prost::Message;
 use world::TapeRecord;
 
@@ -82,6 +84,47 @@ pub fn read(path: &Path) -> Result<Vec<TapeRecord>, FileError> {
     Ok(records)
 }
 
+/// What one record of a tape is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct About {
+    /// The record as a line.
+    pub line: String,
+    /// The request it belongs to; empty where it belongs to none.
+    pub request: String,
+    /// What that request asks for, where the tape has it.
+    pub service: Option<Srv>,
+    /// Whose doing it is: the S1SP's where it sends or is sent to, else the devices' behind the WAN.
+    pub side: Option<Side>,
+}
+
+/// What the `entry`th record (from 1) is about; `None` where the tape has no such record.
+#[must_use]
+pub fn about(records: &[TapeRecord], entry: usize) -> Option<About> {
+    let record = records.get(entry.checked_sub(1)?)?;
+    let request = world::tape::hop(record).map(|hop| hop.trace_id).unwrap_or_default();
+    let of_request = records
+        .iter()
+        .filter_map(world::tape::hop)
+        .filter(|hop| !request.is_empty() && hop.trace_id == request);
+    let service = of_request
+        .filter(|hop| hop.kind == "duis-request" || hop.kind == "countersigned-request")
+        .find_map(|hop| hop.summary.split_whitespace().find_map(|word| word.parse().ok()));
+    let between = |name: &str| &*record.link.from == name || &*record.link.to == name;
+    let side = if between("fleet") {
+        Some(Side::Device)
+    } else if between("s1sp") {
+        Some(Side::S1sp)
+    } else {
+        None
+    };
+    Some(About {
+        line: line(record),
+        request,
+        service,
+        side,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -117,6 +160,10 @@ mod tests {
         write(&path, &records).expect("written");
         let back = read(&path).expect("read");
         assert_eq!(format!("{back:?}"), format!("{records:?}"));
+        assert_eq!(about(&records, 0), None);
+        assert_eq!(about(&records, records.len() + 1), None);
+        let first = about(&records, 1).expect("a record");
+        assert_eq!((first.service, first.side), (None, Some(Side::S1sp)), "{}", first.line);
         std::fs::write(&path, b"not a tape at all").expect("written");
         assert!(
             read(&path)

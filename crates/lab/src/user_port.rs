@@ -174,14 +174,17 @@ impl Mailbox {
 
     /// Waits for the delivery that answers `request`. Safe to cancel. Limit the wait from outside.
     pub async fn answer_to(&self, request: RequestId) -> Delivery {
+        self.first(|delivery| (delivery.request == Some(request)).then(|| delivery.clone()))
+            .await
+    }
+
+    /// Waits for the first delivery of which `look` makes something. Safe to cancel. Limit the wait from outside.
+    pub async fn first<T>(&self, look: impl Fn(&Delivery) -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
         loop {
-            let found = self
-                .deliveries()
-                .into_iter()
-                .find(|delivery| delivery.request == Some(request));
-            if let Some(delivery) = found {
-                return delivery;
+            let found = self.deliveries().iter().find_map(&look);
+            if let Some(found) = found {
+                return found;
             }
             if changed.changed().await.is_err() {
                 // The sender lives in `self`, so this does not end; a pending wait is the honest fallback.

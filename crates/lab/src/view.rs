@@ -1,6 +1,7 @@
 //! What others may ask of a running lab: the control service, and tests.
 
 mod desk;
+mod vending;
 
 pub use desk::FETCH_MAX;
 

@@ -122,7 +122,7 @@ impl Meter {
         }
         let device = self.device.id;
         let code = match length {
-            20 => NativeToken::read(digits, key, device).map(Code::Credit),
+            20 => NativeToken::read(digits, rules.form, key, device).map(Code::Credit),
             _ => LongCode::read(digits, key, device).map(Code::Long),
         };
         let code = code.map_err(|wrong| match wrong {

@@ -12,6 +12,11 @@ use serde_json::{Value, json};
 
 use crate::trial::Trial;
 
+mod annex;
+mod explain;
+
+pub use explain::Asked;
+
 /// What is said to a question: as lines for people and as JSON for programs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Said {
@@ -41,6 +46,14 @@ pub enum CatalogueError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("write {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No profile of this name.
     #[error("there is no profile {name:?}{}", meant.as_ref().map_or_else(String::new, |near| format!("; did you mean {near:?}?")))]
     NoProfile {
@@ -58,6 +71,7 @@ pub enum CatalogueError {
 #[derive(Debug, Clone)]
 pub struct Shelf {
     catalogue: Catalogue,
+    folders: Vec<PathBuf>,
     least: Confidence,
 }
 
@@ -77,8 +91,15 @@ impl Shelf {
         };
         Ok(Self {
             catalogue: Catalogue::load(folders)?,
+            folders: folders.to_vec(),
             least,
         })
+    }
+
+    /// The profiles themselves, whatever their confidence.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// The profiles, with kind, group, route and how sure their weakest rule is. With a least confidence only those of
@@ -200,9 +221,13 @@ impl Shelf {
         })
     }
 
-    /// Every item known of SMETS1 devices, and what there is of it. Not good when a rule it names is in no profile.
-    #[must_use]
-    pub fn coverage(&self, class: Option<&str>) -> Said {
+    /// Every item known of SMETS1 devices, and what there is of it; then the clauses of annexes that folders of profiles
+    /// keep. Not good when a rule it names is in no profile.
+    ///
+    /// # Errors
+    /// A fault in what a folder keeps.
+    pub fn coverage(&self, class: Option<&str>) -> Result<Said, CatalogueError> {
+        let tracked = self.tracked()?;
         let items = coverage::items();
         let in_force: BTreeSet<&str> = self
             .catalogue
@@ -242,6 +267,7 @@ impl Shelf {
             .collect();
         lines.push(format!("{} items: {}", items.len(), sums.join(", ")));
         lines.extend(missing.iter().cloned());
+        lines.extend(tracked.iter().map(|(line, _)| line.clone()));
         let rows = shown().map(|item| {
             let profiles: Vec<String> = self
                 .catalogue
@@ -254,15 +280,16 @@ impl Shelf {
                 "proof": item.proof, "says": item.says,
             })
         });
-        Said {
+        Ok(Said {
             json: json!({
                 "items": rows.collect::<Value>(),
                 "counts": counts.iter().map(|(class, count)| (class.as_str(), *count)).collect::<BTreeMap<_, _>>(),
                 "missing": missing,
+                "annexes": tracked.into_iter().map(|(_, json)| json).collect::<Value>(),
             }),
             good: missing.is_empty(),
             lines,
-        }
+        })
     }
 
     /// The combinations of a DPL to test so that they cover this share of what is deployed. With a least confidence only
@@ -316,41 +343,6 @@ impl Shelf {
         });
         Ok(Said {
             json: json!({ "chosen": rows.collect::<Value>(), "covered": covered, "total": total }),
-            lines,
-            good: true,
-        })
-    }
-
-    /// The rules that bear on the answer to a request, with file and side, and the Equivalent Steps they leave.
-    ///
-    /// # Errors
-    /// When there is no such profile or service reference variant.
-    pub fn explain(&self, name: &str, request: &str) -> Result<Said, CatalogueError> {
-        let profile = self.find(name)?;
-        let srv: Srv = request
-            .parse()
-            .map_err(|_| CatalogueError::Question(format!("{request:?} is no service reference variant")))?;
-        let rules: Vec<&Rule> = self.sure(profile.rules_for(srv));
-        let named = rules.iter().filter(|rule| !rule.requests.is_empty()).count();
-        let mut lines = vec![format!(
-            "{srv} for {}: {named} rules name it, {} bear on every request, weakest {}",
-            profile.id,
-            rules.len() - named,
-            profile.confidence_for(srv)
-        )];
-        let mut sorted = rules.clone();
-        sorted.sort_by_key(|rule| (rule.requests.is_empty(), rule.side));
-        for rule in &sorted {
-            lines.extend(rule_lines(rule));
-        }
-        let plan = self.trial(profile)?.run(&format!("plan {srv}")).unwrap_or_default();
-        lines.push(format!("steps: {plan}"));
-        Ok(Said {
-            json: json!({
-                "profile": profile.id.to_string(), "request": srv.to_string(), "steps": plan,
-                "confidence": profile.confidence_for(srv).to_string(),
-                "rules": sorted.iter().map(|rule| rule_json(rule)).collect::<Value>(),
-            }),
             lines,
             good: true,
         })
@@ -411,103 +403,12 @@ impl Shelf {
         self.answers(self.find(a)?, self.find(b)?)
     }
 
-    /// What an annex of deviations has that the catalogue does not: how many clauses are modelled, and which are not.
-    ///
-    /// # Errors
-    /// A fault of the table.
-    pub fn import_annex(&self, path: &Path) -> Result<Said, CatalogueError> {
-        let clauses = dmc::read_annex(&self.catalogue, &path.display().to_string(), &text(path)?)?;
-        let modelled = clauses.iter().filter(|clause| !clause.rules.is_empty()).count();
-        let mut lines = table(
-            &["CLAUSE", "MODEL", "REQUEST", "RULES"],
-            clauses.iter().map(|clause| {
-                vec![
-                    clause.clause.clone(),
-                    clause.model.clone(),
-                    clause.request.clone(),
-                    if clause.rules.is_empty() {
-                        "not modelled".into()
-                    } else {
-                        clause.rules.join(",")
-                    },
-                ]
-            }),
-        );
-        lines.push(format!(
-            "{} clauses: {modelled} modelled, {} not",
-            clauses.len(),
-            clauses.len() - modelled
-        ));
-        let rows = clauses.iter().map(|clause| {
-            json!({
-                "clause": clause.clause, "model": clause.model, "request": clause.request, "line": clause.line,
-                "rules": clause.rules,
-            })
-        });
-        Ok(Said {
-            json: json!({ "clauses": rows.collect::<Value>(), "modelled": modelled, "not": clauses.len() - modelled }),
-            lines,
-            good: true,
-        })
-    }
-
-    /// The Equivalent Steps of a request as a file has it, for a profile.
-    ///
-    /// # Errors
-    /// When the request cannot be read or there is no such profile.
-    pub fn plan(&self, name: &str, request: &[u8]) -> Result<Said, CatalogueError> {
-        let profile = self.find(name)?;
-        let request = duis::read_request(request).map_err(|error| CatalogueError::Question(error.to_string()))?;
-        let (lines, json, good) = match self.trial(profile)?.plan(&request) {
-            Err(refused) => (
-                vec![format!("refused: {}: {}", refused.failure, refused.text)],
-                json!({ "refused": refused.text }),
-                false,
-            ),
-            Ok(plan) => {
-                let row = |step: &steps::Step| {
-                    let mut notes = Vec::new();
-                    notes.extend(step.critical.then_some("critical"));
-                    notes.extend(step.optional.then_some("its failure does not fail the request"));
-                    notes.extend(step.answered.is_some().then_some("answered without the device"));
-                    notes.extend(step.refused.is_some().then_some("refused"));
-                    notes.extend(
-                        step.cached_for
-                            .is_some()
-                            .then_some("from the S1SP's memory while fresh"),
-                    );
-                    notes
-                };
-                let lines = plan.steps.iter().map(|step| {
-                    let notes = row(step);
-                    let notes = if notes.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" ({})", notes.join(", "))
-                    };
-                    format!(
-                        "{:2}  {:?} {}  {}{notes}",
-                        step.position, step.via, step.kind, step.operation
-                    )
-                });
-                let json = plan.steps.iter().map(|step| {
-                    json!({
-                        "position": step.position, "kind": step.kind.to_string(), "notes": row(step),
-                        "operation": step.operation.to_string(),
-                    })
-                });
-                (lines.collect(), json!({ "steps": json.collect::<Value>() }), true)
-            }
-        };
-        Ok(Said { lines, json, good })
-    }
-
-    /// The kind of device a profile is of.
+    /// The kind of device that a request for a profile, or for a combination, goes to.
     ///
     /// # Errors
     /// When there is no such profile.
-    pub fn kind(&self, name: &str) -> Result<DeviceKind, CatalogueError> {
-        Ok(self.find(name)?.kind)
+    pub fn kind(&self, name: &str, srv: Srv) -> Result<DeviceKind, CatalogueError> {
+        Ok(self.planned_for(name, srv)?.kind)
     }
 
     fn trial(&self, profile: &Arc<DeviceProfile>) -> Result<Trial, CatalogueError> {

@@ -1,10 +1,12 @@
-//! Runs: the SIT pack, requests from files exercised one by one, the checks every run makes, verdicts and reports.
+//! Runs: the SIT pack, requests from files exercised one by one, scenarios, the checks every run makes, verdicts and reports.
 //!
 //! This crate deliberately knows no socket and no role's inside: it starts a lab through `lab`, speaks to it as a user,
 //! and judges what the user, the audit and the tape show.
 
 pub mod catalogue;
+pub mod estates;
 pub mod exercise;
+pub mod interoperability;
 pub mod plan;
 pub mod report;
 mod rule_rows;

@@ -22,8 +22,6 @@ pub struct RuleRow {
     pub script: String,
     /// What is seen.
     pub says: String,
-    /// Marked with `= `: nothing of it shows yet, and the row is not red.
-    pub pending: bool,
 }
 
 /// What came of a row.
@@ -54,14 +52,12 @@ pub fn rows() -> Result<Vec<RuleRow>, String> {
             let [rule, profile, script, says] = cells[..] else {
                 return Err(format!("{FILE}:{line}: {} cells, expected 4", cells.len()));
             };
-            let pending = says.strip_prefix("= ");
             Ok(RuleRow {
                 line,
                 rule: rule.to_owned(),
                 profile: profile.to_owned(),
                 script: script.to_owned(),
-                says: pending.unwrap_or(says).to_owned(),
-                pending: pending.is_some(),
+                says: says.to_owned(),
             })
         })
         .collect()

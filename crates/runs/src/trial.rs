@@ -90,6 +90,7 @@ impl Trial {
             now: self.bench.now(),
             firmware: self.profile.model.firmware.clone(),
             image: Some(self.profile.image_head()),
+            property: script::Property::default(),
         };
         let order = script::order(srv, &at)?;
         let id = RequestId {
@@ -306,7 +307,11 @@ impl Trial {
             let Some(request) = self.request(srv) else { continue };
             let text = match self.answer(&request) {
                 Ok(answered) => answer_text(&answered),
-                Err(refused) => format!("refused: {}: {}", refused.failure, refused.text),
+                // Which profile it was is no part of the answer: two that refuse alike answer alike.
+                Err(refused) => {
+                    let text = refused.text.replace(&self.profile.id.to_string(), "this device");
+                    format!("refused: {}: {text}", refused.failure)
+                }
             };
             found.push((srv, text));
         }

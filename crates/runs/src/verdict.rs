@@ -1,6 +1,8 @@
 //! What a run found: cells of the matrix, named checks, and what stands behind them.
 
-use domain::{Confidence, DeviceKind, Eui64, Srv};
+use std::collections::BTreeSet;
+
+use domain::{Confidence, DeviceKind, Eui64, InstallationType, Srv};
 use serde::{Deserialize, Serialize};
 
 /// How one cell or check ended.
@@ -43,6 +45,9 @@ pub struct Cell {
     pub device_kind: String,
     /// Its profile, `model@firmware`.
     pub profile: String,
+    /// What its installation was before it was enrolled: active, dormant or mixed.
+    #[serde(default)]
+    pub installation: InstallationType,
     /// The service reference variant.
     pub srv: String,
     /// Order within the run, from 1.
@@ -111,6 +116,7 @@ impl Cell {
             device: device.to_string(),
             device_kind: kind.to_string(),
             profile,
+            installation: InstallationType::Active,
             srv: srv.to_string(),
             position: 0,
             request_id: String::new(),
@@ -155,14 +161,11 @@ impl RunResult {
     /// Devices in the order they first appear: identity, kind and profile.
     #[must_use]
     pub fn devices(&self) -> Vec<(&str, &str, &str)> {
-        let mut seen = Vec::new();
-        for cell in &self.cells {
-            let device = (cell.device.as_str(), cell.device_kind.as_str(), cell.profile.as_str());
-            if !seen.contains(&device) {
-                seen.push(device);
-            }
-        }
-        seen
+        let mut seen = BTreeSet::new();
+        let devices = self.cells.iter().filter(|cell| seen.insert(cell.device.as_str()));
+        devices
+            .map(|cell| (cell.device.as_str(), cell.device_kind.as_str(), cell.profile.as_str()))
+            .collect()
     }
 
     /// Service reference variants in their own order.
@@ -176,14 +179,5 @@ impl RunResult {
         parsed.sort_unstable();
         parsed.dedup();
         parsed.into_iter().map(|(_, text)| text).collect()
-    }
-
-    /// The cells of one device and variant (a variant may be run more than once on a device).
-    #[must_use]
-    pub fn at(&self, device: &str, srv: &str) -> Vec<&Cell> {
-        self.cells
-            .iter()
-            .filter(|cell| cell.device == device && cell.srv == srv)
-            .collect()
     }
 }

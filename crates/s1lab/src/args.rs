@@ -2,6 +2,7 @@
 
 mod dmc;
 mod duis;
+mod estate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
 pub(crate) use duis::Duis;
+pub(crate) use estate::{Estate, EstateArgs};
 
 /// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
 /// system, for integration and migration tests.
@@ -69,6 +71,12 @@ pub(crate) enum Command {
     /// Run the system integration tests: every service request against every device of an embedded lab
     #[command(after_help = "Example:\n  s1lab sit --seed 7 --worlds 2 --out report\n  xdg-open report/index.html")]
     Sit(Sit),
+    /// Run a scenario on an embedded lab: a story with its own cast, told request by request
+    #[command(
+        after_help = "Packs:\n  proof-of-interoperability  two suppliers, prepayment top-up, change of supplier (as the programme \
+        showed in November 2018)\n\nExample:\n  s1lab run proof-of-interoperability --out report\n  xdg-open report/index.html"
+    )]
+    Run(Run),
     /// Plan a migration programme without devices: scheduling and scaling over months
     #[command(
         after_help = "Example:\n  s1lab plan fixtures/plans/programme.toml --out plan\n  xdg-open plan/index.html"
@@ -83,6 +91,13 @@ pub(crate) enum Command {
     /// Look at the devices of a running lab, or open one to a DLMS client
     #[command(subcommand)]
     Device(Device),
+    /// Have the code of a top-up made for a meter of a running lab, as its supplier
+    #[command(
+        after_help = "The lab returns the code as its configuration says ([vending]): by S1SP alert to the supplier, which \
+        this command waits\nfor. Unless --keypad is given, the code is sent to the meter as well.\n\n\
+        Example:\n  s1lab vend 02-1A-B0-02-01-00-00-01 10.00 --keypad\n  s1lab device key-in 02-1A-B0-02-01-00-00-01 CODE"
+    )]
+    Vend(Vend),
     /// Look at the catalogue of device profiles: what it holds, what bears on a request, how two of them differ
     Dmc {
         #[command(flatten)]
@@ -93,6 +108,13 @@ pub(crate) enum Command {
     /// Make, plan, sign, verify, send, receive and explain DUIS messages
     #[command(subcommand)]
     Duis(Duis),
+    /// Look at estates, and bring installations in and out as tables
+    Estate {
+        #[command(flatten)]
+        args: EstateArgs,
+        #[command(subcommand)]
+        command: Estate,
+    },
     /// The lab's public key infrastructure
     #[command(subcommand)]
     Pki(Pki),
@@ -110,12 +132,39 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Vend {
+    /// EUI-64 of the meter
+    pub(crate) device: String,
+    /// Pounds, with or without pence: 12.50; up to 81.91, above that whole pounds up to 8191
+    pub(crate) pounds: String,
+    /// EUI-64 of the supplier; without it, the first user of the lab
+    #[arg(long, value_name = "EUI64")]
+    pub(crate) user: Option<String>,
+    /// Only make the code, to be entered at the meter: nothing is sent there
+    #[arg(long)]
+    pub(crate) keypad: bool,
+    /// How long the code is awaited, in seconds of this machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u64,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Audit {
     /// RequestID (originator, target and counter joined by ':'), EUI-64 of a device, or metering point
     pub(crate) subject: String,
     /// Print the request as the lab received it, octet for octet, instead of the trail
     #[arg(long)]
     pub(crate) request: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Which one
+    #[arg(value_parser = [runs::interoperability::PACK])]
+    pub(crate) pack: String,
+    /// Estate file (TOML) instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -126,7 +175,7 @@ pub(crate) struct Sit {
     /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
-    /// Estate file (TOML) instead of the built-in one
+    /// Estate file (TOML) instead of installations with every profile of the catalogue
     #[arg(long, value_name = "FILE")]
     pub(crate) estate: Option<PathBuf>,
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …
@@ -216,6 +265,14 @@ pub(crate) enum Device {
         /// Address to listen on; port 0 picks a free one, which is printed
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+    },
+    /// Enter the code of a top-up at the keys of a meter, as a customer does
+    #[command(after_help = "Example:\n  s1lab device key-in 02-1A-B0-02-01-00-00-01 01234567890123456789")]
+    KeyIn {
+        /// EUI-64 of the meter
+        id: String,
+        /// The digits
+        code: String,
     },
 }
 

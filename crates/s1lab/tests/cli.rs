@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["sit"],
         &["up"],
@@ -91,17 +91,32 @@ fn help_says_what_each_command_is_for() {
         &["dmc", "diff"],
         &["dmc", "import"],
         &["dmc", "import", "annex-a"],
+        &["estate"],
+        &["estate", "show"],
+        &["estate", "check"],
+        &["estate", "export"],
+        &["estate", "import"],
         &["pki", "init"],
         &["tape"],
         &["tape", "show"],
         &["tape", "digest"],
         &["audit"],
+        &["run"],
+        &["vend"],
+        &["device", "key-in"],
     ];
     let folder = folder(&[]);
     for command in commands {
         let answer = s1lab(folder.path(), &[&["help"], command].concat());
         assert_eq!(answer.code, Some(0), "{command:?}: {}", answer.err);
-        let groups: [&[&str]; 5] = [&["device"], &["dmc"], &["dmc", "import"], &["duis"], &["tape"]];
+        let groups: [&[&str]; 6] = [
+            &["device"],
+            &["dmc"],
+            &["dmc", "import"],
+            &["duis"],
+            &["estate"],
+            &["tape"],
+        ];
         assert!(
             groups.contains(&command) || answer.out.contains("Example"),
             "{command:?} shows no example"
@@ -248,6 +263,10 @@ fn a_run_leaves_four_files_and_a_digest_that_its_input_decides() {
     let folder = folder(&[
         ("estate.toml", &estate),
         ("other/estate.toml", &other),
+        (
+            "lab.toml",
+            "[estate]\nfile = \"estate.toml\"\n\n[dmc]\nfolders = [\"profiles\"]\n",
+        ),
         ("profiles/hub.toml", &profile(7)),
         ("changed/hub.toml", &profile(8)),
     ]);
@@ -274,6 +293,45 @@ fn a_run_leaves_four_files_and_a_digest_that_its_input_decides() {
     for secret in ["PRIVATE KEY", "relation"] {
         assert!(!shown.out.contains(secret), "{secret}");
     }
+    // What came of an entry of the tape: the rules, where they stand and whose they are.
+    let explain = |entry: &str, more: &[&str]| {
+        let arguments = [
+            "--json",
+            "dmc",
+            "explain",
+            "--tape",
+            "first/tape.s1tape",
+            "--entry",
+            entry,
+        ];
+        s1lab(folder, &[&arguments, more].concat())
+    };
+    let entry = |wanted: &str| {
+        let place = shown
+            .out
+            .lines()
+            .position(|line| line.contains(wanted) && line.contains("4.1.1"));
+        (place.unwrap() + 1).to_string()
+    };
+    let request = entry("countersigned-request");
+    let explained = explain(&request, &["--profile", "as300p@BASE"]);
+    assert_eq!(explained.code, Some(0), "{}", explained.err);
+    let explained: Value = serde_json::from_str(&explained.out).unwrap();
+    assert_eq!(
+        (&explained["request"], &explained["side"]),
+        (&"4.1.1".into(), &"s1sp".into())
+    );
+    assert!(
+        explained["rules"][0]["file"]
+            .as_str()
+            .unwrap()
+            .starts_with("fixtures/dmc/"),
+        "{explained}"
+    );
+    let by_estate = explain(&request, &["--config", "lab.toml"]);
+    assert!(by_estate.out.contains("@"), "{}", by_estate.err);
+    let beyond = explain("100000", &[]);
+    assert!(beyond.err.contains("has the entries 1 to"), "{}", beyond.err);
     let nothing = s1lab(folder, &["tape", "show", "first/tape.s1tape", "--request", "1:2:3"]);
     assert_eq!(nothing.code, Some(2), "{}", nothing.err);
 }
@@ -341,6 +399,29 @@ fn the_catalogue_answers_questions_without_a_lab() {
         annex.out,
         annex.err
     );
+    assert!(
+        folder.path().join("mine/annex-a.csv").exists(),
+        "kept with the profiles"
+    );
+    let coverage = ask(&["coverage", "--dmc", "mine"]);
+    assert!(
+        coverage.out.contains("annex-a.csv: 3 clauses: 1 modelled, 2 not"),
+        "{}{}",
+        coverage.out,
+        coverage.err
+    );
+    std::fs::write(folder.path().join("wrong.csv"), "ref\nA9\nA9\n").unwrap();
+    let wrong = ask(&["import", "annex-a", "wrong.csv", "--dmc", "mine"]);
+    assert!(
+        wrong.err.contains("wrong.csv:3: clause A9 stands already in line 2"),
+        "{}",
+        wrong.err
+    );
+    let kept = std::fs::read_to_string(folder.path().join("mine/annex-a.csv")).unwrap();
+    assert_eq!(
+        kept, "clause,model,request\nA1,AS300P,\nA2,AS300P,\nA3,AS300P,\n",
+        "as it was"
+    );
 }
 
 /// A firmware of one's own with a rule that names a clause.
@@ -387,6 +468,11 @@ fn requests_are_drafted_planned_and_explained_without_a_lab() {
         "{}",
         of_word.out
     );
+    let whole = "vodafone/am110r@BASE/as300p@BASE/am110r-gpf@BASE/bk-g4e@BASE";
+    let of_combination = s1lab(folder, &["duis", "plan", "request.xml", "--dmc", whole]);
+    assert_eq!(of_combination.out, of_file.out, "{}", of_combination.err);
+    let nobody = s1lab(folder, &["duis", "plan", "7.2"]);
+    assert!(nobody.err.contains("--profile as300p@BASE"), "{}", nobody.err);
     let refused = s1lab(folder, &["duis", "plan", "7.1", "--profile", "bk-g4e@BASE"]);
     assert_eq!(refused.code, Some(1), "{}", refused.out);
     // A device that is in no lab here is one of the second generation.
@@ -427,4 +513,45 @@ fn requests_are_drafted_planned_and_explained_without_a_lab() {
     assert!(folder.join("templates/4.1.1-ESME.xml").exists());
     let again = s1lab(folder, &["duis", "templates", "--write", "templates"]);
     assert_eq!(again.code, Some(2), "what is there is not touched");
+}
+
+#[test]
+fn estates_are_shown_checked_exported_and_imported() {
+    let wrong = SMALL_ESTATE.replace("as300p@BASE", "as300@BASE");
+    let folder = folder(&[("estate.toml", SMALL_ESTATE), ("wrong.toml", &wrong)]);
+    let ask = |arguments: &[&str]| s1lab(folder.path(), &[&["estate"], arguments].concat());
+    let shown = ask(&["show", "catalogue"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    assert!(
+        shown.out.contains("elster-cgi-ie-mixed") && shown.out.contains("moc-mds"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(ask(&["check", "estate.toml"]).code, Some(0));
+    let refused = ask(&["check", "wrong.toml"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("wrong.toml:") && refused.err.contains("did you mean `as300p@BASE`?"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(ask(&["export", "estate.toml", "tables"]).code, Some(0));
+    let tables = ["tables/devices.csv", "tables/registration.csv"];
+    let imported = ask(&["import", tables[0], tables[1], "again"]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
+    assert_eq!(ask(&["export", "again/estate.toml", "tables-again"]).code, Some(0));
+    for table in tables {
+        let read = |path: &str| std::fs::read_to_string(folder.path().join(path)).unwrap();
+        assert_eq!(read(table), read(&table.replace("tables", "tables-again")), "{table}");
+    }
+    let devices = std::fs::read_to_string(folder.path().join(tables[0])).unwrap();
+    std::fs::write(folder.path().join("bad.csv"), devices.replacen("service", "servise", 1)).unwrap();
+    let refused = ask(&["import", "bad.csv", tables[1], "never"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("bad.csv:1") && refused.err.contains("did you mean `service`?"),
+        "{}",
+        refused.err
+    );
+    assert!(!folder.path().join("never").exists(), "nothing is half imported");
 }

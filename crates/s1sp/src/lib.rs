@@ -11,6 +11,7 @@
 //! It deliberately does not know: user roles, inventory or schedules (the DCC's business), whether an operation deserves
 //! approval (the DCO's), bytes of any device, or which codes a failure gets (those are in `steps`).
 
+mod codes;
 mod hand_over;
 mod journal;
 mod options;
@@ -19,5 +20,5 @@ mod verify;
 mod work;
 
 pub use hand_over::HandOverOptions;
-pub use options::{Limits, Options, UtrnAlert};
+pub use options::{Limits, Options, UtrnAlert, UtrnOrder, Vending};
 pub use role::S1sp;

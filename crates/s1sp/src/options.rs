@@ -30,6 +30,8 @@ pub struct Options {
     pub engine_store: Box<dyn Store>,
     /// Limits of the S1SP itself.
     pub limits: Limits,
+    /// What a supplier is told of the codes made for its top-ups.
+    pub vending: Vending,
 }
 
 /// Limits and time-outs of an S1SP.
@@ -51,8 +53,26 @@ pub struct Limits {
     pub confirm_within_max: SimDuration,
     /// Octets of the journal after which a snapshot stands for it. A restart reads at most that much and the snapshot.
     pub snapshot_after_octets: u64,
-    /// When the supplier is given the meter's own code of a top-up.
-    pub utrn_alert: UtrnAlert,
+}
+
+/// What a supplier is told of the codes that meters take for its top-ups. That there is such a policy is recalled; which one
+/// the real service has is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Vending {
+    /// When the code is given away.
+    pub alert: UtrnAlert,
+    /// Whether before or after the response of the top-up.
+    pub order: UtrnOrder,
+}
+
+/// Whether a supplier is given a code before or after the response of its top-up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum UtrnOrder {
+    /// After it.
+    AfterResponse,
+    /// Before it; as a matter of course even before the meter is tried.
+    #[default]
+    BeforeResponse,
 }
 
 /// When the S1SP gives a supplier the code that the meter takes for a top-up.
@@ -78,7 +98,6 @@ impl Default for Limits {
             confirm_within: SimDuration::from_secs(30),
             confirm_within_max: SimDuration::from_mins(10),
             snapshot_after_octets: 256 << 20,
-            utrn_alert: UtrnAlert::Always,
         }
     }
 }

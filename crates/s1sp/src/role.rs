@@ -33,6 +33,7 @@ pub struct S1sp {
     from_dco: Router,
     engine: Option<Engine>,
     alerts: mpsc::Receiver<DeviceAlert>,
+    at_once: mpsc::Receiver<S1spAlert>,
     alert_counters: BTreeMap<u64, u64>,
     found: Found,
     tasks: JoinSet<Done>,
@@ -85,6 +86,7 @@ impl S1sp {
         let (to_dcc, from_dcc) = world::call::split(dcc);
         let (to_dco, from_dco) = world::call::split(dco);
         let places = Arc::new(Semaphore::new(options.limits.images_under_way));
+        let (tell, at_once) = mpsc::channel(AT_ONCE_MAX);
         let context = Context {
             world,
             engine: handle,
@@ -95,6 +97,8 @@ impl S1sp {
             models: options.models,
             held: Held::default(),
             limits: options.limits,
+            vending: options.vending,
+            at_once: tell,
             journal: Mutex::new(journal),
             cache: Mutex::default(),
         };
@@ -107,6 +111,7 @@ impl S1sp {
             from_dco,
             engine: Some(engine),
             alerts,
+            at_once,
             alert_counters: std::mem::take(&mut found.alert_counters),
             found,
             tasks: JoinSet::new(),
@@ -178,6 +183,7 @@ impl S1sp {
                     }
                     None => self.hand_over = None,
                 },
+                Some(alert) = self.at_once.recv() => self.alert(alert),
                 Some(alert) = self.alerts.recv() => self.device_alert(&alert),
             }
         }
@@ -211,11 +217,7 @@ impl S1sp {
                 }
                 Err(error) => {
                     let response = failure_response(&id.to_string(), Failure::S1spRejected, &error.to_string());
-                    self.done(Done::Request(Box::new(Outcome {
-                        id,
-                        response,
-                        alert: None,
-                    })));
+                    self.done(Done::Request(Box::new(Outcome::of(id, response))));
                 }
             }
         }
@@ -352,7 +354,16 @@ impl S1sp {
             }
             Done::Request(outcome) => {
                 self.under_way = self.under_way.saturating_sub(1);
-                let Outcome { id, response, alert } = *outcome;
+                let Outcome {
+                    id,
+                    response,
+                    mut alert,
+                    alert_first,
+                    ..
+                } = *outcome;
+                if let Some(alert) = alert.take_if(|_| alert_first) {
+                    self.alert(alert);
+                }
                 let ended = self.context.journal().end(&response);
                 match ended {
                     Ok(number) => self.send(number, ToDcc::Response(response), true),
@@ -475,3 +486,6 @@ impl std::fmt::Debug for S1sp {
         write!(f, "S1sp({} requests under way)", self.under_way)
     }
 }
+
+/// Alerts that wait to be sent before the outcome of their request; more wait in the tasks that raise them.
+const AT_ONCE_MAX: usize = 256;

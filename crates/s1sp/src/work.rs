@@ -2,9 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::keys::Purpose;
 use domain::operation::Token;
-use domain::utrn::{NATIVE_PENCE_MAX, NativeToken, Utrn};
 use domain::{Answer, Approval, DataItem, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant, Value};
 use duis::signature::SigningKey;
 use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
@@ -15,11 +13,13 @@ use proto::{
 };
 use steps::errors::Hop;
 use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
+use tokio::sync::mpsc;
 use world::{CallError, Caller, World, semantic};
 
+use crate::codes::FOR_THE_KEYS;
 use crate::hand_over::Held;
 use crate::journal::Journal;
-use crate::options::{Limits, UtrnAlert};
+use crate::options::{Limits, Vending};
 use crate::verify::Verified;
 
 /// What all requests have in common.
@@ -36,6 +36,9 @@ pub(crate) struct Context {
     /// For the tokens of the devices it operates.
     pub(crate) custody: Custody,
     pub(crate) limits: Limits,
+    pub(crate) vending: Vending,
+    /// Alerts that do not wait for the outcome of their request.
+    pub(crate) at_once: mpsc::Sender<S1spAlert>,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) cache: Mutex<steps::Cache>,
 }
@@ -54,7 +57,11 @@ pub(crate) struct Task {
 pub(crate) struct Outcome {
     pub(crate) id: RequestId,
     pub(crate) response: S1spResponse,
+    /// Whether the device did what was asked.
+    pub(crate) worked: bool,
     pub(crate) alert: Option<S1spAlert>,
+    /// Whether the alert goes before the response.
+    pub(crate) alert_first: bool,
 }
 
 impl Context {
@@ -64,6 +71,26 @@ impl Context {
 
     /// Brings a request to its outcome. Not to be cancelled but at shutdown: a restart then resumes it.
     pub(crate) async fn work(&self, task: Task) -> Outcome {
+        let code = match self.code(&task.verified) {
+            Ok(code) => code,
+            Err(error) => return self.failed(&task.verified, Failure::Internal, &error.to_string()),
+        };
+        if let Some(code) = code.clone().filter(|_| self.told_first(&task.verified)) {
+            // After a restart it may be told once more; it is the same code.
+            let text = "made for this top-up: the meter is tried next, and the customer can enter it";
+            if let Some(alert) = self.code_alert(&task.verified, code, text) {
+                // A role that stops tells it with the next start.
+                let _ = self.at_once.send(alert).await;
+            }
+        }
+        let mut outcome = self.bring_to_an_end(&task, code.as_deref()).await;
+        if let Some(code) = code {
+            self.tell_code(&task.verified, code, &mut outcome);
+        }
+        outcome
+    }
+
+    async fn bring_to_an_end(&self, task: &Task, code: Option<&str>) -> Outcome {
         let id = task.verified.request.id;
         if let Some(step) = task.began.first() {
             let text = format!("the S1SP was restarted while step {step} was under way: what it did is not known");
@@ -99,14 +126,20 @@ impl Context {
                 return outcome;
             }
         };
-        let due = match self.due(&task, &target).await {
+        if code.is_some() && task.verified.request.command_variant == FOR_THE_KEYS {
+            return Outcome {
+                worked: true,
+                ..Outcome::of(id, made_only(id))
+            };
+        }
+        let due = match self.due(task, &target).await {
             Ok(due) => due,
             Err((failure, text)) => return self.failed(&task.verified, failure, &text),
         };
         if steps::credentials::concerns(task.verified.request.srv) {
-            return self.about_credentials(&task, &plan).await;
+            return self.about_credentials(task, &plan).await;
         }
-        let outcomes = self.execute(&task, &plan, due).await;
+        let outcomes = self.execute(task, &plan, due, code).await;
         let now = self.world.clock.now();
         self.learn_from(&plan, &outcomes);
         let site = self.directory.site(task.verified.hub);
@@ -141,7 +174,7 @@ impl Context {
         }
     }
 
-    async fn execute(&self, task: &Task, plan: &Plan, due: SimInstant) -> Vec<StepOutcome> {
+    async fn execute(&self, task: &Task, plan: &Plan, due: SimInstant, code: Option<&str>) -> Vec<StepOutcome> {
         let within = match task.verified.kind {
             // Each further act may have to wait for a wake of its own.
             DeviceKind::Gsme => {
@@ -171,7 +204,7 @@ impl Context {
             let result = if stopped {
                 StepResult::NotTried
             } else {
-                self.step(task, step, deadline).await
+                self.step(task, step, deadline, code).await
             };
             self.remember(step, &result);
             stopped |= match &result {
@@ -249,7 +282,7 @@ impl Context {
         }
     }
 
-    async fn step(&self, task: &Task, step: &Step, deadline: SimInstant) -> StepResult {
+    async fn step(&self, task: &Task, step: &Step, deadline: SimInstant, code: Option<&str>) -> StepResult {
         let id = task.verified.request.id;
         if step.operation.changes_state()
             && let Err(error) = self.journal().begin(id, step.position)
@@ -274,7 +307,7 @@ impl Context {
             hub: task.verified.hub,
             device: mirror.unwrap_or(step.device),
             slot: mirror.map_or(step.kind, |_| DeviceKind::Gpf),
-            operation: self.as_the_device_takes_it(task, step),
+            operation: as_the_device_takes_it(step, code),
             approval,
             deadline,
         };
@@ -282,44 +315,6 @@ impl Context {
             Ok(outcome) => StepResult::Device(outcome),
             Err(failure) => StepResult::Failed(class(&failure), failure.reason),
         }
-    }
-
-    /// The step's operation, but for a token: the supplier's code becomes one that the meter takes.
-    fn as_the_device_takes_it(&self, task: &Task, step: &Step) -> Operation {
-        match (&step.operation, self.native_code(&task.verified)) {
-            (Operation::EnterToken(_), Some(code)) => Operation::EnterToken(Token(code)),
-            (operation, _) => operation.clone(),
-        }
-    }
-
-    /// The code that the meter takes for the one in a top-up request; the same one however often it is asked for.
-    fn native_code(&self, verified: &Verified) -> Option<String> {
-        let utrn: Utrn = verified.request.body.child_text("UTRN")?.trim().parse().ok()?;
-        let id = verified.request.id;
-        let site = self.directory.site(verified.hub)?;
-        let keys = site.device(id.target)?.keys;
-        let key = self.custody.key(id.target, &keys, Purpose::Token);
-        let token = NativeToken {
-            pence: (utrn.milli_pence / 1_000).min(NATIVE_PENCE_MAX),
-            counter: u16::try_from(id.counter & 0x3FFF).unwrap_or(0),
-        };
-        Some(token.digits(&key, id.target))
-    }
-
-    /// The alert that gives the supplier the meter's own code of a top-up, as the policy has it.
-    fn code_alert(&self, verified: &Verified, worked: bool) -> Option<S1spAlert> {
-        let wanted = match self.limits.utrn_alert {
-            UtrnAlert::Always => true,
-            UtrnAlert::Never => false,
-            UtrnAlert::OnFailure => !worked,
-        };
-        let code = self.native_code(verified).filter(|_| wanted)?;
-        let text = if worked {
-            "the meter has taken this code"
-        } else {
-            "the meter has not taken this code: the customer can enter it"
-        };
-        self.signed_alert(verified, TOP_UP_CODE, text, Some(code))
     }
 
     /// The gas proxy behind a hub.
@@ -341,7 +336,7 @@ impl Context {
             return self.failed(verified, Failure::S1spRejected, text);
         };
         let payload = steps::credentials::respond(&verified.request, plan, record, now);
-        let changes = verified.request.srv != steps::credentials::RETRIEVE_KRP;
+        let changes = steps::credentials::changes(verified.request.srv);
         if changes
             && payload.success
             && let Err((failure, reason)) = self.note_credentials(task).await
@@ -454,24 +449,19 @@ impl Context {
             rules: payload.rules,
         };
         let alert = broken.and_then(|(failure, reason)| self.alert(verified, failure, reason));
-        let alert = self.code_alert(verified, payload.success).or(alert);
         Outcome {
-            id: verified.request.id,
-            response,
+            worked: payload.success,
             alert,
+            ..Outcome::of(verified.request.id, response)
         }
     }
 
     /// The outcome when no device had a word in it.
     pub(crate) fn failed(&self, verified: &Verified, failure: Failure, reason: &str) -> Outcome {
         let id = verified.request.id;
-        let alert = self
-            .code_alert(verified, false)
-            .or_else(|| self.alert(verified, failure, reason));
         Outcome {
-            id,
-            response: failure_response(&id.to_string(), failure, reason),
-            alert,
+            alert: self.alert(verified, failure, reason),
+            ..Outcome::of(id, failure_response(&id.to_string(), failure, reason))
         }
     }
 
@@ -485,7 +475,7 @@ impl Context {
         self.signed_alert(verified, code, &information, None)
     }
 
-    fn signed_alert(
+    pub(crate) fn signed_alert(
         &self,
         verified: &Verified,
         code: &str,
@@ -525,8 +515,36 @@ impl Context {
     }
 }
 
-/// Code of the alert that carries the meter's own code of a top-up (ours).
-const TOP_UP_CODE: &str = "LAB-UTRN";
+impl Outcome {
+    /// One without an alert, of which nothing says that it worked.
+    pub(crate) fn of(id: RequestId, response: S1spResponse) -> Self {
+        Self {
+            id,
+            response,
+            worked: false,
+            alert: None,
+            alert_first: false,
+        }
+    }
+}
+
+/// The step's operation, but for a token: the supplier's code becomes one that the meter takes.
+fn as_the_device_takes_it(step: &Step, code: Option<&str>) -> Operation {
+    match (&step.operation, code) {
+        (Operation::EnterToken(_), Some(code)) => Operation::EnterToken(Token(code.to_owned())),
+        (operation, _) => operation.clone(),
+    }
+}
+
+/// The response to a vend for the keys of the meter: no device had a word in it.
+fn made_only(id: RequestId) -> S1spResponse {
+    S1spResponse {
+        request_id: id.to_string(),
+        response_code: duis::ResponseCode::I0.as_str().into(),
+        reason: "a code was made; the meter was not tried".to_owned(),
+        ..S1spResponse::default()
+    }
+}
 
 /// A response without anything a device said.
 pub(crate) fn failure_response(request_id: &str, failure: Failure, reason: &str) -> S1spResponse {

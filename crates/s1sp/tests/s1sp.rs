@@ -10,8 +10,8 @@ use dialects::Notification;
 use domain::seed::mix;
 use domain::{Association, DeviceKind, Operation, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
-use proto::Envelope;
-use s1sp::{Limits, UtrnAlert};
+use proto::{Envelope, Kind};
+use s1sp::{Limits, UtrnAlert, UtrnOrder, Vending};
 use world::{LinkName, Verdict};
 
 use rig::house::{ESME, GSME, Shared};
@@ -308,55 +308,94 @@ fn device_alerts_are_signed_numbered_and_sent() {
     });
 }
 
-/// What came of a top-up: the digits that reached the meter, if any did, and those the supplier was given.
-async fn topped_up(lose_texts: u32, policy: UtrnAlert) -> (Option<String>, Vec<String>) {
-    let script = Shared::default();
-    script.lock().lose_texts = lose_texts;
-    script.lock().confirm_texts = lose_texts > 0;
-    let limits = Limits {
-        utrn_alert: policy,
-        ..Limits::default()
-    };
-    let mut rig = Rig::with(script, limits);
-    let body = Element::sr("TopUpDevice").with_leaf("UTRN", "73946144332040217315");
-    rig.send(id(ESME, 1), &rig.countersigned("2.2", ESME, 1, body)).await;
-    rig.listen(HOUR).await;
-    assert_eq!(rig.responses.len(), 1);
-    let sent = rig
-        .script
-        .lock()
-        .executed
-        .iter()
-        .find_map(|(_, _, operation, _)| match operation {
+const UTRN: &str = "73946144332040217315";
+
+impl Rig {
+    /// A top-up with the published code.
+    async fn top_up(&mut self, counter: u64) {
+        let body = Element::sr("TopUpDevice").with_leaf("UTRN", UTRN);
+        let message = self.countersigned("2.2", ESME, counter, body);
+        self.send(id(ESME, counter), &message).await;
+        self.listen(HOUR).await;
+    }
+
+    /// The digits that reached the meter.
+    fn tokens_sent(&self) -> Vec<String> {
+        let executed = &self.script.lock().executed;
+        let tokens = executed.iter().filter_map(|(_, _, operation, _)| match operation {
             Operation::EnterToken(token) => Some(token.0.clone()),
             _ => None,
         });
-    let mut given = Vec::new();
-    for alert in &rig.alerts {
-        assert!(duis::signature::verify(&alert.signed_xml, rig.parties.book.as_ref()).is_ok());
-        let read = duis::read_s1sp_alert(&alert.signed_xml).unwrap();
-        if let Some(utrn) = read.utrn {
-            assert_eq!((read.code.as_str(), read.request_id), ("LAB-UTRN", Some(id(ESME, 1))));
-            given.push(utrn);
-        }
+        tokens.collect()
     }
-    (sent, given)
+
+    /// The digits that the supplier was given, each by an alert for it alone.
+    fn codes_given(&self) -> Vec<String> {
+        let codes = self.alerts.iter().filter_map(|alert| {
+            assert!(duis::signature::verify(&alert.signed_xml, self.parties.book.as_ref()).is_ok());
+            let read = duis::read_s1sp_alert(&alert.signed_xml).unwrap();
+            let code = read.utrn?;
+            assert_eq!((read.code.as_str(), alert.user), ("LAB-UTRN", USER.0));
+            Some(code)
+        });
+        codes.collect()
+    }
 }
 
 #[test]
-fn a_top_up_becomes_the_meters_own_code_which_the_supplier_is_given() {
+fn a_top_up_becomes_the_meters_own_code_and_the_supplier_is_told_as_the_policy_has_it() {
+    use UtrnAlert::{Always, Never, OnFailure};
+    use UtrnOrder::{AfterResponse, BeforeResponse};
+    let (alert, response) = (Kind::S1spAlert, Kind::S1spResponse);
+    // Policy and order, whether the meter is reached, whether the code is told, and what comes first.
+    let cases = [
+        (Always, BeforeResponse, true, true, vec![alert, response]),
+        (Always, AfterResponse, true, true, vec![response, alert]),
+        (Always, BeforeResponse, false, true, vec![alert, response, alert]),
+        (Always, AfterResponse, false, true, vec![response, alert]),
+        (OnFailure, BeforeResponse, true, false, vec![response]),
+        (OnFailure, BeforeResponse, false, true, vec![alert, response]),
+        (OnFailure, AfterResponse, false, true, vec![response, alert]),
+        (Never, BeforeResponse, true, false, vec![response]),
+        (Never, BeforeResponse, false, false, vec![response, alert]),
+    ];
+    for (when, order, reached, told, heard) in cases {
+        virtually(|| async move {
+            let script = Shared::default();
+            script.lock().lose_texts = if reached { 0 } else { 99 };
+            script.lock().confirm_texts = !reached;
+            let mut rig = Rig::new(script);
+            rig.vending = Vending { alert: when, order };
+            rig.restart().await;
+            rig.top_up(1).await;
+            let case = format!("{when:?}, {order:?}, reached {reached}");
+            assert_eq!(rig.responses.len(), 1, "{case}");
+            assert_eq!(rig.heard, heard, "{case}");
+            let (sent, given) = (rig.tokens_sent(), rig.codes_given());
+            assert_eq!(
+                (sent.len(), given.len()),
+                (usize::from(reached), usize::from(told)),
+                "{case}"
+            );
+            for code in sent.iter().chain(&given) {
+                assert!(code.len() == 20 && code != UTRN, "{case}: {code}");
+            }
+            if reached && told {
+                assert_eq!(sent, given, "{case}");
+            }
+        });
+    }
+}
+
+#[test]
+fn one_code_of_a_supplier_is_one_code_of_the_meter() {
     virtually(|| async {
-        let (sent, given) = topped_up(0, UtrnAlert::Always).await;
-        let sent = sent.unwrap();
-        assert!(sent.len() == 20 && sent != "73946144332040217315", "{sent}");
-        assert_eq!(given, std::slice::from_ref(&sent));
-        // The code is the same when nothing reaches the meter: the customer can enter it.
-        assert_eq!(topped_up(99, UtrnAlert::OnFailure).await, (None, vec![sent.clone()]));
-        assert_eq!(
-            topped_up(0, UtrnAlert::OnFailure).await,
-            (Some(sent.clone()), Vec::new())
-        );
-        assert_eq!(topped_up(0, UtrnAlert::Never).await, (Some(sent), Vec::new()));
+        let mut rig = Rig::new(Shared::default());
+        rig.top_up(1).await;
+        rig.top_up(2).await;
+        let sent = rig.tokens_sent();
+        assert_eq!(sent.len(), 2);
+        assert_eq!(sent[0], sent[1], "the meter sees the duplicate");
     });
 }
 

@@ -1,4 +1,5 @@
-//! The requests about certificates: 6.15.1, 6.21 and 6.23 change a device's record, 6.24.1 reads it.
+//! The requests about certificates: 6.15.1, 6.21 and 6.23 change a device's record, 6.24.1 reads it; 6.24.2
+//! asks for the device's own, of which it has none.
 //!
 //! No device is asked: the record is held on the DCC side (inferred: a SMETS1 device's security credentials are the four
 //! notified certificates). The S1SP answers in the same form as a device would, from the record that comes countersigned
@@ -23,10 +24,19 @@ pub const CHANGE_OF_SUPPLIER: Srv = Srv::new(6, 23, 0);
 /// 6.24.1 Retrieve Device Security Credentials (KRP).
 pub const RETRIEVE_KRP: Srv = Srv::new(6, 24, 1);
 
+/// 6.24.2 Retrieve Device Security Credentials (Device).
+pub const RETRIEVE_DEVICE: Srv = Srv::new(6, 24, 2);
+
+/// Whether a request changes the record of certificates, rather than reading it.
+#[must_use]
+pub fn changes(srv: Srv) -> bool {
+    [UPDATE_KRP, HANDOVER, CHANGE_OF_SUPPLIER].contains(&srv)
+}
+
 /// Whether a request is about the record of certificates.
 #[must_use]
 pub fn concerns(srv: Srv) -> bool {
-    [UPDATE_KRP, HANDOVER, CHANGE_OF_SUPPLIER, RETRIEVE_KRP].contains(&srv)
+    changes(srv) || [RETRIEVE_KRP, RETRIEVE_DEVICE].contains(&srv)
 }
 
 /// Which remote party's certificates a request to change them is about.
@@ -127,6 +137,14 @@ pub fn respond(request: &Request, plan: &Plan, record: &Credentials, now: SimIns
             details(request, record),
             true,
         ),
+        // A SMETS1 device has symmetric keys and no certificate of its own (inferred); the answer says that there is none.
+        RETRIEVE_DEVICE => {
+            let none = Element {
+                name: "RetrieveDeviceSecurityCredentialsStatusCode",
+                ..status("trustAnchorNotFound")
+            };
+            ("RetrieveDeviceSecurityCredentialsDeviceRsp", vec![none], true)
+        }
         srv => {
             let name = match srv {
                 UPDATE_KRP => "UpdateSecurityCredentialsKRPRsp",

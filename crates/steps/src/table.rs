@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(row("7.1").applies_to(DeviceKind::Gsme), Err(Failure::NotApplicable));
         assert_eq!(row("4.2").applies_to(DeviceKind::Gpf), Err(Failure::NotApplicable));
         assert_eq!(row("6.28").applies_to(DeviceKind::Chf), Err(Failure::NotSmets1));
-        assert_eq!(row("6.24.2").applies_to(DeviceKind::Esme), Err(Failure::NotEmulated));
+        assert_eq!(row("6.17").applies_to(DeviceKind::Esme), Err(Failure::NotSmets1));
         assert_eq!(row("4.1.1").message_codes(DeviceKind::Gpf), [0x0074]);
         assert_eq!(row("8.9").message_codes(DeviceKind::Chf).first(), Some(&0x00FE));
     }

@@ -42,7 +42,7 @@ fn what_does_not_fit_has_no_plan() {
     );
     assert_eq!(refused("7.1", "am110r-gpf@BASE"), Failure::NotApplicable);
     assert_eq!(refused("6.28", "am110r@BASE"), Failure::NotSmets1);
-    assert_eq!(refused("6.24.2", "as300p@BASE"), Failure::NotEmulated);
+    assert_eq!(refused("6.24.2", "am110r@BASE"), Failure::NotApplicable);
     assert_eq!(refused("8.2", "as300p@BASE"), Failure::NotSmets1);
     assert_eq!(refused("7.2", "as300p@LAB-E002"), Failure::RuleRefused);
 

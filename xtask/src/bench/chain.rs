@@ -14,6 +14,7 @@ use domain::{
 };
 use duis::signature::{self, Certificates, SigningKey};
 use duis::{ResponseCode, ResponseHeader, SignedBody, SignedHeader};
+use fleet::line::Custody;
 use lab::{Config, Lab, Parts};
 use proto::{
     ApprovalRequest, Countersigned, CountersignedServiceRequest, DuisDelivery, DuisReply, Envelope, Kind, Message,
@@ -25,7 +26,7 @@ use users::orders::{self, Period};
 use users::{Client, Order};
 use world::{MemoryStore, Tape};
 
-use super::house::{Custody, House};
+use super::house::House;
 use super::machine::{Stretch, micros_per_call};
 use super::request;
 use super::table::{Against, Table};
@@ -419,7 +420,7 @@ fn device(messages: &Messages, request: &duis::Request, step: &mut Measure<'_>, 
     };
     let plan = steps::plan(request, &target).map_err(|refused| anyhow!("{refused}"))?;
     step("s1sp: plan", &mut || drop(black_box(steps::plan(request, &target))));
-    let mut custody = Custody::of(&house);
+    let mut custody = house.custody();
     let mut number = 0;
     let operations: Vec<(Operation, bool)> = plan
         .steps

@@ -8,8 +8,8 @@ use cosem::request::{Item, Request};
 use cosem::response::{Envelope, Form, Response, put_glo};
 use cosem::security::Cipher;
 use cosem::{Attribute, Data, Obis};
+use fleet::line::TITLE;
 
-use super::house::TITLE;
 use super::machine::micros_per_call;
 use super::table::{Against, Table};
 

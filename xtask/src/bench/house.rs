@@ -7,12 +7,10 @@ use dialects::FaceProfile;
 use dmc::{Catalogue, DeviceProfile};
 use domain::keys::{DeviceKey, Purpose, RelationSecret};
 use domain::operation::CriticalOperations;
-use domain::{Association, DeviceKind, Eui64, Seed, SimDuration, SimInstant};
+use domain::{DeviceKind, Eui64, Seed, SimDuration, SimInstant};
+use fleet::line::Custody;
 use fleet::{Estate, Face, Site};
 use meter::{Context, Installation, InstallationConfig, Profiles, Relations};
-
-/// What head-ends call themselves here.
-pub(crate) const TITLE: [u8; 8] = *b"LABHEAD\x01";
 
 /// A home with electricity and gas, enrolled.
 pub(crate) struct House {
@@ -84,8 +82,9 @@ impl House {
         self.relations.dco.device_key(self.device(slot), 1, purpose)
     }
 
-    pub(crate) fn s1sp(&self) -> RelationSecret {
-        self.relations.s1sp.clone()
+    /// Its operator's keys, for one session.
+    pub(crate) fn custody(&self) -> Custody {
+        Custody::new(self.relations.s1sp.clone(), 1)
     }
 }
 
@@ -108,51 +107,5 @@ fn context_of<'a>(
         profiles,
         relations,
         critical,
-    }
-}
-
-/// The operator's custody of a house, at a head-end's end of a session.
-pub(crate) struct Custody {
-    secret: RelationSecret,
-    counter: u32,
-}
-
-impl Custody {
-    pub(crate) fn of(house: &House) -> Self {
-        Self {
-            secret: house.s1sp(),
-            counter: 0,
-        }
-    }
-}
-
-impl dialects::Keys for Custody {
-    fn key(&self, device: Eui64, purpose: Purpose) -> DeviceKey {
-        self.secret.device_key(device, 1, purpose)
-    }
-
-    fn next_counter(&mut self, _: Eui64, _: Association) -> u32 {
-        self.counter += 1;
-        self.counter
-    }
-
-    fn resume_counter_at(&mut self, _: Eui64, _: Association, next: u32) {
-        self.counter = self.counter.max(next.saturating_sub(1));
-    }
-
-    fn note_device_counter(&mut self, _: Eui64, _: Association, _: u32) -> bool {
-        true
-    }
-
-    fn note_text_counter(&mut self, _: Eui64, _: Association, _: u32) -> bool {
-        true
-    }
-
-    fn system_title(&self) -> [u8; 8] {
-        TITLE
-    }
-
-    fn challenge(&mut self) -> [u8; 16] {
-        [0x5A; 16]
     }
 }

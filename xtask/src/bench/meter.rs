@@ -16,8 +16,9 @@ use cosem::{Attribute, Obis};
 use dialects::MeterSession;
 use domain::DeviceKind;
 use domain::keys::Purpose;
+use fleet::line::TITLE;
 
-use super::house::{House, TITLE};
+use super::house::House;
 use super::machine::{Stretch, micros_per_call};
 use super::table::{Against, Table};
 

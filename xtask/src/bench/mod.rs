@@ -10,6 +10,7 @@ mod machine;
 mod meter;
 mod plan;
 mod request;
+mod rules;
 mod table;
 
 use std::path::Path;
@@ -31,6 +32,9 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
     }
     if table.wants("front") || table.wants("up") {
         front::run(&mut table)?;
+    }
+    if table.wants("rules") {
+        rules::run(&mut table)?;
     }
     if table.wants("plan") {
         plan::run_plan(&mut table)?;

@@ -222,7 +222,10 @@ impl Core {
         // The outcome of a future-dated request is for whoever sent it.
         let settles = alert.request_id.parse::<RequestId>().ok();
         let settles = settles.filter(|id| matches!(self.open.get(id).map(|open| open.stage), Some(Stage::Accepted(_))));
-        let mut recipients = self.recipients(device, now);
+        let mut recipients = match alert.user {
+            0 => self.recipients(device, now),
+            user => BTreeSet::from([Eui64(user)]),
+        };
         recipients.extend(settles.map(|id| id.originator));
         let made = self.pass_on(&mut entry, &alert, &reported, &recipients, now);
         let record = Record {

@@ -50,6 +50,7 @@ impl Core {
                 deliveries: self.outboxes.values().map(Outbox::len).sum(),
                 dead_letters: self.outboxes.values().map(|outbox| outbox.dead_letters().count()).sum(),
             })),
+            Command::Vend(vend, answer) => drop(answer.send(self.vend(&vend, now))),
             Command::LookUp(by, answer) => {
                 let found = self.options.inventory.look_up(&by);
                 drop(answer.send(found.into_iter().cloned().collect()));

@@ -141,21 +141,38 @@ impl Core {
             counter,
         };
         let request = Request::new(run, schedule.srv).with_body(schedule.read(row, now)?);
-        let xml = duis::write::request(&request)
+        if let Err(error) = self.take_own(entry, &request, schedule.owner, Some(schedule.id), now) {
+            tracing::error!(schedule = schedule.id, error, "a scheduled request could not be made");
+            return None;
+        }
+        let record = Record {
+            detail: format!("schedule {}", schedule.id),
+            ..self.about(Event::ScheduleRun, run, now)
+        };
+        entry.audits.push(record.to_message());
+        self.hand_over(entry, run, now);
+        Some(run)
+    }
+
+    /// A request of the DCC's own, made in a user's place, becomes an open one as part of an entry.
+    pub(super) fn take_own(
+        &mut self,
+        entry: &mut Entry,
+        request: &Request,
+        user: Eui64,
+        schedule: Option<u64>,
+        now: SimInstant,
+    ) -> Result<(), String> {
+        let (id, srv) = (request.id, request.srv);
+        let xml = duis::write::request(request)
             .map_err(|error| error.to_string())
             .and_then(|xml| duis::signature::sign(&xml, &self.options.key).map_err(|error| error.to_string()));
-        let xml: Bytes = match xml {
-            Ok(xml) => xml.into(),
-            Err(error) => {
-                tracing::error!(schedule = schedule.id, error, "a scheduled request could not be made");
-                return None;
-            }
-        };
-        self.counters.insert((originator, target), counter);
+        let xml = Bytes::from(xml?);
+        self.counters.insert((id.originator, id.target), id.counter);
         let open = Open {
-            srv: schedule.srv,
-            user: schedule.owner,
-            schedule: Some(schedule.id),
+            srv,
+            user,
+            schedule,
             at: now,
             xml: xml.clone(),
             stage: Stage::Held(now),
@@ -167,23 +184,17 @@ impl Core {
             in_sequence: false,
             quarantine: None,
         };
-        self.open.insert(run, open);
-        entry.counter_used = Some(id_octets(run));
+        self.open.insert(id, open);
+        entry.counter_used = Some(id_octets(id));
         entry.acknowledged = Some(Acknowledged {
-            request: id_octets(run),
-            srv: schedule.srv.to_string(),
+            request: id_octets(id),
+            srv: srv.to_string(),
             xml,
-            schedule: Some(schedule.id),
-            user: Some(schedule.owner.0),
+            schedule,
+            user: Some(user.0),
             ..Acknowledged::default()
         });
-        let record = Record {
-            detail: format!("schedule {}", schedule.id),
-            ..self.about(Event::ScheduleRun, run, now)
-        };
-        entry.audits.push(record.to_message());
-        self.hand_over(entry, run, now);
-        Some(run)
+        Ok(())
     }
 
     /// When it runs next; a schedule that is over is removed without a word, as it was to be.

@@ -64,9 +64,13 @@ impl Bench {
             let counter = number(counter)?;
             Ok(LongCode { what, counter }.digits(&key, device))
         };
+        let form = match slot {
+            DeviceKind::Gsme => self.profiles.gsme.meter.tokens.form,
+            _ => self.profiles.esme.meter.tokens.form,
+        };
         let credit = |pence: &str, counter: &str, device: Eui64| {
             let (pence, counter) = (number(pence)?, number(counter)?);
-            Ok(NativeToken { pence, counter }.digits(&key, device))
+            Ok(NativeToken { pence, counter }.digits(form, &key, device))
         };
         match words {
             ["digits", digits] => Ok((*digits).to_owned()),

@@ -29,9 +29,16 @@
 //! # cohort = "ioc"                    # the profiles' own when not given
 //! # smso = "CGI"
 //! # head_end = "smso"
+//!
+//! # Installations one by one, in two tables as `s1lab estate export` writes them.
+//! # [[list]]
+//! # devices = "devices.csv"
+//! # registration = "registration.csv"
 //! ```
 
+mod catalogue;
 mod deal;
+mod list;
 mod read;
 mod site;
 
@@ -44,6 +51,8 @@ use domain::operation::PaymentMode;
 use domain::{Dmc, InstallationType, Seed};
 
 use deal::Spread;
+pub use list::Csv;
+use list::Identities;
 pub use read::Surroundings;
 pub use site::{Site, SiteDevice};
 
@@ -91,6 +100,8 @@ pub struct Template {
     shares: Shares,
     dealt: Dealt,
     head_end: Option<String>,
+    /// Of installations that were listed one by one; else empty, and they follow from number and position.
+    identities: Vec<Identities>,
 }
 
 /// A combination of devices, and what migrates with it.
@@ -204,6 +215,9 @@ impl Template {
 
     /// The same template with another count; shares are dealt out anew.
     fn with_count(&self, count: u32) -> Self {
+        if !self.identities.is_empty() {
+            return self.clone();
+        }
         Self {
             count,
             dealt: self.shares.deal(count),
@@ -240,11 +254,15 @@ impl Estate {
         Self::from_toml(&file, text)
     }
 
-    /// The estate `name` that is part of the program, for a lab with this catalogue.
+    /// The estate `name` that is part of the program, for a lab with this catalogue; `catalogue` is that of
+    /// [`Estate::of_catalogue`].
     ///
     /// # Errors
     /// When there is none of this name, or as [`Estate::read`].
     pub fn builtin_with(name: &str, catalogue: &Catalogue, directed: &[String]) -> Result<Self, EstateError> {
+        if name == WHOLE {
+            return Self::of_catalogue(catalogue);
+        }
         let (file, text) = builtin_text(name)?;
         let open = |_: &str| Err("an estate of the program has no files beside it".to_owned());
         Self::read(
@@ -288,7 +306,7 @@ impl Estate {
         self.len() == 0
     }
 
-    /// The same estate with this count in every template, for benchmarks. Counts above [`COUNT_MAX`] are cut.
+    /// The same estate with this count in every template that is not a list, for benchmarks. Counts above [`COUNT_MAX`] are cut.
     #[must_use]
     pub fn with_counts(&self, count: u32) -> Self {
         let count = count.min(COUNT_MAX);
@@ -335,14 +353,22 @@ fn builtin_text(name: &str) -> Result<(String, &'static str), EstateError> {
             file: name.to_owned(),
             line: 0,
             problem: "no such estate is part of the program".into(),
-            hint: Some(format!("there is {}", BUILTIN.map(|(name, _)| name).join(", "))),
+            hint: Some(format!(
+                "there is {WHOLE}, {}",
+                BUILTIN.map(|(name, _)| name).join(", ")
+            )),
         }),
     }
 }
 
-const BUILTIN: [(&str, &str); 2] = [
+/// Every profile of the catalogue.
+const WHOLE: &str = "catalogue";
+
+const BUILTIN: [(&str, &str); 3] = [
     ("exercise", include_str!("../../../../fixtures/estates/exercise.toml")),
     ("sit", include_str!("../../../../fixtures/estates/sit.toml")),
+    ("slice", include_str!("../../../../fixtures/estates/slice.toml")),
 ];
 
+pub(crate) use list::{DEVICE_COLUMNS, REGISTRATION_COLUMNS};
 pub(crate) use site::{KitKey, SLOTS};

@@ -10,6 +10,7 @@ use domain::{CommunicationsProvider, Dmc, InstallationType, ParseError, ProfileI
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::list::{self, Csv};
 use super::{
     COMBINATIONS_MAX, COUNT_MAX, Combination, Estate, EstateError, Service, Shares, SiteFault, TEMPLATES_MAX, Template,
 };
@@ -31,13 +32,22 @@ pub(super) fn read(file: &str, text: &str, surroundings: Option<&Surroundings<'_
     if raw.template.len() > TEMPLATES_MAX {
         return Err(place.whole(format!("{} templates, at most {TEMPLATES_MAX}", raw.template.len())));
     }
+    if raw.template.is_empty() && raw.list.is_empty() {
+        return Err(place.whole("neither a [[template]] nor a [[list]]: an estate without installations".into()));
+    }
+    let groups = surroundings
+        .map_or(&[][..], |surroundings| surroundings.directed)
+        .iter()
+        .cloned();
     let reading = Reading {
         place,
         surroundings,
-        directed: raw.estate.directed,
+        directed: groups
+            .chain(raw.estate.directed.iter().map(|group| group.get_ref().clone()))
+            .collect(),
         seed: Seed::root(raw.estate.seed.unwrap_or(1)),
     };
-    reading.directed_groups_exist()?;
+    reading.directed_groups_exist(&raw.estate.directed)?;
     let mut names = BTreeSet::new();
     let mut templates = Vec::with_capacity(raw.template.len());
     for (raw, number) in raw.template.into_iter().zip(1..) {
@@ -47,17 +57,41 @@ pub(super) fn read(file: &str, text: &str, surroundings: Option<&Surroundings<'_
         }
         templates.push(Arc::new(reading.template(raw, number)?));
     }
-    Ok(Estate {
+    for list in &raw.list {
+        let first = u8::try_from(templates.len() + 1).unwrap_or(u8::MAX);
+        templates.extend(reading.listed_installations(list, first)?);
+    }
+    let estate = Estate {
         name: raw.estate.name,
         templates,
-    })
+    };
+    if !raw.list.is_empty() {
+        estate.nothing_twice(file)?;
+    }
+    Ok(estate)
+}
+
+/// Whether a profile's group is in scope: without a direction, or with one.
+pub(super) fn in_scope(profile: &dmc::DeviceProfile, directed: &[String]) -> bool {
+    !profile.directed || directed.contains(&profile.group)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
     estate: RawEstate,
+    #[serde(default)]
     template: Vec<RawTemplate>,
+    #[serde(default)]
+    list: Vec<RawList>,
+}
+
+/// Installations listed one by one in two tables beside the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawList {
+    devices: Spanned<String>,
+    registration: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +143,8 @@ struct RawCombination {
 struct Reading<'a> {
     place: Place<'a>,
     surroundings: Option<&'a Surroundings<'a>>,
-    directed: Vec<Spanned<String>>,
+    /// Of the file and of what is around it.
+    directed: Vec<String>,
     seed: Seed,
 }
 
@@ -172,7 +207,36 @@ impl Reading<'_> {
             combinations,
             shares,
             head_end: given(&raw.head_end),
+            identities: Vec::new(),
         })
+    }
+
+    /// The installations of two tables.
+    fn listed_installations(&self, list: &RawList, first: u8) -> Result<Vec<Arc<Template>>, EstateError> {
+        let Some(surroundings) = self.surroundings else {
+            let problem = "a list can only be read beside a catalogue of device profiles".to_owned();
+            return Err(self.place.error(&list.devices, problem));
+        };
+        let text = |name: &Spanned<String>| {
+            (surroundings.open)(name.get_ref()).map_err(|problem| self.place.error(name, problem))
+        };
+        let (devices, registration) = (text(&list.devices)?, text(&list.registration)?);
+        let around = Surroundings {
+            directed: &self.directed,
+            ..*surroundings
+        };
+        list::read(
+            Csv {
+                file: list.devices.get_ref(),
+                text: &devices,
+            },
+            Csv {
+                file: list.registration.get_ref(),
+                text: &registration,
+            },
+            &around,
+            first,
+        )
     }
 
     /// The combinations of a template: one, several with weights, or those of a DPL.
@@ -281,10 +345,7 @@ impl Reading<'_> {
                 let problem = format!("{id} is of kind {}, expected {kind}", profile.kind);
                 return Err(self.place.at(offset, problem));
             }
-            let in_scope = !profile.directed
-                || surroundings.directed.contains(&profile.group)
-                || self.directed.iter().any(|group| *group.get_ref() == profile.group);
-            if !in_scope {
+            if !in_scope(profile, &self.directed) {
                 return Err(EstateError {
                     hint: Some(format!(
                         "directed = [\"{}\"] under [estate], here or in the lab's configuration, says that it is",
@@ -315,7 +376,7 @@ impl Reading<'_> {
     }
 
     /// What is said to be directed is a group that needs it.
-    fn directed_groups_exist(&self) -> Result<(), EstateError> {
+    fn directed_groups_exist(&self, own: &[Spanned<String>]) -> Result<(), EstateError> {
         let Some(surroundings) = self.surroundings else {
             return Ok(());
         };
@@ -328,7 +389,7 @@ impl Reading<'_> {
                 groups.iter().copied().collect::<Vec<_>>().join(", ")
             ))
         };
-        for group in &self.directed {
+        for group in own {
             if !groups.contains(group.get_ref().as_str()) {
                 return Err(EstateError {
                     hint: there(),
@@ -446,12 +507,19 @@ impl Reading<'_> {
 
 /// Reads a DPL; its faults keep their own place.
 fn dmc_rows(catalogue: &Catalogue, name: &str, text: &str) -> Result<Vec<dmc::DplEntry>, EstateError> {
-    dmc::read_dpl(catalogue, name, text).map_err(|error| EstateError {
-        file: error.file,
-        line: error.line,
-        problem: error.reason,
-        hint: error.suggestion.map(|near| format!("did you mean `{near}`?")),
-    })
+    Ok(dmc::read_dpl(catalogue, name, text)?)
+}
+
+impl From<dmc::FileError> for EstateError {
+    /// A fault in a table beside the estate keeps its own place.
+    fn from(error: dmc::FileError) -> Self {
+        Self {
+            file: error.file,
+            line: error.line,
+            problem: error.reason,
+            hint: error.suggestion.map(|near| format!("did you mean `{near}`?")),
+        }
+    }
 }
 
 /// The file being read, for errors.
@@ -525,9 +593,9 @@ fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k 
     (near > 0.4).then_some(name)
 }
 
-const PAYMENT_MODES: [(&str, PaymentMode); 2] =
+pub(super) const PAYMENT_MODES: [(&str, PaymentMode); 2] =
     [("credit", PaymentMode::Credit), ("prepayment", PaymentMode::Prepayment)];
-const SUPPLIERS: [(&str, bool); 2] = [("one", false), ("two", true)];
+pub(super) const SUPPLIERS: [(&str, bool); 2] = [("one", false), ("two", true)];
 
 /// A weight of this size is enough for every share, and any number of them fit.
 const WEIGHT_MAX: u32 = 1_000_000;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::operation::PaymentMode;
 use domain::{DeviceKind, Dmc, Eui64, InstallationType, Mpan, Mprn, Mpxn, ProfileId, Seed};
 
+use super::list::Identities;
 use super::{Combination, Service, SiteFault, Template};
 
 /// First three octets of every device: locally administered, so no manufacturer's.
@@ -189,6 +190,9 @@ impl Site {
     /// Never: its digits follow from limits of the file.
     #[must_use]
     pub fn mpan(&self) -> Mpan {
+        if let Some(listed) = self.listed() {
+            return listed.mpan;
+        }
         let core = 990_000_000_000 + u64::from(self.template.number) * 100_000_000 + u64::from(self.position);
         Mpan::new(core * 10 + check_digit(core)).expect("12 digits and a check digit are 13")
     }
@@ -199,6 +203,9 @@ impl Site {
     /// Never: its digits follow from limits of the file.
     #[must_use]
     pub fn mprn(&self) -> Option<Mprn> {
+        if let Some(listed) = self.listed() {
+            return listed.mprn;
+        }
         let digits = 9_000_000_000 + u64::from(self.template.number) * 10_000_000 + u64::from(self.position);
         self.has_gas().then(|| Mprn::new(digits).expect("these are 10 digits"))
     }
@@ -206,12 +213,16 @@ impl Site {
     /// The property's reference number: 12 digits that begin with 99.
     #[must_use]
     pub fn uprn(&self) -> String {
-        format!("99{:02}{:08}", self.template.number, self.position)
+        let own = || format!("99{:02}{:08}", self.template.number, self.position);
+        self.listed().map_or_else(own, |listed| listed.property.uprn.clone())
     }
 
     /// The property's post code: a hundred properties of a template have one, as on a street.
     #[must_use]
     pub fn post_code(&self) -> String {
+        if let Some(listed) = self.listed() {
+            return listed.property.post_code.clone();
+        }
         let street = self.position / 100;
         // Outward and inward part take up to eight characters together.
         format!("ZZ{} {}ZZ", self.template.number, street % 10)
@@ -220,7 +231,8 @@ impl Site {
     /// What tells the property from the others of its post code.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("{} Lab Street", self.position + 1)
+        let own = || format!("{} Lab Street", self.position + 1);
+        self.listed().map_or_else(own, |listed| listed.property.address.clone())
     }
 
     /// Its devices: hub, electricity meter, gas proxy, gas meter, prepayment interface, display.
@@ -253,8 +265,17 @@ impl Site {
         root.child("installation").child(self.hub().to_bytes())
     }
 
-    /// `02-1A-B0`, kind, template, position in three octets.
+    /// What it is called, where that was listed.
+    fn listed(&self) -> Option<&Identities> {
+        let position = usize::try_from(self.position).unwrap_or(usize::MAX);
+        self.template.identities.get(position)
+    }
+
+    /// As listed, or `02-1A-B0`, kind, template, position in three octets.
     fn eui(&self, kind: DeviceKind) -> Eui64 {
+        if let Some(listed) = self.listed() {
+            return listed.devices.get(&kind).copied().unwrap_or_default();
+        }
         let kind = match kind {
             DeviceKind::Chf => 1,
             DeviceKind::Esme => 2,

@@ -5,7 +5,7 @@ mod books;
 mod migration;
 mod supplier;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub struct SmsoOptions {
     pub directory: Directory,
     /// What it has on file about installations beside their devices; default for one that is not in it.
     pub files: BTreeMap<Eui64, OnFile>,
+    /// Devices whose supplier has no smart service: no supplier's command is taken for them.
+    pub dormant: BTreeSet<Eui64>,
     /// Device profiles, for devices whose firmware it changes.
     pub models: Models,
     /// Limits of its engine.
@@ -69,6 +71,7 @@ impl SmsoOptions {
             custody,
             directory,
             files: BTreeMap::new(),
+            dormant: BTreeSet::new(),
             models,
             engine: Options::default(),
             command_within: SimDuration::from_mins(75),
@@ -115,6 +118,7 @@ struct Desk {
     custody: Custody,
     directory: Directory,
     files: BTreeMap<Eui64, OnFile>,
+    dormant: BTreeSet<Eui64>,
     models: Models,
     command_within: SimDuration,
     firmware_within: SimDuration,
@@ -146,6 +150,7 @@ impl Smso {
             custody,
             directory,
             files,
+            dormant,
             models,
             engine,
             command_within,
@@ -178,6 +183,7 @@ impl Smso {
             custody,
             directory,
             files,
+            dormant,
             models,
             command_within,
             firmware_within,

@@ -78,6 +78,11 @@ impl Work {
         let unknown = || format!("device {device} is unknown to the smso");
         let site = desk.directory.site_of(device).ok_or_else(unknown)?;
         let slot = site.device(device).ok_or_else(unknown)?.slot;
+        if desk.dormant.contains(&device) {
+            return Err(format!(
+                "device {device} is dormant: its supplier has no smart service with the smso"
+            ));
+        }
         let top_up = matches!(operation, Operation::EnterToken(_));
         if !top_up && desk.books().is_frozen(site.hub, desk.world.clock.now()) {
             return Err(format!(

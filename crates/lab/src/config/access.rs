@@ -21,12 +21,29 @@ pub struct AccessConfig {
     pub certificate_validity: CertificateValidity,
     /// Serial numbers, decimal, of revoked certificates.
     pub revoked: Vec<String>,
+    /// Changes of registration, after those of the file or of the estate.
+    #[serde(rename = "change", skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeConfig>,
     /// How many requests are let through; what exceeds one waits in quarantine.
     #[serde(rename = "threshold", skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ThresholdConfig>,
     /// What numbers in requests may be; what exceeds one waits in quarantine.
     #[serde(rename = "limit", skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitConfig>,
+}
+
+/// A metering point changes hands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeConfig {
+    /// The metering point.
+    pub mpxn: String,
+    /// The role, for example `IS`.
+    pub role: String,
+    /// EUI-64 of the user that has it then.
+    pub user: String,
+    /// From this date on.
+    pub from: String,
 }
 
 /// An anomaly detection threshold.
@@ -81,6 +98,7 @@ impl Default for AccessConfig {
             enforce_registration: true,
             certificate_validity: CertificateValidity::default(),
             revoked: Vec::new(),
+            changes: Vec::new(),
             thresholds: Vec::new(),
             limits: Vec::new(),
         }

@@ -106,7 +106,7 @@ impl LabHandle {
         Ok(self.dcc()?.fetched(eui, delivery_ids).await?)
     }
 
-    fn user(&self, user: &str) -> Result<Eui64, ViewError> {
+    pub(super) fn user(&self, user: &str) -> Result<Eui64, ViewError> {
         let eui = parse(user)?;
         if self.0.parts.pki.users.iter().any(|known| known.eui == eui) {
             return Ok(eui);

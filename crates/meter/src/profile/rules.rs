@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::SimDuration;
+use domain::utrn::CodeForm;
 
 /// How register and half-hour values are shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -219,6 +220,8 @@ pub struct SupplierChange {
 /// What payment tokens a meter takes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TokenRules {
+    /// The form of the codes: the family's, not a rule of its own.
+    pub form: CodeForm,
     /// Lengths in digits; any other is refused before anything else is looked at.
     pub lengths: BTreeSet<u8>,
     /// Wrong tokens in a row that lock entry. Zero: none do.
@@ -246,6 +249,7 @@ pub struct TokenRules {
 impl Default for TokenRules {
     fn default() -> Self {
         Self {
+            form: CodeForm::default(),
             lengths: BTreeSet::from([20]),
             lock_attempts: 0,
             lock_window: None,

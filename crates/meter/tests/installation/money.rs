@@ -11,6 +11,10 @@ use meter::AccountSettings;
 const ESME: DeviceKind = DeviceKind::Esme;
 
 fn prepaying(balance_mp: i64) -> Home {
+    prepaying_with(balance_mp, |_| {})
+}
+
+fn prepaying_with(balance_mp: i64, change: impl FnOnce(&mut Profile)) -> Home {
     let mut config = config();
     config.payment_mode = PaymentMode::Prepayment;
     config.gas_payment_mode = PaymentMode::Prepayment;
@@ -19,7 +23,7 @@ fn prepaying(balance_mp: i64) -> Home {
         emergency_limit_mp: 0,
         ..AccountSettings::default()
     };
-    Home::new("2019-05-02T08:00:00Z", config)
+    Home::with("2019-05-02T08:00:00Z", config, |[_, esme, ..]| change(esme))
 }
 
 impl Home {
@@ -129,9 +133,9 @@ fn debts_and_limits_survive_a_restart() {
     assert_eq!(home.number(ESME, DataItem::TimeDebt(1)), 10_000);
 }
 
-#[test]
-fn supply_is_not_cut_while_a_calendar_protects_it() {
-    let mut home = prepaying(1);
+/// Without credit, and protected on Thursday from 8:00 to 19:10 local time, which ends within a half-hour.
+fn protected(change: impl FnOnce(&mut Profile)) -> Home {
+    let mut home = prepaying_with(1, change);
     let every_day = AnyDate {
         year: None,
         month: None,
@@ -150,13 +154,71 @@ fn supply_is_not_cut_while_a_calendar_protects_it() {
     else {
         panic!("another setting")
     };
-    // Thursday from 8:00 to 19:10 local time, which ends within a half-hour.
     configuration.non_disablement = NonDisablementCalendar {
         rules: vec![rule(true, 480), rule(false, 1_150)],
         ..NonDisablementCalendar::default()
     };
     home.set(Setting::PrepaymentConfiguration(configuration))
         .expect("taken");
+    home
+}
+
+#[test]
+fn protection_is_announced_to_end_and_goes_on_for_a_time_of_grace() {
+    let mut home = protected(|esme| {
+        esme.prepayment.non_disablement_grace = SimDuration::from_mins(45);
+        esme.prepayment.non_disablement_warning = Some(SimDuration::from_mins(20));
+    });
+    home.run_to(at("2019-05-02T17:00:00Z"));
+    home.alerts();
+    home.run_to(at("2019-05-02T18:54:59Z"));
+    assert_eq!(home.installation.supply(ESME), Some(SupplyState::Enabled));
+    home.run_to(at("2019-05-02T20:00:00Z"));
+    let told = [
+        (ESME, 0x81FB, at("2019-05-02T17:50:00Z")),
+        (ESME, 0x8F0F, at("2019-05-02T18:55:00Z")),
+    ];
+    assert_eq!(home.alerts(), told);
+}
+
+#[test]
+fn a_change_of_mode_that_an_outage_delayed_happens_or_not() {
+    let mode_after_an_outage = |catches_up| {
+        let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[_, esme, ..]| {
+            esme.prepayment.mode_change_catches_up = catches_up;
+        });
+        let planned = home.now + SimDuration::from_hours(1);
+        home.act(|installation, context| {
+            installation.plan_payment_mode(context, ESME, planned, PaymentMode::Prepayment)
+        })
+        .expect("a meter with mains");
+        home.act(|installation, context| installation.cut_power(context));
+        home.run(SimDuration::from_hours(2));
+        let (config, octets) = (home.config.clone(), home.installation.durable());
+        home.installation = home
+            .act(|_, context| Installation::restore(&config, context, &octets))
+            .expect("ours");
+        home.act(|installation, context| installation.restore_power(context));
+        home.value(ESME, DataItem::PaymentMode)
+    };
+    assert_eq!(mode_after_an_outage(true), Value::PaymentMode(PaymentMode::Prepayment));
+    assert_eq!(mode_after_an_outage(false), Value::PaymentMode(PaymentMode::Credit));
+    let mut on_time = Home::new("2019-05-02T08:00:00Z", config());
+    let planned = on_time.now + SimDuration::from_mins(61);
+    on_time
+        .act(|installation, context| installation.plan_payment_mode(context, ESME, planned, PaymentMode::Prepayment))
+        .expect("a meter with mains");
+    assert!(on_time.installation.next_wake() <= planned);
+    on_time.run_to(planned);
+    assert_eq!(
+        on_time.value(ESME, DataItem::PaymentMode),
+        Value::PaymentMode(PaymentMode::Prepayment)
+    );
+}
+
+#[test]
+fn supply_is_not_cut_while_a_calendar_protects_it() {
+    let mut home = protected(|_| {});
     home.run_to(at("2019-05-02T18:09:59Z"));
     assert!(home.number(ESME, DataItem::MeterBalance) < 0);
     assert_eq!(home.installation.supply(ESME), Some(SupplyState::Enabled));

@@ -2,9 +2,9 @@
 
 use super::*;
 use domain::operation::{PaymentMode, Token, TokenFault};
-use domain::utrn::NativeToken;
+use domain::utrn::{CodeForm, CodeUse, LongCode, NativeToken};
 use domain::{Refusal, SupplyState};
-use meter::AccountSettings;
+use meter::{AccountSettings, TokenAction, TokenKind};
 
 const ESME: DeviceKind = DeviceKind::Esme;
 
@@ -28,7 +28,7 @@ impl Home {
         let device = self.installation.device(slot).expect("there");
         let epoch = self.installation.epoch(slot);
         let key = self.relations.s1sp.device_key(device, epoch, Purpose::Token);
-        NativeToken { pence, counter }.digits(&key, device)
+        NativeToken { pence, counter }.digits(CodeForm::default(), &key, device)
     }
 
     fn send(&mut self, code: &str) -> Outcome {
@@ -77,7 +77,7 @@ fn each_wrong_code_has_its_reason() {
         pence: 1_000,
         counter: 1,
     }
-    .digits(&elsewhere, device);
+    .digits(CodeForm::default(), &elsewhere, device);
     let (much, more) = (home.code(ESME, 20_001, 3), home.code(ESME, 19_900, 4));
     let more_still = home.code(ESME, 19_900, 5);
     assert_eq!(home.send(&for_gas), Err(refused(TokenFault::OtherDevice)));
@@ -92,6 +92,68 @@ fn each_wrong_code_has_its_reason() {
     let mut credit = Home::new("2019-05-02T08:00:00Z", config());
     let code = credit.code(ESME, 1_000, 1);
     assert_eq!(credit.send(&code), Err(refused(TokenFault::NotPrepayment)));
+}
+
+#[test]
+fn long_codes_do_what_the_profile_knows() {
+    let everything = |esme: &mut Profile| {
+        esme.tokens.lengths = [20, 40, 60].into();
+        esme.tokens.kinds = [
+            TokenKind::Engineering,
+            TokenKind::RetainCredit,
+            TokenKind::Switch,
+            TokenKind::Tariff,
+        ]
+        .into();
+        esme.tokens.actions = [TokenAction::Deduct, TokenAction::Overwrite].into();
+        esme.prepayment.default_mode = true;
+    };
+    let mut home = prepaying(|[_, esme, ..]| everything(esme));
+    let mut counter = 0;
+    let mut enter = |home: &mut Home, what| {
+        counter += 1;
+        let device = home.installation.device(ESME).expect("there");
+        let key = home.relations.s1sp.device_key(device, 1, Purpose::Token);
+        let code = LongCode { what, counter }.digits(&key, device);
+        assert_eq!(home.key_in(&code), Ok(()), "{what:?}");
+        assert_eq!(home.key_in(&code), Err(refused(TokenFault::Duplicate)), "{what:?}");
+    };
+    enter(&mut home, CodeUse::Disable);
+    assert_eq!(home.installation.supply(ESME), Some(SupplyState::Disabled));
+    enter(&mut home, CodeUse::Arm);
+    assert_eq!(home.installation.supply(ESME), Some(SupplyState::Armed));
+    enter(&mut home, CodeUse::Deduct(400));
+    assert_eq!(home.number(ESME, DataItem::MeterBalance), 600_000);
+    enter(&mut home, CodeUse::Overwrite(250));
+    assert_eq!(home.number(ESME, DataItem::MeterBalance), 250_000);
+    enter(
+        &mut home,
+        CodeUse::Tariff {
+            standing_charge_mp: 30_000,
+            tou_mp: [21_000, 9_000],
+        },
+    );
+    assert_eq!(home.number(ESME, DataItem::ActiveTariffPrice), 21_000);
+    enter(&mut home, CodeUse::ClearLogs);
+    enter(&mut home, CodeUse::RetainCredit);
+    assert_eq!(home.number(ESME, DataItem::MeterBalance), 0);
+
+    let mut plain = prepaying(|_| {});
+    let device = plain.installation.device(ESME).expect("there");
+    let key = plain.relations.s1sp.device_key(device, 1, Purpose::Token);
+    let code = LongCode {
+        what: CodeUse::Disable,
+        counter: 1,
+    };
+    assert_eq!(
+        plain.key_in(&code.digits(&key, device)),
+        Err(refused(TokenFault::Format))
+    );
+    let mut more = prepaying(|[_, esme, ..]| esme.tokens.lengths = [20, 40].into());
+    assert_eq!(
+        more.key_in(&code.digits(&key, device)),
+        Err(refused(TokenFault::Format))
+    );
 }
 
 #[test]

@@ -107,21 +107,20 @@ impl Report {
         counts
     }
 
-    /// The service requests that apply to SMETS1 devices and are emulated, with the kinds of device (or `DCC`) of which
-    /// none worked in any form.
+    /// The service requests marked as applying to SMETS1 devices, or to some models of them, with the kinds of device (or
+    /// `DCC`) of which none worked in any form.
     #[must_use]
     pub fn never_worked(&self) -> Vec<(Srv, String)> {
+        use steps::table::Applicability;
+        let applies = |row: &&Row| matches!(row.smets1, Applicability::Yes | Applicability::ByModel);
         let mut missing = Vec::new();
-        for row in steps::table().rows() {
+        for row in steps::table().rows().filter(applies) {
             let targets: Vec<String> = match row.mode {
-                Mode::DccOnly if applies(row) => vec![DCC.to_owned()],
-                Mode::DccOnly => Vec::new(),
-                Mode::Device => row
-                    .kinds
-                    .iter()
-                    .filter(|kind| SLOTS.contains(kind) && row.applies_to(**kind).is_ok())
-                    .map(ToString::to_string)
-                    .collect(),
+                Mode::DccOnly => vec![DCC.to_owned()],
+                Mode::Device => {
+                    let kinds = row.kinds.iter().filter(|kind| SLOTS.contains(kind));
+                    kinds.map(ToString::to_string).collect()
+                }
             };
             let srv = row.srv.to_string();
             missing.extend(targets.into_iter().filter_map(|target| {
@@ -134,11 +133,6 @@ impl Report {
         }
         missing
     }
-}
-
-fn applies(row: &Row) -> bool {
-    use steps::table::{Applicability, State};
-    row.state == State::Dcc && matches!(row.smets1, Applicability::Yes | Applicability::ByModel)
 }
 
 /// All requests of a folder, by name: the files that end in `.xml` in either case.
@@ -311,11 +305,9 @@ fn made_of(row: &Row) -> Vec<Case> {
             } else {
                 Fuel::Electricity
             };
-            // Of the ways to name something, by its device.
-            let elements = BTreeMap::from([("DeviceID".to_owned(), None)]);
             let wishes = Wishes {
                 fuel,
-                elements,
+                elements: lab::requests::usual(row.srv),
                 ..Wishes::default()
             };
             let body = duis::template::body(row.body, &wishes)?;
@@ -337,41 +329,69 @@ fn made_of(row: &Row) -> Vec<Case> {
         .collect()
 }
 
-/// Installations, each given away once: those that pay in advance to what is about that.
-struct Sites {
-    credit: Vec<Site>,
-    prepayment: Vec<Site>,
+/// Installations, each given away once.
+struct Sites(BTreeMap<Need, Vec<Site>>);
+
+/// What a case needs of its installation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Need {
+    /// A gas meter that records flow.
+    FlowRecorder,
+    /// Nothing.
+    Plain,
+    /// Meters that pay in advance.
+    Prepayment,
+    /// A second element and auxiliary load switches.
+    SecondElement,
+}
+
+impl Need {
+    fn of(case: &Case) -> Self {
+        let body = &case.request.body;
+        match case.request.srv.to_string().as_str() {
+            "1.1.2" | "1.2.2" | "4.11.2" | "7.5" | "7.6" | "7.7" => Self::SecondElement,
+            "14.1" => Self::FlowRecorder,
+            srv if srv.starts_with("2.") || body.child("PrepaymentMode").is_some() => Self::Prepayment,
+            "4.3" | "4.14" | "4.18" => Self::Prepayment,
+            _ => Self::Plain,
+        }
+    }
+
+    /// What an installation is good for.
+    fn met_by(parts: &Parts, site: &Site) -> Self {
+        use domain::operation::PaymentMode;
+        let records = |device: &fleet::SiteDevice| {
+            let profile = parts.catalogue.profile(&device.profile);
+            device.kind == DeviceKind::Gsme && profile.is_some_and(|profile| profile.meter.logs.records_flow)
+        };
+        if site.second_element() {
+            Self::SecondElement
+        } else if site.devices().iter().any(records) {
+            Self::FlowRecorder
+        } else if site.payment_mode() == PaymentMode::Prepayment {
+            Self::Prepayment
+        } else {
+            Self::Plain
+        }
+    }
 }
 
 impl Sites {
     fn new(parts: &Parts) -> Self {
-        use domain::operation::PaymentMode;
-        let (mut prepayment, mut credit): (Vec<Site>, Vec<Site>) = parts
-            .estate
-            .sites()
-            .partition(|site| site.payment_mode() == PaymentMode::Prepayment);
+        let mut sites: BTreeMap<Need, Vec<Site>> = BTreeMap::new();
+        for site in parts.estate.sites() {
+            sites.entry(Need::met_by(parts, &site)).or_default().push(site);
+        }
         // Given away from the end: so in the order of the file.
-        credit.reverse();
-        prepayment.reverse();
-        Self { credit, prepayment }
+        sites.values_mut().for_each(|sites| sites.reverse());
+        Self(sites)
     }
 
+    /// One that meets the need; where there is none left, a plain one, or any.
     fn next_for(&mut self, case: &Case) -> Option<Site> {
-        let body = &case.request.body;
-        let in_advance = case.request.srv.to_string().starts_with("2.")
-            || body.child("PrepaymentMode").is_some()
-            || [
-                "ReadInstantaneousPrepayValues",
-                "ReadPrepaymentDailyReadLog",
-                "ReadMeterBalance",
-            ]
-            .contains(&body.name);
-        let (first, second) = if in_advance {
-            (&mut self.prepayment, &mut self.credit)
-        } else {
-            (&mut self.credit, &mut self.prepayment)
-        };
-        first.pop().or_else(|| second.pop())
+        let mut needs = vec![Need::of(case), Need::Plain];
+        needs.extend(self.0.keys().copied());
+        needs.into_iter().find_map(|need| self.0.get_mut(&need)?.pop())
     }
 }
 
@@ -457,11 +477,19 @@ async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
         head: profile.image_head(),
     });
     let fitted = fitted.as_ref();
-    for order in prepare::orders(request, case.form, client.dcc(), fitted.filter(|_| device.is_some())) {
+    let mut body = aim.retarget(&request.body);
+    let first = prepare::orders(
+        (lab, client),
+        &mut body,
+        case.form,
+        &aim,
+        fitted.filter(|_| device.is_some()),
+    );
+    for order in first {
+        // What goes wrong shows in what the request itself comes to.
         let _ = client.request(&order, LIMIT).await;
     }
     lab.world().clock.sleep(prepare::wait(request, case.form)).await;
-    let body = aim.retarget(&request.body);
     let body = match fitted {
         Some(fitted) => fitted.firmware_of(body, client.dcc()),
         _ => body,

@@ -1,5 +1,7 @@
-//! Reports made from one [`RunResult`]: text for the terminal, JSON, JUnit XML and one self-contained HTML page.
+//! Reports made from one [`RunResult`]: text for the terminal, JSON, JUnit XML, tables and one self-contained HTML page.
 
+mod csv;
+mod grid;
 mod html;
 mod junit;
 mod text;
@@ -10,6 +12,7 @@ use crate::verdict::RunResult;
 
 pub use html::html;
 pub use junit::junit;
+pub(crate) use text::duration;
 pub use text::text;
 
 /// A report that could not be made or written.
@@ -23,7 +26,7 @@ pub struct ReportError {
     pub cause: std::io::Error,
 }
 
-/// Writes `results.json`, `junit.xml` and `index.html` into `folder`, which is made where it is missing.
+/// Writes `results.json`, `junit.xml`, `index.html`, `matrix.csv` and `cells.csv` into `folder`, which is made where it is missing.
 ///
 /// # Errors
 /// When a file cannot be written; those written before it stay.
@@ -37,7 +40,14 @@ pub fn write(result: &RunResult, folder: &Path) -> Result<Vec<PathBuf>, ReportEr
     let page = html(result).map_err(|e| fault(&folder.join("index.html"), std::io::Error::other(e)))?;
     let cases = junit(result).map_err(|e| fault(&folder.join("junit.xml"), std::io::Error::other(e)))?;
     let mut written = Vec::new();
-    for (name, text) in [("results.json", json), ("junit.xml", cases), ("index.html", page)] {
+    let files = [
+        ("results.json", json),
+        ("junit.xml", cases),
+        ("index.html", page),
+        ("matrix.csv", csv::matrix(result)),
+        ("cells.csv", csv::cells(result)),
+    ];
+    for (name, text) in files {
         let path = folder.join(name);
         std::fs::write(&path, text).map_err(|cause| fault(&path, cause))?;
         written.push(path);

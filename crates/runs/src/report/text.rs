@@ -4,33 +4,34 @@ use std::fmt::Write;
 
 use crate::verdict::{RunResult, Verdict};
 
-/// The matrix of device × service request, the reason of each failure, and the checks. No colour: readable in a log.
+use super::grid::{Grid, Row};
+
+/// The matrix of device × service request (of larger runs, of profile and installation type × service request), the reason
+/// of each failure, and the checks. No colour: readable in a log.
 #[must_use]
 pub fn text(result: &RunResult) -> String {
     let mut out = String::new();
-    let variants = result.variants();
-    let width = result
-        .devices()
-        .iter()
-        .map(|(device, ..)| device.len())
-        .max()
-        .unwrap_or(0);
-    let profile_width = result
-        .devices()
-        .iter()
-        .map(|(.., profile)| profile.len())
-        .max()
-        .unwrap_or(0);
+    let grid = Grid::of(result);
+    let head = if grid.by_device { "device" } else { "devices" };
+    let width = |of: fn(&Row<'_>) -> usize, least: usize| grid.rows.iter().map(of).max().unwrap_or(0).max(least);
+    let (first, profile) = (
+        width(|row| row.device.len(), head.len()),
+        width(|row| row.profile.len(), 7),
+    );
     // Writing to a String cannot fail.
-    let _ = write!(out, "{:width$}  kind  {:profile_width$}", "device", "profile");
-    for srv in &variants {
+    let _ = write!(out, "{head:first$}  kind   {:profile$}  type   ", "profile");
+    for srv in &grid.variants {
         let _ = write!(out, " {srv:>6}");
     }
     out.push('\n');
-    for (device, kind, profile) in result.devices() {
-        let _ = write!(out, "{device:width$}  {kind:4}  {profile:profile_width$}");
-        for srv in &variants {
-            let _ = write!(out, " {:>6}", mark(result, device, srv));
+    for row in &grid.rows {
+        let _ = write!(
+            out,
+            "{:first$}  {:5}  {:profile$}  {:7}",
+            row.device, row.kind, row.profile, row.installation
+        );
+        for srv in &grid.variants {
+            let _ = write!(out, " {:>6}", row.mark(srv).word());
         }
         out.push('\n');
     }
@@ -38,19 +39,6 @@ pub fn text(result: &RunResult) -> String {
     failures(result, &mut out);
     summary(result, &mut out);
     out
-}
-
-fn mark(result: &RunResult, device: &str, srv: &str) -> &'static str {
-    let cells = result.at(device, srv);
-    if cells.is_empty() {
-        "."
-    } else if cells.iter().any(|cell| cell.verdict == Verdict::Failed) {
-        "FAIL"
-    } else if cells.iter().all(|cell| cell.expected.starts_with("refused")) {
-        "no"
-    } else {
-        "ok"
-    }
 }
 
 fn failures(result: &RunResult, out: &mut String) {

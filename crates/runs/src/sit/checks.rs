@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use domain::{DeviceKind, Eui64};
+use duis::{ResponseBody, ResponseCode};
 use lab::{Lab, Parts};
 use prost::Message;
 use proto::{ApprovalReply, Envelope, Kind, approval_reply};
@@ -87,13 +89,13 @@ fn one_outcome_each(envelopes: &[Envelope]) -> Check {
     let mut outcomes: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for envelope in envelopes {
         match envelope.kind() {
-            Kind::DuisReply if contains(&envelope.body, b">I99<") => {
+            Kind::DuisReply if acknowledges(&envelope.body) => {
                 acknowledged.insert(envelope.trace_id.clone());
             }
             Kind::DuisDelivery => {
                 // What the DCC tells about a request beside its outcome (N24 and others) is an alert.
                 if let Ok(delivery) = proto::DuisDelivery::decode(envelope.body.clone())
-                    && !contains(&delivery.xml, b"DCCAlertMessage>")
+                    && !is_dcc_alert(&delivery.xml)
                 {
                     outcomes
                         .entry(envelope.trace_id.clone())
@@ -236,13 +238,29 @@ fn hub_counters(parts: &Parts, envelopes: &[Envelope]) -> Check {
     )
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+/// Whether a reply on the tape says that the request was taken.
+fn acknowledges(octets: &Bytes) -> bool {
+    let reply = proto::DuisReply::decode(octets.clone());
+    let response = reply.ok().and_then(|reply| duis::read_response(&reply.xml).ok());
+    response.is_some_and(|response| response.header.code == ResponseCode::I99)
+}
+
+/// Whether a delivery is an alert of the DCC. One that cannot be read counts as an outcome.
+fn is_dcc_alert(xml: &[u8]) -> bool {
+    duis::read_response(xml).is_ok_and(|response| matches!(response.body, ResponseBody::DccAlert { .. }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_is_known_by_what_it_is_and_not_by_its_letters() {
+        // An outcome whose text mentions the element is none; what cannot be read is none.
+        for xml in ["<a>DCCAlertMessage></a>", "", "DCCAlertMessage>"] {
+            assert!(!is_dcc_alert(xml.as_bytes()), "{xml}");
+        }
+    }
 
     #[test]
     fn a_critical_request_that_worked_without_approval_is_found() {

@@ -74,6 +74,10 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
     let Some(profile) = parts.catalogue.profile(&device.profile) else {
         return Expected::Refused(Failure::Internal);
     };
+    if profile.face.saps.of(device.kind).is_none() {
+        // A device of the home area network that no face has a place for: its head-end cannot ask it.
+        return Expected::Refused(Failure::S1spRejected);
+    }
     let target = Target {
         device: device.device,
         kind: device.kind,

@@ -13,7 +13,7 @@ use world::LinkEnd;
 
 use super::expect::{Expected, expected, text_of};
 use super::memory::Memory;
-use super::script::{At, script};
+use super::script::{At, Property, script};
 use super::{Progress, REQUEST_LIMIT, merged_check};
 use crate::verdict::{Cell, Check, Verdict};
 
@@ -50,12 +50,19 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
                 .map(|profile| profile.model.firmware.clone())
                 .unwrap_or_default(),
             image: profile.map(|profile| profile.image_head()),
+            property: Property {
+                uprn: site.uprn(),
+                post_code: site.post_code(),
+                address: site.address(),
+            },
         };
         let memory = memories
             .entry(act.device)
             .or_insert_with(|| Memory::new(site.payment_mode(), site.second_element()));
         let order = (act.order)(&at);
-        findings.cells.push(cell(lab, device, &order, memory).await);
+        let mut cell = cell(lab, device, &order, memory).await;
+        cell.installation = site.installation_type();
+        findings.cells.push(cell);
         settle(lab, &order).await;
         progress.one_more();
     }
@@ -111,7 +118,7 @@ async fn cell(lab: &Lab, device: &SiteDevice, order: &Order, memory: &mut Memory
 }
 
 /// The user registered for the device in the first role that may send this; where no such role fits the fuel, as with 7.1
-/// to a gas meter, the first that may send it at all.
+/// to a gas meter, the device's supplier.
 fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Client> {
     use domain::UserRole as R;
     let gas = device.kind.is_gas();
@@ -127,16 +134,15 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
         .iter()
         .filter(|role| fits(**role))
         .find_map(|role| lab.user_for(device.device, *role));
-    fitting.or_else(|| row.roles.iter().find_map(|role| lab.user_for(device.device, *role)))
+    let supplier = if gas { R::GasSupplier } else { R::ImportSupplier };
+    fitting.or_else(|| lab.user_for(device.device, supplier))
 }
 
 /// Compares answer and expectation; remembers values.
 fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Order, memory: &mut Memory) {
     let code = exchange.code();
     let payload = payload(exchange);
-    let success = payload
-        .and_then(|payload| payload.attribute("MessageSuccess"))
-        .map(|text| text == "true");
+    let success = success(exchange);
     cell.observed = match success {
         None => code.to_owned(),
         Some(true) => format!("{code}, success"),
@@ -159,8 +165,14 @@ fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Orde
     };
 }
 
+/// What the device's answer says of its success, where there is one.
+pub(crate) fn success(exchange: &Exchange) -> Option<bool> {
+    let text = payload(exchange)?.attribute("MessageSuccess")?;
+    Some(text == "true")
+}
+
 /// Failed hop, rules and confidence, from the DCC's audit trail.
-async fn explain(lab: &Lab, cell: &mut Cell) {
+pub(crate) async fn explain(lab: &Lab, cell: &mut Cell) {
     let (Some(dcc), Ok(request)) = (lab.dcc(), cell.request_id.parse()) else {
         return;
     };
@@ -274,11 +286,17 @@ pub(crate) async fn before_enrolment(lab: &Lab, mut link: LinkEnd) -> Findings {
         let read = outcome
             .as_ref()
             .is_some_and(|outcome| outcome.failure.is_empty() && outcome.outcome.is_some());
-        findings.checks.push(merged_check(
-            "before enrolment the operator reads with its own keys",
-            read,
-            format!("{}: {outcome:?}", device.device),
-        ));
+        let refused = outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.failure.contains("is dormant") && outcome.outcome.is_none());
+        let (name, passed) = if device.active {
+            ("before enrolment the operator reads with its own keys", read)
+        } else {
+            ("the operator does nothing for a supplier at a dormant device", refused)
+        };
+        findings
+            .checks
+            .push(merged_check(name, passed, format!("{}: {outcome:?}", device.device)));
     }
     findings
 }

@@ -1,9 +1,9 @@
 //! The main job: system integration tests. An embedded lab, every service request the lab has against every device of
 //! its estate, values compared with each other, and the invariants.
 
-mod checks;
+pub(crate) mod checks;
 mod expect;
-mod installation;
+pub(crate) mod installation;
 mod memory;
 pub(crate) mod script;
 

@@ -58,16 +58,25 @@ pub(crate) enum DmcCommand {
     },
     /// Say which rules bear on the answer to a request: side, file and line, and the steps they leave
     #[command(after_help = "Example:\n  s1lab dmc explain 4.8.1 --profile as300p@BASE\n  \
-        s1lab dmc explain 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206 --service 4.8.1")]
+        s1lab dmc explain 90-B3-D5-1F-30-01-00-00:02-1A-B0-02-01-00-00-01:1591002000206\n  \
+        s1lab dmc explain --tape s1lab-out/tape.s1tape --entry 12")]
     Explain {
-        /// Service reference variant, or the RequestID of a request to a running lab or on a tape
-        request: String,
-        /// The profile; for a RequestID without one, the running lab is asked which its device has
+        /// Service reference variant, or the RequestID of a request to a running lab
+        #[arg(required_unless_present = "tape")]
+        request: Option<String>,
+        /// The profile; without one it is that of the request's device in the running lab, or in the configured estate for
+        /// a tape
         #[arg(long, value_name = "PROFILE")]
         profile: Option<String>,
-        /// For a RequestID: its service reference variant
+        /// For a RequestID: its service reference variant, where the running lab no longer has it
         #[arg(long, value_name = "SRV")]
         service: Option<String>,
+        /// A recorded tape, to explain one entry of
+        #[arg(long, value_name = "FILE", requires = "entry", conflicts_with_all = ["request", "service"])]
+        tape: Option<PathBuf>,
+        /// Which entry of the tape, from 1 in the order of `s1lab tape show`
+        #[arg(long, value_name = "N", requires = "tape")]
+        entry: Option<usize>,
     },
     /// Say how two profiles, or two whole combinations, differ: in rules and in what users see
     #[command(
@@ -87,10 +96,11 @@ pub(crate) enum DmcCommand {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Import {
-    /// An annex of deviations as a table: say which clauses are modelled and which are not
+    /// An annex of deviations as a table: say which clauses are modelled and which are not, and keep them with --dmc
     #[command(
         after_help = "The table needs a column for the clause (clause, ref, reference or id) and may have one for the model \
-        and one for the\nrequest. Rules are of a clause when they name it (`clause = …`).\n\nExample:\n  \
+        and one for the\nrequest. Rules are of a clause when they name it (`clause = …`). A folder given with --dmc keeps\nthe \
+        clauses, without their text, in annex-a.csv; `s1lab dmc coverage` counts them from then on.\n\nExample:\n  \
         s1lab dmc import annex-a annex.csv --dmc my-profiles"
     )]
     AnnexA {

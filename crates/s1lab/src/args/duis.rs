@@ -108,14 +108,14 @@ pub(crate) enum Duis {
     /// Print the Equivalent Steps of a request for a device profile, without running them; exit code 1 if it is refused
     #[command(
         after_help = "Step numbers are the positions in the debug entries of a response.\n\n\
-        Example:\n  s1lab duis plan 7.2 --profile as300p@BASE\n  s1lab duis plan request.xml --profile bk-g4e@BASE"
+        Example:\n  s1lab duis plan 7.2 --profile as300p@BASE\n  s1lab duis plan request.xml --dmc vodafone/am110r@BASE/as300p@BASE"
     )]
     Plan {
         /// File with the request, - for standard input, or a service reference variant
         request: String,
-        /// Device profile, model@firmware
+        /// Device profile, model@firmware, or a combination, of which the device that takes the request is meant
         #[arg(long, value_name = "PROFILE")]
-        profile: String,
+        profile: Option<String>,
         #[command(flatten)]
         shelf: ShelfArgs,
     },

@@ -19,6 +19,19 @@ pub(crate) fn run(global: &Global, args: Device) -> Result<(), Failure> {
                 let shown = client.device(&id, secrets).await.map_err(Failure::input)?;
                 show(global, &shown);
             }
+            Device::KeyIn { id, code } => {
+                let refusal = client.key_in(&id, &code).await.map_err(Failure::input)?;
+                if global.json {
+                    output::json(&json!({ "device": id, "taken": refusal.is_empty(), "refusal": refusal }));
+                } else if refusal.is_empty() {
+                    output::line("taken".to_owned());
+                } else {
+                    output::line(format!("not taken: {refusal}"));
+                }
+                if !refusal.is_empty() {
+                    return Err(Failure::Checks);
+                }
+            }
             Device::Expose { id, listen } => {
                 let address = client.expose(&id, &listen.to_string()).await.map_err(Failure::input)?;
                 if global.json {

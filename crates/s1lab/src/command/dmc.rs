@@ -1,6 +1,9 @@
 //! `s1lab dmc`.
 
-use runs::catalogue::{CatalogueError, Said, Shelf};
+use std::path::Path;
+
+use lab::tape_file;
+use runs::catalogue::{Asked, Said, Shelf};
 
 use crate::args::{DmcCommand, Global, Import, ShelfArgs};
 use crate::failure::Failure;
@@ -12,18 +15,28 @@ pub(crate) fn run(global: &Global, shelf: &ShelfArgs, command: &DmcCommand) -> R
         DmcCommand::List => Ok(catalogue.list()),
         DmcCommand::Show { profile } => catalogue.show(profile),
         DmcCommand::Check { epcl, cpl, dpl } => catalogue.check(epcl.as_deref(), cpl.as_deref(), dpl.as_deref()),
-        DmcCommand::Coverage { class } => Ok(catalogue.coverage(class.as_deref())),
+        DmcCommand::Coverage { class } => catalogue.coverage(class.as_deref()),
         DmcCommand::Select { dpl, cover } => catalogue.select(dpl, *cover),
         DmcCommand::Explain {
             request,
             profile,
             service,
+            tape,
+            entry,
         } => {
-            let profile = match profile {
-                Some(profile) => profile.clone(),
-                None => profile_of(global, request)?,
+            let (asked, device) = match (tape, request) {
+                (Some(tape), _) => of_tape(tape, entry.unwrap_or_default())?,
+                (None, Some(request)) => of_request(global, request, service.as_deref())?,
+                (None, None) => return Err(Failure::Input(anyhow::anyhow!("give a request or a tape"))),
             };
-            catalogue.explain(&profile, service.as_deref().unwrap_or(request))
+            let profile = match (profile, tape) {
+                (Some(profile), _) => profile.clone(),
+                (None, Some(_)) => catalogue
+                    .profile_in(&super::config(global)?.estate, &device)
+                    .map_err(Failure::input)?,
+                (None, None) => profile_of(global, &device)?,
+            };
+            catalogue.explain(&profile, &asked)
         }
         DmcCommand::Diff { a, b } => catalogue.diff(a, b),
         DmcCommand::Import(Import::AnnexA { file }) => catalogue.import_annex(file),
@@ -39,7 +52,10 @@ pub(crate) fn load(global: &Global, shelf: &ShelfArgs) -> Result<Shelf, Failure>
 }
 
 /// Prints what was said; exit code 1 where it is not good.
-pub(crate) fn say(global: &Global, said: Result<Said, CatalogueError>) -> Result<(), Failure> {
+pub(crate) fn say<E>(global: &Global, said: Result<Said, E>) -> Result<(), Failure>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let said = said.map_err(Failure::input)?;
     if global.json {
         output::json(&said.json);
@@ -49,13 +65,54 @@ pub(crate) fn say(global: &Global, said: Result<Said, CatalogueError>) -> Result
     if said.good { Ok(()) } else { Err(Failure::Checks) }
 }
 
-/// The profile of the device that a request is for, in the running lab.
-fn profile_of(global: &Global, request: &str) -> Result<String, Failure> {
-    let Some(device) = request.split(':').nth(1) else {
-        return Err(Failure::Input(anyhow::anyhow!(
-            "{request:?} is no RequestID: for a service reference variant give --profile too"
-        )));
+/// What an entry of a tape is about, and the device it is for.
+fn of_tape(tape: &Path, entry: usize) -> Result<(Asked, String), Failure> {
+    let records = tape_file::read(tape).map_err(Failure::input)?;
+    let about = tape_file::about(&records, entry).ok_or_else(|| {
+        let count = records.len();
+        Failure::Input(anyhow::anyhow!(
+            "{} has the entries 1 to {count}, not {entry}",
+            tape.display()
+        ))
+    })?;
+    let asked = Asked::entry(&about).map_err(Failure::input)?;
+    Ok((asked, target(&about.request).to_owned()))
+}
+
+/// What a service reference variant or a RequestID is about, and the device it is for: empty for a bare variant.
+fn of_request(global: &Global, request: &str, service: Option<&str>) -> Result<(Asked, String), Failure> {
+    let device = target(request).to_owned();
+    if device.is_empty() {
+        return Ok((Asked::service(service.unwrap_or(request)), device));
+    }
+    let service = match service {
+        Some(service) => service.to_owned(),
+        None => super::runtime()?.block_on(async {
+            let mut client = super::client(global).await?;
+            let trail = client.audit(request).await.map_err(Failure::input)?;
+            let known = trail.into_iter().map(|entry| entry.srv).find(|srv| !srv.is_empty());
+            known.ok_or_else(|| {
+                Failure::Input(anyhow::anyhow!(
+                    "the lab no longer knows what {request} asked for: give --service too"
+                ))
+            })
+        })?,
     };
+    Ok((Asked::service(&service), device))
+}
+
+/// The device in a RequestID: the second of its three parts; empty where there is none.
+fn target(request: &str) -> &str {
+    request.split(':').nth(1).unwrap_or_default()
+}
+
+/// The profile of a device in the running lab.
+fn profile_of(global: &Global, device: &str) -> Result<String, Failure> {
+    if device.is_empty() {
+        return Err(Failure::Input(anyhow::anyhow!(
+            "for a service reference variant give --profile too"
+        )));
+    }
     super::runtime()?.block_on(async {
         let mut client = super::client(global).await?;
         let shown = client.device(device, false).await.map_err(Failure::input)?;

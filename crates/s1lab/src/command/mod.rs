@@ -4,10 +4,13 @@ mod audit;
 mod device;
 mod dmc;
 mod duis;
+mod estate;
 mod plan;
+mod run;
 mod sit;
 mod tape;
 mod up;
+mod vend;
 
 use control::Client;
 use lab::Config;
@@ -21,6 +24,7 @@ use crate::output;
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
+        Command::Run(args) => run::run(&global, args),
         Command::Sit(args) => sit::run(&global, args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Up(args) => up::up(&global, args),
@@ -28,8 +32,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Device(args) => device::run(&global, args),
         Command::Dmc { shelf, command } => dmc::run(&global, &shelf, &command),
         Command::Duis(args) => duis::run(&global, args),
+        Command::Estate { args, command } => estate::run(&global, &args, &command),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),
+        Command::Vend(args) => vend::run(&global, &args),
         Command::Audit(args) => audit::run(&global, &args),
     }
 }
@@ -80,6 +86,13 @@ async fn client(global: &Global) -> Result<Client, Failure> {
                     .context("find the running lab (start one with `s1lab up`, or name it with --lab)"),
             )
         })
+}
+
+/// Says which files a run left.
+fn announce(files: &[std::path::PathBuf]) {
+    for file in files {
+        eprintln!("wrote {}", file.display());
+    }
 }
 
 fn pki_init(global: &Global, dir: &std::path::Path) -> Result<(), Failure> {

@@ -11,6 +11,9 @@ use crate::args::{Global, Sit};
 use crate::failure::Failure;
 use crate::output;
 
+/// The estate of a run that is told of none: every profile of the catalogue.
+const WHOLE: &str = "catalogue";
+
 /// Where the report goes when nothing is said.
 const DEFAULT_FOLDER: &str = "s1lab-out/sit";
 
@@ -25,6 +28,9 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     config.dmc.folders.extend(args.dmc);
     if let Some(estate) = args.estate {
         config.estate.file = Some(estate);
+    }
+    if config.estate.file.is_none() {
+        config.estate.builtin.get_or_insert_with(|| WHOLE.to_owned());
     }
     let cut = args.cut.iter().map(|pair| cut(pair)).collect::<Result<_, _>>()?;
     let bar = ProgressBar::new(0).with_style(
@@ -47,7 +53,7 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     })?;
     bar.finish_and_clear();
     let folder = global.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
-    announce(&run.write(&folder).map_err(Failure::start)?);
+    super::announce(&run.write(&folder).map_err(Failure::start)?);
     if global.json {
         output::json(&serde_json::to_value(&run.result).map_err(Failure::start)?);
     } else {
@@ -71,11 +77,5 @@ fn cut(pair: &str) -> Result<(String, String), Failure> {
             "--cut: expected two roles joined by '-', such as s1sp-dco, found {pair:?}; roles are {}",
             known.join(", ")
         ))),
-    }
-}
-
-fn announce(files: &[PathBuf]) {
-    for file in files {
-        eprintln!("wrote {}", file.display());
     }
 }

@@ -15,8 +15,10 @@ use prost::bytes::Bytes;
 use proto::{CountersignedServiceRequest, FirmwareReport, ImageJob, ImageJobResult, S1spAlert, S1spResponse};
 use world::{Store, StoreError};
 
+use crate::codes::Codes;
+
 use images::Images;
-use record::{Accepted, EndedId, Record, Stands};
+use record::{Accepted, Coded, EndedId, Record, Stands};
 
 /// Ended requests remembered of one device.
 const REMEMBERED: usize = 256;
@@ -76,6 +78,7 @@ struct State {
     ended: BTreeMap<Eui64, BTreeSet<(u64, RequestId)>>,
     images: Images,
     last_number: u64,
+    codes: Codes,
 }
 
 impl Journal {
@@ -142,6 +145,24 @@ impl Journal {
     /// A step that changes the device begins: durable when this returns, so that a restart does not repeat it.
     pub(crate) fn begin(&mut self, id: RequestId, step: u32) -> Result<(), StoreError> {
         self.write(Record::began(id.to_string(), step))
+    }
+
+    /// The counter of the code that a meter takes for a supplier's code: the same one however often it is asked for. A new
+    /// one is durable when this returns.
+    pub(crate) fn code_counter(&mut self, device: Eui64, utrn: u64) -> Result<u16, StoreError> {
+        let counter = match self.state.codes.counter(device, utrn) {
+            Some(known) => known,
+            None => {
+                let counter = self.state.codes.next(device);
+                self.write(Record::coded(Coded {
+                    device: device.0,
+                    utrn,
+                    counter,
+                }))?;
+                counter
+            }
+        };
+        Ok(u16::try_from(counter & 0x3FFF).unwrap_or_default())
     }
 
     /// The outcome of a request: durable when this returns. Gives the number of the message to the DCC.
@@ -310,6 +331,9 @@ impl State {
         if !record.image.is_empty() {
             self.images.take_image(record.image);
         }
+        if let Some(coded) = record.coded {
+            self.codes.put(Eui64(coded.device), coded.utrn, coded.counter);
+        }
         if let Some(stands) = record.stands {
             self.take_stands(stands);
         }
@@ -401,7 +425,15 @@ impl State {
             ToDcc::Image(result) => Record::image_result(result, *number),
             ToDcc::Firmware(report) => Record::firmware(report, *number),
         });
+        let codes = self.codes.iter().map(|(device, utrn, counter)| {
+            Record::coded(Coded {
+                device: device.0,
+                utrn,
+                counter,
+            })
+        });
         std::iter::once(numbers)
+            .chain(codes)
             .chain(alerts)
             .chain(ended)
             .chain(unfinished)
@@ -482,6 +514,8 @@ mod tests {
             ..FirmwareReport::default()
         };
         let fifth = journal.firmware(&report).unwrap();
+        let counters = [(2, 73), (2, 74), (3, 73)].map(|(device, utrn)| journal.code_counter(Eui64(device), utrn));
+        assert_eq!(counters.map(Result::unwrap), [1, 2, 1]);
         drop(journal);
 
         let (mut journal, found) = Journal::open(Box::new(store), snapshot_after).unwrap();
@@ -507,6 +541,12 @@ mod tests {
         assert_eq!(journal.standing(id(9), 9), None);
         assert_eq!(journal.outcome(id(3)).unwrap(), Some(response(3)));
         assert!(journal.number() > fifth);
+        assert_eq!(journal.code_counter(Eui64(2), 73).unwrap(), 1, "the same code again");
+        assert_eq!(
+            journal.code_counter(Eui64(2), 75).unwrap(),
+            3,
+            "never the same code twice"
+        );
     }
 
     #[test]

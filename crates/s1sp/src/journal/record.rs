@@ -33,6 +33,8 @@ pub(super) struct Record {
     pub(super) firmware: Option<Firmware>,
     #[prost(message, optional, tag = "11")]
     pub(super) became: Option<Became>,
+    #[prost(message, optional, tag = "12")]
+    pub(super) coded: Option<Coded>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -93,6 +95,18 @@ pub(super) struct Alert {
     pub(super) alert: Option<S1spAlert>,
     #[prost(uint64, tag = "2")]
     pub(super) number: u64,
+}
+
+/// A code was made for a meter. What the code is follows from its counter, and is nowhere written down.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Coded {
+    #[prost(fixed64, tag = "1")]
+    pub(super) device: u64,
+    /// The number of the supplier's code that it was made of.
+    #[prost(fixed64, tag = "2")]
+    pub(super) utrn: u64,
+    #[prost(uint32, tag = "3")]
+    pub(super) counter: u32,
 }
 
 /// What stands of one device; of device zero, of all.
@@ -194,6 +208,13 @@ impl Record {
     pub(super) fn taken(number: u64) -> Self {
         Self {
             taken: number,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn coded(coded: Coded) -> Self {
+        Self {
+            coded: Some(coded),
             ..Self::default()
         }
     }

@@ -15,7 +15,7 @@ use domain::keys::Party;
 use domain::{DeviceKind, Eui64, RequestId, Seed, SimDuration, SimInstant};
 use duis::Element;
 use proto::{Accepted, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse};
-use s1sp::{Limits, Options, S1sp};
+use s1sp::{Limits, Options, S1sp, Vending};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, MemoryStore, World};
 
@@ -40,12 +40,15 @@ pub(crate) struct Rig {
     /// Whether messages are confirmed.
     pub(crate) confirm: bool,
     pub(crate) limits: Limits,
+    pub(crate) vending: Vending,
     pub(crate) directory: head_end::Directory,
     /// Whether the DCO is there.
     pub(crate) dco: bool,
     pub(crate) accepted: Vec<String>,
     pub(crate) responses: Vec<S1spResponse>,
     pub(crate) alerts: Vec<S1spAlert>,
+    /// Responses and alerts in the order they came.
+    pub(crate) heard: Vec<Kind>,
 }
 
 impl Rig {
@@ -73,11 +76,13 @@ impl Rig {
             role: None,
             confirm: true,
             limits,
+            vending: Vending::default(),
             directory: house::directory(),
             dco: true,
             accepted: Vec::new(),
             responses: Vec::new(),
             alerts: Vec::new(),
+            heard: Vec::new(),
         };
         rig.start();
         rig
@@ -100,6 +105,7 @@ impl Rig {
             store: Box::new(self.store.clone()),
             engine_store: Box::new(self.engine_store.clone()),
             limits: self.limits.clone(),
+            vending: self.vending,
         };
         let role = S1sp::new(self.world.clone(), s1sp_dcc, s1sp_dco, s1sp_wan, options).unwrap();
         let dco = self.dco.then_some(dco).map(|link| {
@@ -179,6 +185,7 @@ impl Rig {
                 Kind::S1spAlert => self.alerts.push(S1spAlert::decode(envelope.body.clone()).unwrap()),
                 kind => panic!("{kind:?}"),
             }
+            self.heard.push(envelope.kind());
             if self.confirm {
                 let accepted = Accepted {
                     request_id: envelope.trace_id.clone(),

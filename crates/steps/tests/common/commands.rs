@@ -8,6 +8,8 @@ pub(crate) fn fill(srv: &str, body: Element) -> Element {
             .with_leaf("CurrentDateTime", "2019-03-30T10:00:00Z")
             .with_leaf("TolerancePeriod", "10"),
         "8.7.1" | "8.7.2" | "8.8.1" | "8.8.2" => body.with_leaf("OtherDeviceID", "02-1A-B0-06-01-00-00-01"),
+        "8.12.1" => body.with_leaf("OldCHFID", "02-1A-B0-01-01-00-00-02"),
+        "8.12.2" => body.with_leaf("OldGPFID", "02-1A-B0-03-01-00-00-02"),
         "8.11" => body
             .with_leaf("DeviceID", "02-1A-B0-06-01-00-00-01")
             .with_leaf("RequestType", "Add")

@@ -72,3 +72,12 @@ pub fn retrieve_credentials(device: Eui64, roles: &[&str]) -> Order {
     let body = Element::sr("RetrieveDeviceSecurityCredentialsKRP").with_all(roles.iter().map(role));
     Order::to_device(device, Srv::new(6, 24, 1), body)
 }
+
+/// 6.24.2 Retrieve Device Security Credentials (Device): the device's own certificate for signatures, or else for key
+/// agreement.
+#[must_use]
+pub fn retrieve_device_credentials(device: Eui64, signing: bool) -> Order {
+    let kind = if signing { "Digital Signature" } else { "Key Agreement" };
+    let body = Element::sr("RetrieveDeviceSecurityCredentialsDevice").with_leaf("CredentialType", kind);
+    Order::to_device(device, Srv::new(6, 24, 2), body)
+}

@@ -19,6 +19,23 @@ pub fn read_inventory_by_mpxn(dcc: Eui64, mpxn: domain::Mpxn) -> Order {
     Order::to_dcc(dcc, Srv::new(8, 2, 0), body)
 }
 
+/// 8.2 Read Inventory, by property reference number.
+#[must_use]
+pub fn read_inventory_by_uprn(dcc: Eui64, uprn: &str) -> Order {
+    let body = Element::sr("ReadInventory").with_leaf("UPRN", uprn);
+    Order::to_dcc(dcc, Srv::new(8, 2, 0), body)
+}
+
+/// 8.2 Read Inventory, by post code and address identifier.
+#[must_use]
+pub fn read_inventory_by_address(dcc: Eui64, post_code: &str, address: &str) -> Order {
+    let filter = Element::sr("PropertyFilter")
+        .with_leaf("PostCode", post_code)
+        .with_leaf("AddressIdentifier", address);
+    let body = Element::sr("ReadInventory").with(filter);
+    Order::to_dcc(dcc, Srv::new(8, 2, 0), body)
+}
+
 /// A device to announce with 12.2.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Announced {

@@ -55,6 +55,20 @@ pub fn remove_from_log(hub: Eui64, device: Eui64) -> Order {
     Order::to_device(hub, Srv::new(8, 11, 0), log_body(device, "Remove"))
 }
 
+/// 8.12.1 Restore HAN Device Log: what the hub before this one had let in.
+#[must_use]
+pub fn restore_hub_log(hub: Eui64, old: Eui64) -> Order {
+    let body = Element::sr("RestoreHANDeviceLog").with_leaf("OldCHFID", old.to_string());
+    Order::to_device(hub, Srv::new(8, 12, 1), body)
+}
+
+/// 8.12.2 Restore Gas Proxy Function Device Log: what the proxy before this one was joined with.
+#[must_use]
+pub fn restore_proxy_log(proxy: Eui64, old: Eui64) -> Order {
+    let body = Element::sr("RestoreGPFDeviceLog").with_leaf("OldGPFID", old.to_string());
+    Order::to_device(proxy, Srv::new(8, 12, 2), body)
+}
+
 fn log_body(device: Eui64, act: &str) -> Element {
     Element::sr("UpdateHANDeviceLog")
         .with_leaf("DeviceID", device.to_string())

@@ -15,6 +15,16 @@ pub(super) const FIRST: &[Turn] = &[
     (Srv::new(5, 3, 0), |at| orders::delete_schedules(at.dcc, at.device)),
 ];
 
+/// 8.2 in the other ways of asking, once per installation.
+pub(super) const BY_PROPERTY: &[Turn] = &[
+    (Srv::new(8, 2, 0), |at| {
+        orders::read_inventory_by_uprn(at.dcc, &at.property.uprn)
+    }),
+    (Srv::new(8, 2, 0), |at| {
+        orders::read_inventory_by_address(at.dcc, &at.property.post_code, &at.property.address)
+    }),
+];
+
 pub(super) const LAST: &[Turn] = &[
     (Srv::new(11, 1, 0), |at| {
         orders::update_firmware(at.dcc, &[at.device], &at.firmware, &at.image())

@@ -33,6 +33,16 @@ pub(crate) struct At {
     pub(crate) firmware: String,
     /// What makes a device of that firmware of it: itself once more.
     pub(crate) image: Option<ImageHead>,
+    /// Where its installation is.
+    pub(crate) property: Property,
+}
+
+/// Where an installation is, as 8.2 can look it up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Property {
+    pub(crate) uprn: String,
+    pub(crate) post_code: String,
+    pub(crate) address: String,
 }
 
 impl At {
@@ -70,27 +80,29 @@ fn sequence() -> impl Iterator<Item = Turn> {
     .copied()
 }
 
-/// The script of one installation: hub, electricity meter, then the gas side.
+/// The script of one installation: hub, electricity meter, the gas side, then what listens on the home area network.
 pub(crate) fn script(site: &Site) -> Vec<Act> {
-    let kinds = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
-    let devices = kinds.into_iter().filter_map(|kind| Some((kind, site.device(kind)?)));
+    let devices = site.devices().into_iter().map(|device| (device.kind, device.device));
     if !site.enrolled() {
         // Of what the DCC must not touch, one request per device shows that it does not.
         return devices
-            .filter(|(kind, _)| *kind != DeviceKind::Chf)
+            .filter(|(kind, _)| matches!(kind, DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme))
             .map(|(_, device)| Act {
                 device,
                 order: |at| orders::read_import_registers(at.device),
             })
             .collect();
     }
-    devices
-        .flat_map(|(kind, device)| {
-            sequence()
-                .filter(move |(srv, _)| sent_to(*srv, kind))
-                .map(move |(_, order)| Act { device, order })
-        })
-        .collect()
+    let by_property = dcc::BY_PROPERTY.iter().map(|(_, order)| Act {
+        device: site.hub(),
+        order: *order,
+    });
+    let script = devices.flat_map(|(kind, device)| {
+        sequence()
+            .filter(move |(srv, _)| sent_to(*srv, kind))
+            .map(move |(_, order)| Act { device, order })
+    });
+    by_property.chain(script).collect()
 }
 
 /// The order with which the pack asks for this variant.

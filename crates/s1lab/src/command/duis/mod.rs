@@ -70,7 +70,7 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
             request,
             profile,
             shelf,
-        } => plan::run(global, &request, &profile, &shelf),
+        } => plan::run(global, &request, profile.as_deref(), &shelf),
         Duis::DeadLetters => deliveries::dead_letters(global),
         Duis::DeliverAgain { user, delivery, since } => deliveries::again(global, &user, delivery, since.as_deref()),
         Duis::Fetch { user, write, keep, max } => deliveries::fetch(global, &user, write.as_deref(), keep, max),

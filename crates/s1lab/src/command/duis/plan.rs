@@ -1,7 +1,7 @@
 //! `s1lab duis plan` and `s1lab duis explain`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -10,13 +10,27 @@ use crate::args::{Global, ShelfArgs};
 use crate::failure::Failure;
 use crate::output;
 
-pub(crate) fn run(global: &Global, request: &str, profile: &str, shelf: &ShelfArgs) -> Result<(), Failure> {
-    let catalogue = catalogue::load(global, shelf)?;
+pub(crate) fn run(global: &Global, request: &str, profile: Option<&str>, shelf: &ShelfArgs) -> Result<(), Failure> {
+    // Folders have no "@" in their names, unless there is one that has.
+    let is_name = |text: &Path| !text.exists() && text.to_string_lossy().contains('@');
+    let (names, folders): (Vec<PathBuf>, Vec<PathBuf>) = shelf.folders.iter().cloned().partition(|text| is_name(text));
+    let name = names.first().map(|name| name.to_string_lossy().into_owned());
+    let profile = profile.map(str::to_owned).or(name).ok_or_else(|| {
+        Failure::Input(anyhow::anyhow!(
+            "say for which device: --profile as300p@BASE, or --dmc with a profile or a combination"
+        ))
+    })?;
+    let profile = profile.as_str();
+    let shelf = ShelfArgs {
+        folders,
+        min_confidence: shelf.min_confidence.clone(),
+    };
+    let catalogue = catalogue::load(global, &shelf)?;
     let path = Path::new(request);
     // A word, unless a file has its name.
     let octets = match request.parse() {
         Ok(srv) if !path.exists() => {
-            let kind = catalogue.kind(profile).map_err(Failure::input)?;
+            let kind = catalogue.kind(profile, srv).map_err(Failure::input)?;
             let drafted = lab::drafting::of_service(&super::super::config(global)?, srv, kind);
             drafted.map_err(Failure::input)?.into_bytes()
         }
