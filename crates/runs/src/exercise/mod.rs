@@ -208,12 +208,13 @@ async fn in_world(
     let placed: Vec<(&Case, Option<Site>)> = cases.iter().map(|case| (case, sites.next_for(case))).collect();
     // Those to the DCC one after the other: counters rise per user and target, and all have the same target.
     let (to_dcc, to_devices): (Vec<_>, Vec<_>) = placed.iter().partition(|(case, _)| case.kind.is_none());
+    let turn = Turn::new(());
     for (case, site) in to_dcc {
-        exercised.push(send(&lab, case, site.as_ref()).await);
+        exercised.push(send(&lab, case, site.as_ref(), &turn).await);
     }
     let sent = to_devices
         .into_iter()
-        .map(|(case, site)| send(&lab, case, site.as_ref()));
+        .map(|(case, site)| send(&lab, case, site.as_ref(), &turn));
     exercised.extend(join_all(sent).await);
     lab.stop().await;
     Ok(exercised)
@@ -445,7 +446,7 @@ async fn as_it_stands(lab: &Lab, document: &Document) -> Exercised {
 }
 
 /// A case sent to its installation by the user that is registered for it.
-async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
+async fn send(lab: &Lab, case: &Case, site: Option<&Site>, turn: &Turn) -> Exercised {
     let request = &case.request;
     let mut result = Exercised {
         document: case.document.clone(),
@@ -486,6 +487,7 @@ async fn send(lab: &Lab, case: &Case, site: Option<&Site>) -> Exercised {
         fitted.filter(|_| device.is_some()),
     );
     for order in first {
+        let _turn = turn.lock().await;
         // What goes wrong shows in what the request itself comes to.
         let _ = client.request(&order, LIMIT).await;
     }
@@ -537,6 +539,9 @@ fn certificates(lab: &Lab, client: &Client) -> Option<(String, String)> {
         lab::pki::base64_of(&organisation.agreement),
     ))
 }
+
+/// Whose turn it is to ask the DCC for something first: its counters rise, whoever asks.
+type Turn = futures_util::lock::Mutex<()>;
 
 /// How long an outcome is awaited: longer than the DCC's own limit, so that its answer is seen.
 const LIMIT: SimDuration = SimDuration::from_hours(6);
