@@ -242,7 +242,7 @@ fn outstanding(table: &mut Table) -> Result<()> {
         Against::Nothing,
     );
     table.row(
-        "front door: of those, with exactly one outcome in the end",
+        "front door: of those, with an outcome in the end",
         f64::from(outcomes),
         "requests",
         Against::AtLeast(f64::from(OUTSTANDING), "all of them"),
