@@ -221,14 +221,14 @@ impl Shelf {
         })
     }
 
-    /// Every item known of SMETS1 devices, and what there is of it; then the clauses of annexes that folders of profiles
+    /// Every item known of SMETS1 devices, and what there is of it, by rules as sure as is asked for; then the clauses of annexes that folders of profiles
     /// keep. Not good when a rule it names is in no profile.
     ///
     /// # Errors
     /// A fault in what a folder keeps.
     pub fn coverage(&self, class: Option<&str>) -> Result<Said, CatalogueError> {
         let tracked = self.tracked()?;
-        let items = coverage::items();
+        let mut items = coverage::items();
         let in_force: BTreeSet<&str> = self
             .catalogue
             .profiles()
@@ -244,6 +244,14 @@ impl Shelf {
                     .filter(|rule| !in_force.contains(rule.as_str()))
                     .map(|rule| format!("{}: rule {rule} is in force in no profile", item.id)),
             );
+        }
+        let sure: BTreeSet<&str> = self
+            .sure(self.catalogue.profiles().flat_map(|profile| &profile.rules))
+            .into_iter()
+            .map(|rule| rule.id.as_str())
+            .collect();
+        for item in &mut items {
+            item.rules.retain(|rule| sure.contains(rule.as_str()));
         }
         let shown = || {
             items
@@ -266,6 +274,10 @@ impl Shelf {
             .map(|(class, count)| format!("{count} {}", class.as_str()))
             .collect();
         lines.push(format!("{} items: {}", items.len(), sums.join(", ")));
+        if self.least > Confidence::Invented {
+            let left = items.iter().filter(|item| !item.rules.is_empty()).count();
+            lines.push(format!("{left} items have a rule that is {} or surer", self.least));
+        }
         lines.extend(missing.iter().cloned());
         lines.extend(tracked.iter().map(|(line, _)| line.clone()));
         let rows = shown().map(|item| {
@@ -411,8 +423,17 @@ impl Shelf {
         Ok(self.planned_for(name, srv)?.kind)
     }
 
+    /// The profile tried out, without what the S1SP does for it by rules that are less sure.
     fn trial(&self, profile: &Arc<DeviceProfile>) -> Result<Trial, CatalogueError> {
-        Trial::new(&self.catalogue, profile).map_err(|error| CatalogueError::Question(error.to_string()))
+        let mut sure = Arc::clone(profile);
+        if self.least > Confidence::Invented {
+            let known = |rule: &str| {
+                let rule = profile.rule(rule);
+                rule.is_some_and(|rule| rule.provenance.confidence >= self.least)
+            };
+            Arc::make_mut(&mut sure).s1sp.retain(|step| known(&step.rule));
+        }
+        Trial::new(&self.catalogue, &sure).map_err(|error| CatalogueError::Question(error.to_string()))
     }
 
     fn find(&self, name: &str) -> Result<&Arc<DeviceProfile>, CatalogueError> {

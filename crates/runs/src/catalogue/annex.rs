@@ -17,7 +17,7 @@ impl Shelf {
     /// # Errors
     /// A fault of the table: nothing of it is then kept. Or when the folder cannot be written.
     pub fn import_annex(&self, path: &Path) -> Result<Said, CatalogueError> {
-        let clauses = dmc::read_annex(&self.catalogue, &path.display().to_string(), &text(path)?)?;
+        let clauses = self.clauses(path)?;
         let mut said = said(&clauses);
         if let Some(folder) = self.folders.last() {
             let kept = folder.join(TRACKED);
@@ -25,6 +25,16 @@ impl Shelf {
             said.lines.push(format!("kept in {}", kept.display()));
         }
         Ok(said)
+    }
+
+    /// The clauses of a table, each with the rules that name it and are as sure as is asked for.
+    fn clauses(&self, path: &Path) -> Result<Vec<dmc::Clause>, CatalogueError> {
+        let mut clauses = dmc::read_annex(&self.catalogue, &path.display().to_string(), &text(path)?)?;
+        let rules: Vec<&dmc::Rule> = self.sure(self.catalogue.profiles().flat_map(|profile| &profile.rules));
+        for clause in &mut clauses {
+            clause.rules.retain(|id| rules.iter().any(|rule| rule.id == *id));
+        }
+        Ok(clauses)
     }
 
     /// The clauses that folders of profiles keep, one line and one value for each folder that keeps any.
@@ -35,8 +45,7 @@ impl Shelf {
         let kept = self.folders.iter().map(|folder| folder.join(TRACKED));
         kept.filter(|path| path.exists())
             .map(|path| {
-                let clauses = dmc::read_annex(&self.catalogue, &path.display().to_string(), &text(&path)?)?;
-                let said = said(&clauses);
+                let said = said(&self.clauses(&path)?);
                 let sum = said.lines.last().cloned().unwrap_or_default();
                 let json = json!({ "file": path.display().to_string(), "modelled": said.json["modelled"], "not": said.json["not"] });
                 Ok((format!("{}: {sum}", path.display()), json))
