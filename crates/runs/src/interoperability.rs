@@ -24,7 +24,7 @@ use crate::verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};
 /// Name of the pack in results.
 pub const PACK: &str = "proof-of-interoperability";
 
-/// How long the loosing supplier has the home, from the start.
+/// How long the losing supplier has the home, from the start.
 const BEFORE: SimDuration = SimDuration::from_days(2);
 /// How long one request may take.
 const LIMIT: SimDuration = SimDuration::from_hours(4);
@@ -37,7 +37,7 @@ const LIMIT: SimDuration = SimDuration::from_hours(4);
 pub fn run(mut config: Config) -> Result<SitRun, SitError> {
     config.worlds.count = 1;
     let parts = Parts::build(config.clone())?;
-    let home = parts.estate.sites().find(|site| is_home(site));
+    let home = parts.estate.sites().find(is_home);
     let cast = home.as_ref().and_then(|home| Cast::of(&parts, home));
     let (Some(home), Some(cast)) = (home, cast) else {
         let problem = "the proof of interoperability needs an enrolled dual-fuel prepayment home and two suppliers";

@@ -64,7 +64,7 @@ impl<'a> Grid<'a> {
     fn with(result: &'a RunResult, by_device: bool) -> Self {
         // Kinds in the order they first appear: rows of one kind stand together.
         let mut kinds: Vec<&str> = Vec::new();
-        let mut rows: BTreeMap<(usize, &str, &str, usize), (Row<'a>, BTreeSet<&str>)> = BTreeMap::new();
+        let mut rows: BTreeMap<Place<'_>, (Row<'a>, BTreeSet<&str>)> = BTreeMap::new();
         let mut order: BTreeMap<&str, usize> = BTreeMap::new();
         for cell in &result.cells {
             let kind = kinds.iter().position(|kind| *kind == cell.device_kind);
@@ -120,3 +120,6 @@ impl<'a> Row<'a> {
         self.cells.get(srv).map_or(&[], Vec::as_slice)
     }
 }
+
+/// What rows are ordered by: the place of their kind first.
+type Place<'a> = (usize, &'a str, &'a str, usize);

@@ -24,7 +24,7 @@ pub(crate) fn run(global: &Global, args: Device) -> Result<(), Failure> {
                 if global.json {
                     output::json(&json!({ "device": id, "taken": refusal.is_empty(), "refusal": refusal }));
                 } else if refusal.is_empty() {
-                    output::line("taken".to_owned());
+                    output::line("taken");
                 } else {
                     output::line(format!("not taken: {refusal}"));
                 }
