@@ -274,8 +274,38 @@ fn what_has_no_form_of_its_own_goes_in_ours() {
             number: 3,
             octets: Octets(vec![7; 2000]),
         };
-        let outcome = line.outcome(DeviceKind::Esme, Association::Management, &block);
+        // The object that DLMS has for it knows no such reason.
+        let outcome = line.outcome(DeviceKind::Gpf, Association::Management, &block);
         assert_eq!(outcome, Err(Refusal::Image(ImageFault::NotBegun)), "{name}");
+    });
+}
+
+#[test]
+fn firmware_is_begun_sent_checked_and_looked_at() {
+    each(|name, mut line| {
+        let mut ask = |operation: Operation| line.outcome(DeviceKind::Esme, Association::Management, &operation);
+        let status = ask(Operation::Read(DataItem::ImageStatus));
+        assert_eq!(status, Ok(Answer::Value(Value::Image(support::IMAGE))), "{name}");
+        for device in [None, Some(support::GSME)] {
+            let begin = Operation::BeginImage {
+                octets: 5_000,
+                hash: support::IMAGE.verified,
+                device,
+            };
+            assert_eq!(ask(begin), Ok(Answer::Done), "{name}");
+        }
+        let block = Operation::ImageBlock {
+            number: 3,
+            octets: Octets(vec![7; 512]),
+        };
+        // Not begun, as far as the family can say so.
+        let refused = ask(block);
+        let said = [Refusal::Image(ImageFault::NotBegun), Refusal::WrongState];
+        assert!(
+            matches!(&refused, Err(refusal) if said.contains(refusal)),
+            "{name}: {refused:?}"
+        );
+        assert_eq!(ask(Operation::VerifyImage), Ok(Answer::Done), "{name}");
     });
 }
 

@@ -56,6 +56,13 @@ impl DeviceKind {
         matches!(self, Self::Ihd | Self::Cad)
     }
 
+    /// True for devices that run a firmware image by themselves once they have found it right: no request activates theirs
+    /// (ours; that users are only told of hub firmware is inferred from the notification of the message schema).
+    #[must_use]
+    pub fn runs_images_by_itself(self) -> bool {
+        matches!(self, Self::Chf | Self::Ppmid)
+    }
+
     /// True for the devices of the gas supply (GPF and GSME).
     #[must_use]
     pub fn is_gas(self) -> bool {

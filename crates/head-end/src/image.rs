@@ -1,7 +1,7 @@
 //! Bringing a firmware image to a device: begin, blocks, check; resumed from where the device says it is.
 //!
 //! A device behind the hub that sleeps or has no keys of its own gets its image through the hub, which holds it until the
-//! device is awake: the hub then answers for it.
+//! device is awake: the hub then answers for it. Some hubs hold all images.
 
 use domain::operation::{ImageFault, ImageHash, ImageState, ImageStatus, Octets};
 use domain::{Answer, DataItem, DeviceKind, Eui64, Operation, Outcome, Refusal, SimDuration, SimInstant, Value};
@@ -137,10 +137,12 @@ impl Transfer<'_> {
         }
     }
 
-    /// The device that is spoken to.
+    /// The device that is spoken to: itself where it is awake and has keys, unless its hub wants all images for itself.
     fn carrier(&self) -> (Eui64, DeviceKind) {
+        let hub = self.site.slot(DeviceKind::Chf);
+        let staged = hub.is_some_and(|hub| hub.profile.meter.image.staged_in_hub);
         match self.site.device(self.device).map(|device| device.slot) {
-            Some(slot @ (DeviceKind::Chf | DeviceKind::Esme | DeviceKind::Gpf)) => (self.device, slot),
+            Some(DeviceKind::Esme) if !staged => (self.device, DeviceKind::Esme),
             _ => (self.site.hub, DeviceKind::Chf),
         }
     }

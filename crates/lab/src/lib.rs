@@ -44,6 +44,7 @@ pub use config::{ClockMode, Config, ConfigError, EstateConfig};
 pub use custody::Custody;
 pub use embedded::Lab;
 pub use file_store::FileStore;
+pub use head_end::image::IMAGE_MAX;
 pub use known::{KnownToDcc, Supply};
 pub use parts::{BuildError, Parts, estate};
 pub use pki::Pki;

@@ -318,3 +318,52 @@ async fn users_are_told_of_a_hub_that_changes_by_itself() {
     assert!(text(&still).contains("MessageSuccess=\"true\""), "{}", text(&still));
     bench.lab.stop().await;
 }
+
+/// A home with a prepayment interface.
+const WITH_DISPLAY: &str = r#"
+[estate]
+name = "with-display"
+source = "invented"
+
+[[template]]
+name = "home"
+count = 1
+provider = "vodafone"
+chf = "am110r@BASE"
+esme = "as300p@BASE"
+ppmid = "elster-ppmid@BASE"
+enrolled = true
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_prepayment_interface_gets_its_image_by_the_request_for_meters() {
+    use DeviceKind::{Esme, Ppmid};
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("estate.toml");
+    std::fs::write(&file, WITH_DISPLAY).expect("written");
+    let mut config = Config::default();
+    config.estate.file = Some(file);
+    let bench = Bench::with(config);
+    let image = bench.image("elster-ppmid@LAB-D001", USUAL_OCTETS);
+    assert_eq!(bench.distribute(Ppmid, "LAB-D001", &image).await.code(), "I0");
+    bench.settled().await;
+    bench.wait(HOUR).await;
+    assert_eq!(bench.truth(Ppmid).await.firmware, "LAB-D001");
+    assert_eq!(bench.truth(Esme).await.firmware, "BASE");
+    let told = bench.told(Esme);
+    assert!(!told.iter().any(|text| text.contains("DCC alert N")), "{told:?}");
+    bench.lab.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_image_goes_in_by_the_front_door_and_on_its_way() {
+    use DeviceKind::Esme;
+    let bench = Bench::start();
+    let image = bench.image("as300p@LAB-E001", head_end::image::IMAGE_MAX);
+    assert_eq!(bench.distribute(Esme, "LAB-E001", &image).await.code(), "I0");
+    bench.wait(SimDuration::from_mins(5)).await;
+    let there = bench.image_status(Esme).await;
+    assert_eq!(there.state, ImageState::Receiving);
+    assert!(there.first_missing > 10, "{there:?}");
+    bench.lab.stop().await;
+}

@@ -2,8 +2,7 @@
 //!
 //! The octets themselves are not kept: of an image on its way a device has the running hash, the head and the few blocks
 //! that came too early. A hub holds images for devices that sleep or have no keys, and hands them on when the device is
-//! there. Hubs and prepayment interfaces run what they have found right by themselves: no request activates their firmware
-//! (ours; that users are only told of hub firmware is inferred from the notification of the message schema).
+//! there. Hubs and prepayment interfaces run what they have found right by themselves.
 
 use std::collections::BTreeMap;
 
@@ -248,11 +247,6 @@ fn concerns(operation: &Operation) -> bool {
     )
 }
 
-/// Whether a device runs by itself what it has found right.
-fn activates_itself(kind: DeviceKind) -> bool {
-    matches!(kind, DeviceKind::Chf | DeviceKind::Ppmid)
-}
-
 impl Device {
     fn images(&mut self) -> &mut Images {
         self.logs.images_mut()
@@ -441,7 +435,7 @@ impl Installation {
         if target != slot {
             device.images().found_right(verified);
         }
-        if activates_itself(target) && device.activate_image(&mut around, context.now, hash).is_ok() {
+        if target.runs_images_by_itself() && device.activate_image(&mut around, context.now, hash).is_ok() {
             self.hub_restarts |= target == DeviceKind::Chf;
         }
     }

@@ -436,7 +436,7 @@ impl Shelf {
         Trial::new(&self.catalogue, &sure).map_err(|error| CatalogueError::Question(error.to_string()))
     }
 
-    fn find(&self, name: &str) -> Result<&Arc<DeviceProfile>, CatalogueError> {
+    pub(crate) fn find(&self, name: &str) -> Result<&Arc<DeviceProfile>, CatalogueError> {
         self.catalogue.find(name).map_err(|meant| CatalogueError::NoProfile {
             name: name.to_owned(),
             meant,

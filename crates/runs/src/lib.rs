@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod estates;
 pub mod exercise;
+mod images;
 pub mod interoperability;
 pub mod plan;
 pub mod report;

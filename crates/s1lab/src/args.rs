@@ -3,6 +3,7 @@
 mod dmc;
 mod duis;
 mod estate;
+mod image;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
 pub(crate) use duis::Duis;
 pub(crate) use estate::{Estate, EstateArgs};
+pub(crate) use image::ImageCommand;
 
 /// Emulates fleets of Great Britain's first-generation smart meters and everything between them and a supplier's
 /// system, for integration and migration tests.
@@ -104,6 +106,13 @@ pub(crate) enum Command {
         shelf: ShelfArgs,
         #[command(subcommand)]
         command: DmcCommand,
+    },
+    /// Make firmware images for devices of the lab, and say what images are
+    Image {
+        #[command(flatten)]
+        shelf: ShelfArgs,
+        #[command(subcommand)]
+        command: ImageCommand,
     },
     /// Make, plan, sign, verify, send, receive and explain DUIS messages
     #[command(subcommand)]

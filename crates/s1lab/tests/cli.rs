@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 46] = [
+    let commands: [&[&str]; 49] = [
         &[],
         &["sit"],
         &["up"],
@@ -96,6 +96,9 @@ fn help_says_what_each_command_is_for() {
         &["estate", "check"],
         &["estate", "export"],
         &["estate", "import"],
+        &["image"],
+        &["image", "make"],
+        &["image", "list"],
         &["pki", "init"],
         &["tape"],
         &["tape", "show"],
@@ -109,12 +112,13 @@ fn help_says_what_each_command_is_for() {
     for command in commands {
         let answer = s1lab(folder.path(), &[&["help"], command].concat());
         assert_eq!(answer.code, Some(0), "{command:?}: {}", answer.err);
-        let groups: [&[&str]; 6] = [
+        let groups: [&[&str]; 7] = [
             &["device"],
             &["dmc"],
             &["dmc", "import"],
             &["duis"],
             &["estate"],
+            &["image"],
             &["tape"],
         ];
         assert!(

@@ -3,12 +3,13 @@
 use cosem::acse::Mechanism;
 use cosem::server::{Caller, Server};
 use cosem::{AccessResult, ActionResult, Attribute, Data, Obis, Selection, write};
-use domain::operation::ApprovalFault;
+use domain::operation::{ApprovalFault, ImageState, ImageStatus};
 use domain::{
     Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, Refusal, SimInstant,
     Value,
 };
 
+use super::image;
 use super::logs::{self, Column, LogCursor, Reader};
 use super::objects::*;
 use super::time::from_wire;
@@ -152,6 +153,9 @@ impl LogicalDevice<'_> {
         if matches!(self.slot, DeviceKind::Esme | DeviceKind::Gsme) {
             all.extend([(CLASS_SCRIPTS, BLOCK_SCRIPTS), (CLASS_TOKEN_GATEWAY, TOKEN_GATEWAY)]);
         }
+        if takes_images(self.slot) && self.read(access, DataItem::ImageStatus).is_ok() {
+            all.push((CLASS_IMAGE, IMAGE_TRANSFER));
+        }
         all.extend(LAB);
         all
     }
@@ -164,6 +168,7 @@ impl LogicalDevice<'_> {
             || name == (CLASS_SCRIPTS, SUPPLY_SCRIPTS) && self.slot == DeviceKind::Esme
             || [(CLASS_SCRIPTS, BLOCK_SCRIPTS), (CLASS_TOKEN_GATEWAY, TOKEN_GATEWAY)].contains(&name)
                 && matches!(self.slot, DeviceKind::Esme | DeviceKind::Gsme)
+            || name == (CLASS_IMAGE, IMAGE_TRANSFER) && takes_images(self.slot)
             || attribute.class == CLASS_PROFILE && log_at(self.slot, attribute.object).is_some()
             || places(self.slot).any(|place| (place.attribute.class, place.attribute.object) == name)
     }
@@ -293,6 +298,12 @@ impl LogicalDevice<'_> {
                 scripts(&[SCRIPT_DISABLE, SCRIPT_ENABLE, SCRIPT_ARM], out);
             }
             (CLASS_SCRIPTS, 2) if attribute.object == BLOCK_SCRIPTS => scripts(&[1], out),
+            (CLASS_IMAGE, index) if attribute.object == IMAGE_TRANSFER && takes_images(self.slot) => {
+                let status = self.image_status(access)?;
+                if !image::attribute(&status, index, out) {
+                    return Err(AccessResult::ObjectUndefined);
+                }
+            }
             (CLASS_LAB_APPROVAL, 2) if attribute.object == LAB_APPROVAL => {
                 write::u32(out, self.remembered.presented_counter);
             }
@@ -374,6 +385,34 @@ impl LogicalDevice<'_> {
             Execution::Finished(outcome) => write::octet_string(out, &domain::operation::octets::of_outcome(&outcome)),
         }
         Ok(true)
+    }
+
+    fn image_status(&mut self, access: Access) -> Result<ImageStatus, AccessResult> {
+        match self.read(access, DataItem::ImageStatus)? {
+            Value::Image(status) => Ok(status),
+            _ => Err(AccessResult::OTHER_REASON),
+        }
+    }
+
+    /// A method of the image transfer object. A check that takes time is a temporary failure until it is done.
+    pub(super) fn image_method(
+        &mut self,
+        access: Access,
+        index: i8,
+        parameter: Option<&Data>,
+    ) -> Result<(), ActionResult> {
+        let status = match index {
+            image::ACTIVATE => self.image_status(access)?,
+            _ => image::unknown(),
+        };
+        let parameter = parameter.ok_or(AccessResult::TypeUnmatched)?;
+        self.execute(access, &image::operation(index, parameter, &status)?)?;
+        match index {
+            image::VERIFY if self.image_status(access)?.state == ImageState::Verifying => {
+                Err(AccessResult::TemporaryFailure)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn clock_method(

@@ -7,12 +7,13 @@ use cosem::codec::Reader;
 use cosem::request::Item;
 use cosem::types::CaptureObject;
 use cosem::{AccessResult, Attribute, Data, Method, Obis, Selection};
-use domain::operation::octets;
+use domain::operation::{ImageStatus, octets};
 use domain::{
     Answer, Approval, Association, DataItem, DeviceKind, LogKind, LogRow, Operation, Outcome, Quantity, Refusal,
-    SimDuration, SimInstant, Unit,
+    SimDuration, SimInstant, Unit, Value,
 };
 
+use super::image;
 use super::logs::{self, Column};
 use super::objects::*;
 use super::time::{from_wire, to_wire};
@@ -31,6 +32,8 @@ pub(crate) struct Job {
     operation: Operation,
     steps: VecDeque<(Step, Ask)>,
     columns: Vec<Column>,
+    /// What is known so far of how far an image is.
+    image: ImageStatus,
     /// A refused counter was made good; once per operation.
     pub(crate) retried: bool,
 }
@@ -54,6 +57,8 @@ enum Step {
     Do,
     /// Why the device denied what came before.
     Fault,
+    /// One attribute of how far an image is.
+    Image(i8),
     /// Goes before what is really wanted.
     Prepare,
     /// The rows of a log.
@@ -76,6 +81,7 @@ impl Job {
             operation: operation.clone(),
             steps: VecDeque::new(),
             columns: Vec::new(),
+            image: image::unknown(),
             retried: false,
         };
         // A sleeping gas meter takes everything through its queue, and the queue takes what no object expresses.
@@ -128,6 +134,14 @@ impl Job {
                     fault.map_or(Refusal::NotPermitted, Refusal::Approval)
                 )))
             }
+            (Step::Image(index), Event::Got(Ok(octets))) => {
+                image::take(&mut self.image, index, &data(&octets)?).ok_or_else(malformed)?;
+                Ok(if self.steps.is_empty() {
+                    Next::Finished(Ok(Answer::Value(Value::Image(self.image))))
+                } else {
+                    Next::Ask
+                })
+            }
             (Step::Prepare, Event::Acted(Ok(_)) | Event::Was(Ok(()))) => Ok(Next::Ask),
             (Step::Rows(log), Event::Got(Ok(octets))) => {
                 Ok(Next::Finished(Ok(Answer::Log(self.read_rows(log, &octets, face)?))))
@@ -156,6 +170,10 @@ impl Job {
             self.push(Step::Fault, get(CLASS_LAB_APPROVAL, LAB_APPROVAL, 3, None));
             return Next::Ask;
         }
+        if self.operation == Operation::VerifyImage && code == AccessResult::TemporaryFailure {
+            // It is being checked: the status will say what was found.
+            return Next::Finished(Ok(Answer::Done));
+        }
         let refusal = if step == Step::Fault {
             Refusal::NotPermitted
         } else {
@@ -178,6 +196,8 @@ impl Job {
             Operation::ArmSupply => self.supply(SCRIPT_ARM),
             Operation::DisableSupply => self.supply(SCRIPT_DISABLE),
             Operation::EnableSupply => self.supply(SCRIPT_ENABLE),
+            Operation::Read(DataItem::ImageStatus) => self.read_image_status(),
+            Operation::BeginImage { .. } | Operation::ImageBlock { .. } | Operation::VerifyImage => self.image(),
             Operation::Read(item) => self.read(item),
             Operation::ReadLog { log, from, to } => self.read_log(log, from, to, face),
             Operation::SynchroniseClock { time, tolerance_s } => self.synchronise(time, tolerance_s, face),
@@ -195,6 +215,25 @@ impl Job {
             action(CLASS_SCRIPTS, SUPPLY_SCRIPTS, 1, Data::UInt16(script).to_bytes()),
         );
         true
+    }
+
+    fn image(&mut self) -> bool {
+        match image::method(&self.operation).filter(|_| takes_images(self.slot)) {
+            Some((index, parameter)) => {
+                let ask = action(CLASS_IMAGE, IMAGE_TRANSFER, index, parameter.to_bytes());
+                self.push(Step::Do, ask);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn read_image_status(&mut self) -> bool {
+        let takes = takes_images(self.slot);
+        for index in image::STATUS.into_iter().filter(|_| takes) {
+            self.push(Step::Image(index), get(CLASS_IMAGE, IMAGE_TRANSFER, index, None));
+        }
+        takes
     }
 
     fn read(&mut self, item: DataItem) -> bool {

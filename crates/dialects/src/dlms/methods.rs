@@ -1,4 +1,4 @@
-//! Standard methods as operations. A head end of ours carries what is not plain reading and switching in the submission of
+//! Standard methods as operations. A head end of ours carries what is not plain reading, switching or firmware in the submission of
 //! [`super::objects::CLASS_LAB_QUEUE`], whose outcome says more than a result code can; these are for any other client.
 
 use cosem::{AccessResult, Data, Method};

@@ -3,6 +3,7 @@
 mod carrier;
 mod device;
 mod head_end;
+mod image;
 mod job;
 mod log_objects;
 mod logs;

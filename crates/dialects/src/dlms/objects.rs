@@ -15,6 +15,7 @@ pub(crate) const CLASS_CLOCK: u16 = 8;
 pub(crate) const CLASS_SCRIPTS: u16 = 9;
 pub(crate) const CLASS_ASSOCIATION: u16 = 15;
 pub(crate) const CLASS_SAPS: u16 = 17;
+pub(crate) const CLASS_IMAGE: u16 = 18;
 pub(crate) const CLASS_SECURITY: u16 = 64;
 pub(crate) const CLASS_DISCONNECT: u16 = 70;
 pub(crate) const CLASS_NETWORK: u16 = 104;
@@ -45,6 +46,7 @@ pub(crate) const EMERGENCY_CREDIT: Obis = Obis::new(0, 0, 19, 10, 1, 255);
 pub(crate) const TOKEN_GATEWAY: Obis = Obis::new(0, 0, 19, 40, 0, 255);
 pub(crate) const LOAD_LIMIT_COUNTER: Obis = Obis::new(0, 0, 94, 44, 42, 255);
 pub(crate) const SUPPLIER_MESSAGE: Obis = Obis::new(0, 2, 96, 13, 1, 255);
+pub(crate) const IMAGE_TRANSFER: Obis = Obis::new(0, 0, 44, 0, 0, 255);
 pub(crate) const EVENT_CODE: Obis = Obis::new(0, 0, 96, 11, 0, 255);
 pub(crate) const LAB_APPROVAL: Obis = Obis::new(0, 0, 128, 0, 0, 255);
 pub(crate) const LAB_QUEUE: Obis = Obis::new(0, 0, 128, 1, 0, 255);
@@ -465,6 +467,11 @@ fn specials(slot: DeviceKind) -> impl Iterator<Item = Place> {
         })
 }
 
+/// Whether a slot has the object that firmware goes by; other devices get theirs through the hub.
+pub(crate) fn takes_images(slot: DeviceKind) -> bool {
+    matches!(slot, DeviceKind::Chf | DeviceKind::Esme)
+}
+
 /// Attributes and methods that objects of a class have here; attribute 1 is the name everywhere.
 pub(crate) fn members(class: u16) -> (&'static [i8], &'static [i8]) {
     match class {
@@ -473,6 +480,7 @@ pub(crate) fn members(class: u16) -> (&'static [i8], &'static [i8]) {
         CLASS_CLOCK => (&[1, 2, 3, 4, 5, 6, 7, 8, 9], &[4, 5]),
         CLASS_SCRIPTS => (&[1, 2], &[1]),
         CLASS_ASSOCIATION => (&[1, 2, 3, 4, 6, 8, 9], &[1]),
+        CLASS_IMAGE => (&[1, 2, 3, 4, 5, 6, 7], &[1, 2, 3, 4]),
         CLASS_SECURITY => (&[1, 2, 3, 5], &[]),
         CLASS_DISCONNECT => (&[1, 2, 3, 4], &[1, 2]),
         CLASS_NETWORK => (&[1, 4], &[]),

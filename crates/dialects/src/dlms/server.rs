@@ -145,6 +145,9 @@ impl Server for LogicalDevice<'_> {
         }
         let operation = match (method.class, method.object, method.index) {
             (CLASS_CLOCK, CLOCK, index) => return self.clock_method(access, index, parameter).map(|()| false),
+            (CLASS_IMAGE, IMAGE_TRANSFER, index) if takes_images(self.slot) => {
+                return self.image_method(access, index, parameter).map(|()| false);
+            }
             (CLASS_LAB_APPROVAL, LAB_APPROVAL, 1) => {
                 if access.association != access.association.critical() {
                     return Err(AccessResult::ReadWriteDenied);

@@ -1,7 +1,7 @@
 //! Values and refusals as COSEM data and result codes, both ways.
 
 use cosem::{AccessResult, Data, DateTime, write};
-use domain::operation::{ClockStatus, KnownDevice, PaymentMode};
+use domain::operation::{ClockStatus, ImageFault, KnownDevice, PaymentMode};
 use domain::{Eui64, Quantity, Refusal, SimInstant, SupplyState, Value};
 
 use super::objects::Shape;
@@ -159,7 +159,10 @@ pub(crate) fn refusal_code(refusal: &Refusal) -> AccessResult {
         Refusal::Busy => AccessResult::TemporaryFailure,
         Refusal::HardwareFault => AccessResult::HardwareFault,
         Refusal::NotSupported => AccessResult::ObjectUndefined,
-        Refusal::OutOfRange => AccessResult::ScopeViolated,
+        // What no repetition would change.
+        Refusal::OutOfRange | Refusal::Image(ImageFault::Block | ImageFault::NotForThisDevice) => {
+            AccessResult::ScopeViolated
+        }
         Refusal::Unreachable => AccessResult::ObjectUnavailable,
         _ => AccessResult::OTHER_REASON,
     }

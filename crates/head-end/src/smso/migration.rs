@@ -271,7 +271,9 @@ impl Acting<'_> {
             Err(NotStored::NotDelivered(trouble)) => return found(trouble.kind(), &trouble.to_string()),
         }
         let activate = Operation::ActivateImage { hash: ImageHash(hash) };
-        let activated = self.each(std::slice::from_ref(device), &activate).await;
+        let told = std::slice::from_ref(device);
+        let told = if device.slot.runs_images_by_itself() { &[] } else { told };
+        let activated = self.each(told, &activate).await;
         if let Some((_, Some(trouble))) = activated.into_iter().next() {
             let kind = match &trouble {
                 Trouble::Refused(Refusal::Image(ImageFault::Hash)) => "image-rejected",
@@ -280,7 +282,11 @@ impl Acting<'_> {
             };
             return found(kind, &trouble.to_string());
         }
-        let running = self.runs(device, &profile.native_firmware, deadline).await;
+        let running = match has_keys(device.slot) {
+            true => self.runs(device, &profile.native_firmware, deadline).await,
+            // What speaks through the hub cannot be asked: the hub said that it has the image.
+            false => Ok(None),
+        };
         match running {
             Err(trouble) => found(trouble.kind(), &trouble.to_string()),
             Ok(Some(other)) => found("activation-failed", &format!("it runs {other}")),

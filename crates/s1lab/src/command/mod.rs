@@ -5,6 +5,7 @@ mod device;
 mod dmc;
 mod duis;
 mod estate;
+mod image;
 mod plan;
 mod run;
 mod sit;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Dmc { shelf, command } => dmc::run(&global, &shelf, &command),
         Command::Duis(args) => duis::run(&global, args),
         Command::Estate { args, command } => estate::run(&global, &args, &command),
+        Command::Image { shelf, command } => image::run(&global, &shelf, &command),
         Command::Pki(Pki::Init { dir }) => pki_init(&global, &dir),
         Command::Tape(args) => tape::run(&global, args),
         Command::Vend(args) => vend::run(&global, &args),
