@@ -205,6 +205,12 @@ impl Lab {
         Ok(dcc.vend(vend).await?)
     }
 
+    /// The devices behind a hub as the DCC's inventory has them; none where the DCC does not run.
+    pub async fn inventory_behind(&self, hub: Eui64) -> Vec<dcc::Device> {
+        let Some(dcc) = self.dcc() else { return Vec::new() };
+        dcc.look_up(dcc::Lookup::Device(hub)).await.unwrap_or_default()
+    }
+
     /// The fleet's handle: consumer acts, direct sessions, and truth for checks only.
     #[must_use]
     pub fn fleet(&self) -> Option<fleet::Handle> {

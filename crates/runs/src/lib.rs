@@ -3,6 +3,7 @@
 //! This crate deliberately knows no socket and no role's inside: it starts a lab through `lab`, speaks to it as a user,
 //! and judges what the user, the audit and the tape show.
 
+pub mod campaign;
 pub mod catalogue;
 pub mod estates;
 pub mod exercise;

@@ -84,6 +84,14 @@ pub(crate) enum Command {
         after_help = "Example:\n  s1lab plan fixtures/plans/programme.toml --out plan\n  xdg-open plan/index.html"
     )]
     Plan(Plan),
+    /// Run a campaign of migration from a file: whole installations from their operator to the DCC, in virtual time
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Reports, journals and keys of the campaign are written below the folder that --out names.\n\n\
+        Example:\n  s1lab migrate fixtures/campaigns/street.toml --out street\n  \
+        s1lab migrate status 9901000000008 --out street\n  xdg-open street/index.html"
+    )]
+    Migrate(Migrate),
     /// Start a lab on real sockets and keep it running until interrupted
     #[command(after_help = "Example:\n  s1lab up --latency x0.01\n  s1lab device list")]
     Up(Up),
@@ -205,6 +213,37 @@ pub(crate) struct Plan {
     /// Journal of a campaign, whose results give the rates
     #[arg(long, value_name = "DIR")]
     pub(crate) calibrate: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Migrate {
+    /// The campaign (TOML)
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// Go on with the campaign in the folder, also after it was killed
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Stop after one more day
+    #[arg(long, conflicts_with = "until")]
+    pub(crate) day: bool,
+    /// Stop at the end of this day instead of the file's last one
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) until: Option<String>,
+    /// Keep journals and keys in memory only: faster, and nothing to resume or to ask for a status
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) in_memory: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<MigrateCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum MigrateCommand {
+    /// Where a metering point of a campaign stands, how it came there, what comes next
+    #[command(after_help = "Example:\n  s1lab migrate status 9901000000008 --out street --json")]
+    Status {
+        /// MPAN or MPRN
+        mpxn: String,
+    },
 }
 
 #[derive(Args, Debug)]

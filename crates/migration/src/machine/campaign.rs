@@ -61,6 +61,10 @@ pub struct Campaign {
     pub steps: BTreeMap<InstallationId, Vec<(SimInstant, StepRecord)>>,
     /// Number of entries taken in.
     pub entries: u64,
+    /// When it began.
+    pub started: SimInstant,
+    /// The last day whose plan is complete.
+    pub planned: Option<Date>,
 }
 
 /// One cohort.
@@ -235,6 +239,8 @@ impl Campaign {
             upgrades: BTreeMap::new(),
             steps: BTreeMap::new(),
             entries: 0,
+            started: SimInstant(0),
+            planned: None,
         }
     }
 
@@ -308,6 +314,7 @@ impl Campaign {
                 environment,
             } => {
                 (self.name, self.seed, self.environment) = (name.clone(), *seed, *environment);
+                self.started = entry.at;
             }
             Event::FileAnswered(record) => self.answered(entry.at, record),
             Event::Demand {
@@ -333,6 +340,7 @@ impl Campaign {
                     cohort.ramp.close_day(stages, result);
                 }
             }
+            Event::DayPlanned { day } => self.planned = self.planned.max(Some(*day)),
             Event::CohortPaused { cohort, code, until } => {
                 let cohort = self.cohorts.entry(cohort.clone()).or_default();
                 cohort.paused = Some(Pause {

@@ -324,6 +324,12 @@ pub enum Event {
         /// Why.
         text: String,
     },
+    /// The plan of a day is complete.
+    DayPlanned {
+        /// Which day.
+        #[serde(with = "serde_day")]
+        day: Date,
+    },
 }
 
 /// The answer to a file, as written down.

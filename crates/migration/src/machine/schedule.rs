@@ -84,6 +84,9 @@ impl Control {
         if self.settings.calendar.is_slot_day(day) {
             self.give_slots(now, day)?;
         }
+        if self.campaign.planned < Some(day) {
+            self.write(now, Actor::Scheduler, None, None, Event::DayPlanned { day })?;
+        }
         self.settle(now)
     }
 

@@ -14,7 +14,8 @@ use domain::keys::Party as KeyParty;
 use domain::{DeviceKind, Eui64};
 use duis::signature::{SignError, SigningKey, sign_octets, verify_octets};
 use proto::{
-    Condition, DeviceRecord, Envelope, InstallationRecord, Kind, Message, MigrationFile, MigrationFileContent,
+    Condition, DeviceRecord, Envelope, FileAcknowledgement, FileDelivery, InstallationRecord, Kind, Message,
+    MigrationFile, MigrationFileContent,
 };
 use world::file_set::{self, FileFault};
 use world::{CallError, Caller};
@@ -82,6 +83,16 @@ async fn ask<M: Message, R: Message + Default>(
         return Err(Found::new("unknown").saying(format!("a reply of kind {:?}", reply.kind())));
     }
     R::decode(reply.body).map_err(|error| Found::new("unknown").saying(error.to_string()))
+}
+
+/// A delivery once more, under another reference.
+async fn again(caller: &Caller, delivery: &FileDelivery, within: domain::SimDuration) -> Option<FileAcknowledgement> {
+    let delivery = FileDelivery {
+        reference: format!("{}/again", delivery.reference),
+        ..delivery.clone()
+    };
+    let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
+    ask(caller, &delivery.reference, kinds, &delivery, within).await.ok()
 }
 
 /// One signed file.

@@ -27,17 +27,18 @@ pub struct Office {
 }
 
 impl Office {
-    /// A control centre that plans from the day after `now` on.
+    /// A control centre that plans from the day after the campaign's first on, or goes on after the last day it planned.
     #[must_use]
     pub fn new(world: World, control: Control, rp: Rp, cp: Cp) -> Self {
-        let today = day_of(world.clock.now());
+        let campaign = control.campaign();
+        let last = campaign.planned.unwrap_or(day_of(campaign.started));
         Self {
             world,
             control,
             rp,
             cp,
             work: JoinSet::new(),
-            next_day: plus_days(today, 1),
+            next_day: plus_days(last, 1),
         }
     }
 

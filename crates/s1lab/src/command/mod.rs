@@ -6,6 +6,7 @@ mod dmc;
 mod duis;
 mod estate;
 mod image;
+mod migrate;
 mod plan;
 mod run;
 mod sit;
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(&global, args),
         Command::Sit(args) => sit::run(&global, args),
+        Command::Migrate(args) => migrate::run(&global, &args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Up(args) => up::up(&global, args),
         Command::Role(args) => up::role(&global, args),

@@ -25,7 +25,7 @@ use world::{Caller, LinkEnd, Store, StoreError, World};
 use self::known::Known;
 use super::books::{Books, Record};
 use super::rp::{condition, relayed, reply};
-use super::{Surroundings, ask, found_of, reports, signed, validate, verifier};
+use super::{Surroundings, again, ask, found_of, reports, signed, validate, verifier};
 use crate::machine::model::Installation;
 use crate::machine::report::Found;
 use crate::machine::{Done, Instruction, Report, Work};
@@ -159,6 +159,17 @@ impl Cp {
                 ..Condition::default()
             }],
         })
+    }
+
+    /// Sends a set once more to the S1SP, the DCO or the requesting party under a reference of its own, as somebody would who
+    /// has captured it: for checks that it has no effect. None without an answer.
+    pub async fn send_again(&self, to: &str, delivery: &FileDelivery) -> Option<FileAcknowledgement> {
+        let caller = match to {
+            "s1sp" => &self.s1sp,
+            "dco" => &self.dco,
+            _ => &self.rp,
+        };
+        again(caller, delivery, self.options.settings.timers.file_acknowledgement()).await
     }
 
     async fn judge(&self, reference: String, set: &MigrationFileSet) -> FileAcknowledgement {

@@ -22,7 +22,7 @@ use world::{Caller, LinkEnd, LinkSender, Store, StoreError, World};
 
 use self::known::{Known, opened, outcome_of};
 use super::books::{Books, Record, Snapshot, Staged};
-use super::{ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
+use super::{again, ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
 use crate::InstallationId;
 use crate::machine::model::Installation;
 use crate::machine::{Done, Found, Instruction, Report, Work};
@@ -110,6 +110,12 @@ impl Rp {
     #[must_use]
     pub fn has_outcome(&self, id: InstallationId, attempt: u32) -> bool {
         self.state().known.confirmed.get(&id) == Some(&attempt)
+    }
+
+    /// Sends a set once more under a reference of its own, as somebody would who has captured it: for checks that it has
+    /// no effect. None without an answer.
+    pub async fn send_again(&self, delivery: &FileDelivery) -> Option<FileAcknowledgement> {
+        again(&self.cp, delivery, self.options.settings.timers.file_acknowledgement()).await
     }
 
     fn take_outcome(&self, body: &[u8]) -> FileAcknowledgement {

@@ -1,0 +1,165 @@
+//! What is known of the installations of an estate before they migrate, and what suppliers authorise.
+
+use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
+use duis::signature::Certificate;
+use fleet::Site;
+use jiff::civil::Date;
+use lab::Parts;
+use migration::InstallationId;
+use migration::day::plus_days;
+use migration::faults::Draft;
+use migration::machine::model::{DeviceFacts, Facts, PointFacts};
+use migration::planning::authorisation::AuthorisationRow;
+use migration::planning::gates::ListedModel;
+use migration::settings::CohortSlug;
+
+use super::file::CampaignFile;
+
+/// The password of authorisation files of the lab's own suppliers: it guards nothing.
+const PASSWORD: &str = "lab";
+/// Supplier or network operator where no registration names one.
+const NOBODY: Eui64 = Eui64(0);
+
+/// Facts of every installation that is with its operator before enrolment.
+pub(super) fn of_estate(parts: &Parts) -> Vec<Facts> {
+    let sites = parts.estate.sites().filter(|site| !site.enrolled());
+    sites.map(|site| of_site(parts, &site)).collect()
+}
+
+fn of_site(parts: &Parts, site: &Site) -> Facts {
+    let at = parts.config.clock.start;
+    let devices = site.devices().into_iter().filter_map(|device| {
+        let model = &parts.catalogue.profile(&device.profile)?.model;
+        Some(DeviceFacts {
+            id: device.device,
+            kind: device.kind,
+            model: ListedModel {
+                manufacturer: model.manufacturer.clone(),
+                model: model.model.clone(),
+                firmware: model.firmware.clone(),
+            },
+            hardware: model.hardware.clone(),
+            serial: String::new(),
+            profile: device.profile.to_string(),
+            configuration: String::new(),
+            epoch: 1,
+        })
+    });
+    let prepayment = site.payment_mode() == domain::operation::PaymentMode::Prepayment;
+    let point = |mpxn, slot, supplier, network| PointFacts {
+        mpxn,
+        supplier: parts.directory.registered(mpxn, supplier, at).unwrap_or(NOBODY),
+        network: parts.directory.registered(mpxn, network, at).unwrap_or(NOBODY),
+        active: site.active(slot),
+        prepayment,
+    };
+    let (import, distributor) = (UserRole::ImportSupplier, UserRole::ElectricityDistributor);
+    let mut points = vec![point(Mpxn::Mpan(site.mpan()), DeviceKind::Esme, import, distributor)];
+    let (gas, transporter) = (UserRole::GasSupplier, UserRole::GasTransporter);
+    let mprn = site.mprn().map(Mpxn::Mprn);
+    points.extend(mprn.map(|mprn| point(mprn, DeviceKind::Gsme, gas, transporter)));
+    let cohort = &site.combination().cohort;
+    Facts {
+        id: InstallationId(site.hub()),
+        cohort: CohortSlug::new(cohort),
+        provider: site.dmc().provider,
+        hub: site.hub(),
+        devices: devices.collect(),
+        points,
+        vulnerable: false,
+    }
+}
+
+/// The serial number of a supplier's signing certificate in hex, as authorisations name it.
+pub(super) fn certificate_of(parts: &Parts, supplier: Eui64) -> Option<String> {
+    let user = parts.pki.users.iter().find(|user| user.eui == supplier)?;
+    let pem = user
+        .organisation
+        .as_ref()
+        .map_or(&user.certificate_pem, |own| &own.signing);
+    Certificate::from_pem(pem)
+        .ok()
+        .map(|certificate| hex_of(certificate.serial()))
+}
+
+/// A decimal number of any length in hex.
+fn hex_of(decimal: &str) -> String {
+    let mut digits: Vec<u8> = Vec::new();
+    for digit in decimal.bytes().filter(u8::is_ascii_digit) {
+        let mut carry = u32::from(digit - b'0');
+        for nibble in &mut digits {
+            carry += u32::from(*nibble) * 10;
+            *nibble = u8::try_from(carry % 16).unwrap_or(0);
+            carry /= 16;
+        }
+        while carry > 0 {
+            digits.push(u8::try_from(carry % 16).unwrap_or(0));
+            carry /= 16;
+        }
+    }
+    let text: String = digits.iter().rev().map(|nibble| format!("{nibble:X}")).collect();
+    if text.len() % 2 == 1 { format!("0{text}") } else { text }
+}
+
+/// The authorisations of every supplier with active points for a week, one per SMSO, as sent at an instant.
+pub(super) fn authorisations(
+    file: &CampaignFile,
+    parts: &Parts,
+    all: &[Facts],
+    week: Date,
+    at: SimInstant,
+) -> Vec<Draft> {
+    let smso = |facts: &Facts| {
+        let cohort = file.settings.cohort(&facts.cohort);
+        cohort.map(|cohort| cohort.smso.clone()).unwrap_or_default()
+    };
+    let mut by_sender: std::collections::BTreeMap<(Eui64, String), Vec<AuthorisationRow>> = Default::default();
+    for facts in all {
+        for point in facts.points.iter().filter(|point| point.active) {
+            let rows = by_sender.entry((point.supplier, smso(facts))).or_default();
+            let certificate = certificate_of(parts, point.supplier).unwrap_or_else(|| "00".to_owned());
+            rows.push(AuthorisationRow {
+                row: u32::try_from(rows.len() + 1).unwrap_or(u32::MAX),
+                mpxn: point.mpxn,
+                not_before: week,
+                not_after: plus_days(week, 6),
+                supplier: point.supplier,
+                signing_certificate: certificate.clone(),
+                agreement_certificate: certificate,
+                prepayment: point.prepayment,
+                withdraw: false,
+            });
+        }
+    }
+    let points_of = |rule: &migration::faults::FaultRule| -> std::collections::BTreeSet<Mpxn> {
+        let seed = domain::Seed::root(file.seed);
+        let about = all.iter().filter(|facts| rule.is_about(&seed, facts));
+        about
+            .flat_map(|facts| facts.points.iter().map(|point| point.mpxn))
+            .collect()
+    };
+    let drafts = by_sender.into_iter().map(|((supplier, smso), rows)| {
+        let mut draft = Draft::new(&file.settings, &smso, supplier, at, PASSWORD, rows);
+        for rule in file.faults.iter().filter(|rule| rule.holds_at(at)) {
+            let points = points_of(rule);
+            rule.spoil(&file.settings, &mut draft, |mpxn| points.contains(&mpxn));
+        }
+        draft
+    });
+    drafts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn serial_numbers_in_hex() {
+        for (decimal, hex) in [
+            ("0", ""),
+            ("10", "0A"),
+            ("255", "FF"),
+            ("18446744073709551616", "010000000000000000"),
+        ] {
+            assert_eq!(super::hex_of(decimal), hex);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Campaign files: what is migrated, when, and what goes wrong on the way. Strict TOML.
+
+use std::path::{Path, PathBuf};
+
+use dmc::FileError;
+use domain::SimInstant;
+use jiff::civil::Date;
+use migration::faults::{self, FaultRule, FaultTable, Way, way};
+use migration::planning::gates::Environment;
+use migration::strict::fault;
+use migration::{Settings, SettingsError};
+use serde::Deserialize;
+
+/// A campaign file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    campaign: Head,
+    #[serde(default, rename = "authorisation")]
+    authorisations: Vec<RawAuthorisation>,
+    #[serde(default, rename = "fault")]
+    faults: Vec<FaultTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    name: String,
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(default)]
+    environment: Environment,
+    #[serde(default = "one")]
+    seed: u64,
+    start: String,
+    until: String,
+    estate: PathBuf,
+    settings: Option<PathBuf>,
+    epcl: Option<PathBuf>,
+    cpl: Option<PathBuf>,
+    #[serde(default)]
+    twin: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAuthorisation {
+    week: String,
+    at: String,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// A campaign that was read and checked.
+#[derive(Clone, Debug)]
+pub struct CampaignFile {
+    /// Its name.
+    pub name: String,
+    /// Live or DUST.
+    pub environment: Environment,
+    /// Seed of the run.
+    pub seed: u64,
+    /// What the calendar shows at the start.
+    pub start: SimInstant,
+    /// The last day.
+    pub until: Date,
+    /// Estate file.
+    pub estate: PathBuf,
+    /// EPCL and CPL; without them all that is in the estate may be enrolled.
+    pub lists: Option<(PathBuf, PathBuf)>,
+    /// Whether it is run twice, to see that the same comes of it.
+    pub twin: bool,
+    /// Weeks for which every supplier authorises its active points, each with when the files are sent.
+    pub authorisations: Vec<(Date, SimInstant)>,
+    /// What goes wrong.
+    pub faults: Vec<FaultRule>,
+    /// Settings of the migration.
+    pub settings: Settings,
+}
+
+/// A campaign file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It says something it may not.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It cannot be read.
+    #[error("read {}", path.display())]
+    Path {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Its settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl CampaignFile {
+    /// Reads a campaign file. Files it names are looked for beside it.
+    ///
+    /// # Errors
+    /// [`ReadError`] with file, line and what to do about it.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let cause = |cause| ReadError::Path {
+            path: path.to_owned(),
+            cause,
+        };
+        let text = std::fs::read_to_string(path).map_err(cause)?;
+        let file = path.display().to_string();
+        let raw: Raw = migration::strict::toml(&file, &text)?;
+        let head = raw.campaign;
+        let beside = |other: PathBuf| path.parent().unwrap_or(Path::new("")).join(other);
+        let settings = match head.settings {
+            Some(folder) => Settings::load(&beside(folder))?,
+            None => Settings::builtin().map_err(ReadError::File)?,
+        };
+        let line = |word: &str| migration::strict::line_of(&text, word);
+        let instant = |word: &str| -> Result<SimInstant, FileError> {
+            word.parse()
+                .map_err(|error: domain::ParseError| fault(&file, line(word), error.to_string()))
+        };
+        let date = |word: &str| -> Result<Date, FileError> {
+            let expected = format!("expected a date such as 2019-06-10, found {word:?}");
+            word.parse().map_err(|_| fault(&file, line(word), expected))
+        };
+        let lists = match (head.epcl, head.cpl) {
+            (Some(epcl), Some(cpl)) => Some((beside(epcl), beside(cpl))),
+            (None, None) => None,
+            _ => return Err(fault(&file, line("[campaign]"), "epcl and cpl go together").into()),
+        };
+        let (start, until) = (instant(&head.start)?, date(&head.until)?);
+        let mut authorisations = Vec::new();
+        for one in &raw.authorisations {
+            let (week, at) = (date(&one.week)?, instant(&one.at)?);
+            if migration::day::week_of(week) != week {
+                let monday = migration::day::week_of(week);
+                let text = format!("a week is named by its Monday: {monday}, not {week}");
+                return Err(fault(&file, line(&one.week), text).into());
+            }
+            authorisations.push((week, at));
+        }
+        authorisations.sort_by_key(|(_, at)| *at);
+        if migration::day::day_of(start) > until {
+            let text = format!("until {until} lies before the start at {start}");
+            return Err(fault(&file, line(&head.until), text).into());
+        }
+        let mut settings = settings;
+        let faults = faults::check(&file, &text, &raw.faults, &settings)?;
+        for rule in &faults {
+            match way(&rule.row.id) {
+                Some(Way::Gate) => rule.close_gate(&mut settings),
+                Some(Way::Act(_)) => {
+                    let text = format!(
+                        "{} comes from an act of somebody beside the migration, which no campaign does by itself; take the \
+                         fault out",
+                        rule.row.id
+                    );
+                    return Err(fault(&file, line(&rule.row.id), text).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            name: head.name,
+            environment: head.environment,
+            seed: head.seed,
+            start,
+            until,
+            estate: beside(head.estate),
+            lists,
+            twin: head.twin,
+            authorisations,
+            faults,
+            settings,
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What passes on the links of a campaign, noted for the invariants: snapshots, decommissionings, state-changing commands
+//! that worked, the first file sets. It lets everything pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{Eui64, SimInstant};
+use migration::InstallationId;
+use migration::invariants::Executed;
+use proto::{
+    ApprovalReply, DeviceRecord, Envelope, FileDelivery, Kind, Message, S1spMigrationCommand, S1spMigrationOutcome,
+    S1spResponse, SmsoMigrationCommand, SmsoMigrationOutcome, approval_reply, s1sp_migration_command,
+    smso_migration_command,
+};
+use world::{LinkName, Verdict};
+
+/// File sets kept, to be sent again at the end.
+const SETS_KEPT: usize = 12;
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The last snapshot of each device.
+    pub(super) snapshots: BTreeMap<u64, DeviceRecord>,
+    /// When the SMSO was told to forget an installation.
+    pub(super) removed: Vec<(InstallationId, SimInstant)>,
+    /// State-changing commands that devices executed, as far as roles say so.
+    pub(super) executed: Vec<Executed>,
+    /// The first file sets on each link.
+    pub(super) sets: BTreeMap<(String, String), Vec<FileDelivery>>,
+    /// Files that the commissioning party can read, for the search for secrets.
+    pub(super) readable: Vec<u8>,
+    /// Commands under way, by link and envelope id.
+    staging: BTreeMap<u64, Vec<u64>>,
+    rotating: BTreeMap<u64, (u64, bool)>,
+    /// Requests that the DCO approved.
+    approved: BTreeSet<String>,
+}
+
+/// Octets of readable files kept.
+const READABLE_MAX: usize = 4 << 20;
+
+/// Notes what passes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Observer(Arc<Mutex<Seen>>);
+
+impl Observer {
+    /// As a rule on the fault hook, to be installed before all others.
+    pub(super) fn hook(&self) -> impl FnMut(&LinkName, &Envelope, SimInstant) -> Verdict + Send + use<> {
+        let seen = Arc::clone(&self.0);
+        move |link: &LinkName, envelope: &Envelope, now: SimInstant| {
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .note(link, envelope, now);
+            Verdict::Pass
+        }
+    }
+
+    /// What was seen so far; nothing is then known of it here any more.
+    pub(super) fn take(&self) -> Seen {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Seen {
+    fn note(&mut self, link: &LinkName, envelope: &Envelope, now: SimInstant) {
+        let body = envelope.body.clone();
+        match envelope.kind() {
+            Kind::SmsoMigrationCommand => {
+                let Some(command) = SmsoMigrationCommand::decode(body).ok() else {
+                    return;
+                };
+                match command.act {
+                    Some(smso_migration_command::Act::Decommission(_)) => {
+                        self.removed.push((InstallationId(Eui64(command.hub)), now));
+                    }
+                    Some(smso_migration_command::Act::StageKeys(stage)) => {
+                        self.staging.insert(envelope.id, stage.devices);
+                    }
+                    _ => {}
+                }
+            }
+            Kind::SmsoMigrationOutcome => {
+                let staged = self.staging.remove(&envelope.in_reply_to);
+                let Some(outcome) = SmsoMigrationOutcome::decode(body).ok() else {
+                    return;
+                };
+                if outcome.conditions.is_empty() {
+                    let each = staged.into_iter().flatten();
+                    self.executed.extend(each.map(|device| Executed {
+                        device: Eui64(device),
+                        at: now,
+                        by_dcc: false,
+                        critical: true,
+                        approved: false,
+                    }));
+                }
+                if outcome.taken_ms != 0 {
+                    let each = outcome.devices.into_iter().map(|record| (record.device, record));
+                    self.snapshots.extend(each);
+                }
+            }
+            Kind::S1spMigrationCommand => {
+                let Some(command) = S1spMigrationCommand::decode(body).ok() else {
+                    return;
+                };
+                if let Some(s1sp_migration_command::Act::Rotate(rotate)) = command.act {
+                    let approved = !rotate.approval.is_empty();
+                    self.rotating.insert(envelope.id, (rotate.device, approved));
+                }
+            }
+            Kind::S1spMigrationOutcome => {
+                let Some((device, approved)) = self.rotating.remove(&envelope.in_reply_to) else {
+                    return;
+                };
+                if S1spMigrationOutcome::decode(body).is_ok_and(|outcome| outcome.rotated) {
+                    self.dcc_executed(device, now, approved);
+                }
+            }
+            Kind::ApprovalReply => {
+                let reply = ApprovalReply::decode(body).ok().and_then(|reply| reply.result);
+                if matches!(reply, Some(approval_reply::Result::Approval(_))) {
+                    self.approved.insert(envelope.trace_id.clone());
+                }
+            }
+            Kind::S1spResponse => {
+                let Some(response) = S1spResponse::decode(body).ok() else {
+                    return;
+                };
+                let critical = contains(&response.signed_response_xml, b"CommissionDeviceSynchroniseClockRsp");
+                let request: Option<domain::RequestId> = response.request_id.parse().ok();
+                if let Some(request) = request.filter(|_| critical && response.response_code == "I0") {
+                    let approved = self.approved.remove(&response.request_id);
+                    self.dcc_executed(request.target.0, now, approved);
+                }
+            }
+            Kind::FileDelivery => {
+                let Some(delivery) = FileDelivery::decode(body).ok() else {
+                    return;
+                };
+                if &*link.to == "cp" && self.readable.len() < READABLE_MAX {
+                    self.readable.extend_from_slice(&envelope.body);
+                }
+                let sets = self
+                    .sets
+                    .entry((link.from.to_string(), link.to.to_string()))
+                    .or_default();
+                if sets.len() < SETS_KEPT {
+                    sets.push(delivery);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn dcc_executed(&mut self, device: u64, at: SimInstant, approved: bool) {
+        self.executed.push(Executed {
+            device: Eui64(device),
+            at,
+            by_dcc: true,
+            critical: true,
+            approved,
+        });
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}

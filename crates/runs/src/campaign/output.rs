@@ -1,0 +1,172 @@
+//! What a campaign leaves: reports as CSV, one page, a verdict.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use migration::invariants::{ALL, Evidence, Verdict};
+use migration::machine::event::Entry;
+use migration::machine::{Campaign, State};
+use migration::reports::{self, Inputs};
+use serde_json::json;
+
+use super::CampaignRun;
+
+/// A report that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("write {}", path.display())]
+pub struct OutputError {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub cause: std::io::Error,
+}
+
+impl CampaignRun {
+    /// What each invariant comes to: id, text, verdict.
+    #[must_use]
+    pub fn invariants(&self) -> Vec<(&'static str, &'static str, Verdict)> {
+        let entries = self.plain_entries();
+        let evidence = self.evidence(&entries);
+        let each = ALL.iter();
+        each.map(|invariant| (invariant.id, invariant.text, (invariant.check)(&evidence)))
+            .collect()
+    }
+
+    /// Whether no invariant is violated.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        let all = self.invariants();
+        all.iter().all(|(.., verdict)| !matches!(verdict, Verdict::Violated(_)))
+    }
+
+    /// One line per installation: how it ended. Two runs of one seed agree on it, also when one was killed on the way.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<String> {
+        let each = self.campaign.installations();
+        each.map(|known| {
+            let code = known.last_failure.as_ref().map_or("", |failure| failure.code.as_str());
+            format!(
+                "{} {} attempts {} {code}",
+                known.id(),
+                known.state,
+                known.attempt.number
+            )
+            .trim_end()
+            .to_owned()
+        })
+        .collect()
+    }
+
+    fn plain_entries(&self) -> Vec<Entry> {
+        self.entries.iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    fn evidence<'a>(&'a self, entries: &'a [Entry]) -> Evidence<'a> {
+        Evidence {
+            campaign: &self.campaign,
+            entries,
+            // A journal whose links do not hold could not be read to its end.
+            broken_link: None,
+            observations: &self.observations,
+        }
+    }
+
+    /// Writes every report as CSV, `index.html` and `outcomes.txt` into a folder. Gives the files written.
+    ///
+    /// # Errors
+    /// [`OutputError`]; what was written before stays.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, OutputError> {
+        let fault = |path: &Path, cause| OutputError {
+            path: path.to_owned(),
+            cause,
+        };
+        std::fs::create_dir_all(folder).map_err(|cause| fault(folder, cause))?;
+        let inputs = Inputs {
+            campaign: &self.campaign,
+            lists: &*self.lists,
+            entries: &self.entries,
+            evidence: &[],
+            now: self.now,
+            supplier: None,
+            cohort: None,
+            installation: None,
+        };
+        let entries = self.plain_entries();
+        let page = folder.join("index.html");
+        let html = reports::page(&inputs, &self.evidence(&entries), self.head)
+            .map_err(|error| fault(&page, std::io::Error::other(error)))?;
+        let mut files = vec![
+            (page, html),
+            (folder.join("outcomes.txt"), self.outcomes().join("\n") + "\n"),
+        ];
+        for table in reports::all(&inputs) {
+            files.push((folder.join(table.form.file_name(None, None, self.now)), table.csv()));
+        }
+        let mut written = Vec::new();
+        for (path, text) in files {
+            std::fs::write(&path, text).map_err(|cause| fault(&path, cause))?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+
+    /// For the terminal: states, invariants.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut lines = vec![format!(
+            "{}: seed {}, {} installations, journal of {} records ends at {}",
+            self.file.name,
+            self.file.seed,
+            self.campaign.installations().count(),
+            self.head.0,
+            self.now
+        )];
+        for (state, count) in states(&self.campaign) {
+            lines.push(format!("  {count:>7} {state}"));
+        }
+        for (id, text, verdict) in self.invariants() {
+            let (word, detail) = match verdict {
+                Verdict::Holds => ("holds", String::new()),
+                Verdict::NotObserved => ("not observed", String::new()),
+                Verdict::Violated(places) => ("VIOLATED", format!(": {}", places.join("; "))),
+            };
+            lines.push(format!("  {id:<3} {word:<12} {text}{detail}"));
+        }
+        lines.join("\n")
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let invariants = self.invariants().into_iter().map(|(id, text, verdict)| {
+            let (verdict, places) = match verdict {
+                Verdict::Holds => ("holds", Vec::new()),
+                Verdict::NotObserved => ("not-observed", Vec::new()),
+                Verdict::Violated(places) => ("violated", places),
+            };
+            json!({ "id": id, "text": text, "verdict": verdict, "places": places })
+        });
+        let states: BTreeMap<&str, usize> = states(&self.campaign)
+            .into_iter()
+            .map(|(state, count)| (state.as_str(), count))
+            .collect();
+        json!({
+            "name": self.file.name,
+            "seed": self.file.seed,
+            "records": self.head.0,
+            "ended": self.now.to_string(),
+            "states": states,
+            "invariants": invariants.collect::<Vec<_>>(),
+            "passed": self.passed(),
+        })
+    }
+}
+
+fn states(campaign: &Campaign) -> BTreeMap<State, usize> {
+    let mut states = BTreeMap::new();
+    for known in campaign.installations() {
+        *states.entry(known.state).or_default() += 1;
+    }
+    states
+}

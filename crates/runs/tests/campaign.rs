@@ -1,0 +1,163 @@
+//! Campaigns from a file over the real chain: what they come to, day by day, and after being killed.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lab::Config;
+use migration::invariants::Verdict;
+use migration::machine::State;
+use runs::campaign::{self, CampaignError, CampaignRun, Options, Until};
+use world::{Store, StoreError};
+
+fn street() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/campaigns/street.toml")
+}
+
+fn options(state: Option<&Path>) -> Options {
+    Options {
+        file: street(),
+        config: Config::default(),
+        seed: None,
+        state: state.map(Path::to_owned),
+        resume: false,
+        until: Until::End,
+        progress: None,
+        journal: None,
+    }
+}
+
+fn states(run: &CampaignRun) -> Vec<State> {
+    run.campaign.installations().map(|known| known.state).collect()
+}
+
+#[test]
+fn a_street_migrates_and_every_invariant_holds() {
+    let run = campaign::run(&options(None)).unwrap();
+    assert_eq!(states(&run), [State::Migrated; 8], "{:?}", run.outcomes());
+    for (id, text, verdict) in run.invariants() {
+        assert_eq!(verdict, Verdict::Holds, "{id}: {text}");
+    }
+    let failed = run
+        .campaign
+        .outcomes
+        .iter()
+        .filter(|outcome| !outcome.result.is_success())
+        .count();
+    assert_eq!(failed, 1, "one attempt met no network: {:?}", run.outcomes());
+    let observed = &run.observations;
+    for (what, seen) in [
+        ("commands", observed.executed.as_ref().unwrap().len()),
+        ("inventory", observed.inventory.as_ref().unwrap().len()),
+        ("decommissionings", observed.removed.as_ref().unwrap().len()),
+        ("readings", observed.readings.as_ref().unwrap().len()),
+        ("supplies", observed.supply.as_ref().unwrap().len()),
+        ("files", observed.replayed.as_ref().unwrap().len()),
+    ] {
+        assert!(seen > 0, "{what} were looked at");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let written = run.write(folder.path()).unwrap();
+    assert_eq!(written.len(), 17, "fifteen reports, a page, the outcomes");
+}
+
+#[test]
+fn day_by_day_it_comes_to_the_same() {
+    let whole = campaign::run(&options(None)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let stop = |day: &str| Until::Day(day.parse().unwrap());
+    let stops = [stop("2019-06-09"), Until::NextDay, Until::NextDay, Until::End];
+    let runs = stops.into_iter().zip([false, true, true, true]).map(|(until, resume)| {
+        let options = Options {
+            until,
+            resume,
+            ..options(Some(&state))
+        };
+        campaign::run(&options).unwrap()
+    });
+    let runs: Vec<CampaignRun> = runs.collect();
+    let ends: Vec<String> = runs.iter().map(|run| run.now.to_string()).collect();
+    let midnight = |day: &str| format!("2019-06-{day}T23:00:00.000Z");
+    assert_eq!(ends, ["09", "10", "11", "14"].map(midnight));
+    assert_eq!(runs[3].outcomes(), whole.outcomes());
+    let mpxn = "9901000000008".parse().unwrap();
+    let status = campaign::status(&state, mpxn).unwrap();
+    assert_eq!((status.state, status.attempts), (State::Migrated, 2));
+    let again = campaign::run(&options(Some(&state)));
+    assert!(matches!(again, Err(CampaignError::Begun(_))));
+}
+
+/// A journal that refuses after so many writes.
+struct Mortal {
+    inner: Box<dyn Store>,
+    left: Arc<AtomicU64>,
+}
+
+impl Mortal {
+    fn tick(&self) -> Result<(), StoreError> {
+        let before = self.left.load(Ordering::Relaxed);
+        self.left.store(before.saturating_sub(1), Ordering::Relaxed);
+        (before > 0).then_some(()).ok_or_else(|| StoreError {
+            journal: "control".into(),
+            problem: "killed".into(),
+        })
+    }
+}
+
+impl Store for Mortal {
+    fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
+        self.tick()?;
+        self.inner.append(record)
+    }
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.tick()?;
+        self.inner.commit()
+    }
+    fn replay(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.inner.replay(each)
+    }
+}
+
+#[test]
+fn killed_at_any_write_of_the_journal_it_comes_to_the_same() {
+    let whole = campaign::run(&options(None)).unwrap();
+    let writes = whole.head.0 * 2;
+    // Points all over the way, never at a regular distance from what happens there.
+    for part in [3, 17, 31, 43, 53, 67, 83] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let left = Arc::new(AtomicU64::new(writes * part / 101));
+        let killed = campaign::run(&Options {
+            journal: Some(Arc::new(move |inner| {
+                Box::new(Mortal {
+                    inner,
+                    left: Arc::clone(&left),
+                })
+            })),
+            ..options(Some(&state))
+        });
+        let died = match killed {
+            Err(CampaignError::Journal(_)) => true,
+            Err(other) => panic!("{other}"),
+            Ok(_) => false,
+        };
+        if !died {
+            continue;
+        }
+        let resumed = campaign::run(&Options {
+            resume: true,
+            ..options(Some(&state))
+        })
+        .unwrap();
+        assert_eq!(resumed.outcomes(), whole.outcomes(), "killed at {part} of 101");
+        for (id, text, verdict) in resumed.invariants() {
+            assert!(
+                !matches!(verdict, Verdict::Violated(_)),
+                "{id} {text}: {verdict:?}, killed at {part}"
+            );
+        }
+    }
+}
