@@ -110,7 +110,11 @@ fn alone(folder: &Path, arguments: &[&str]) -> Answer {
     for name in ["CONFIG", "SEED", "OUT", "LAB", "STATE"] {
         command.env_remove(format!("S1LAB_{name}"));
     }
-    command.current_dir(folder).args(arguments);
+    let fixture = |text: &&str| match text.starts_with("fixtures/") {
+        true => workspace().join(text).display().to_string(),
+        false => (*text).to_owned(),
+    };
+    command.current_dir(folder).args(arguments.iter().map(fixture));
     if arguments[0] == "sit" {
         command.args(["--estate", "estate.toml"]);
     }

@@ -1,7 +1,5 @@
 //! Campaigns from a file over the real chain: what they come to, day by day, and after being killed.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,7 +124,7 @@ fn killed_at_any_write_of_the_journal_it_comes_to_the_same() {
     let whole = campaign::run(&options(None)).unwrap();
     let writes = whole.head.0 * 2;
     // Points all over the way, never at a regular distance from what happens there.
-    for part in [3, 17, 31, 43, 53, 67, 83] {
+    for part in [7, 31, 53, 67, 83] {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         let left = Arc::new(AtomicU64::new(writes * part / 101));

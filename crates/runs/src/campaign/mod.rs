@@ -55,10 +55,13 @@ pub struct Options {
     /// Where it stops.
     pub until: Until,
     /// Told how far it is.
-    pub progress: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    pub progress: Option<Tell>,
     /// Put around the journal of the control centre: for tests that let it fail.
     pub journal: Option<Wrap>,
 }
+
+/// Is told how far a campaign is.
+pub type Tell = Arc<dyn Fn(&Progress) + Send + Sync>;
 
 /// Puts something around a journal.
 pub type Wrap = Arc<dyn Fn(Box<dyn world::Store>) -> Box<dyn world::Store> + Send + Sync>;
