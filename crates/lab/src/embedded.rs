@@ -13,6 +13,7 @@ use world::{LinkEnd, World};
 use crate::audit::{self, Subject};
 use crate::chain::{Chain, MigrationLinks, Role};
 use crate::config::Config;
+use crate::known::KnownToDcc;
 use crate::parts::{BuildError, Parts};
 use crate::view::ViewError;
 
@@ -203,6 +204,12 @@ impl Lab {
             for_the_keys,
         };
         Ok(dcc.vend(vend).await?)
+    }
+
+    /// What its DCC knows of devices and metering points.
+    #[must_use]
+    pub fn known_to_dcc(&self) -> KnownToDcc {
+        self.chain.known_to_dcc()
     }
 
     /// The devices behind a hub as the DCC's inventory has them; none where the DCC does not run.

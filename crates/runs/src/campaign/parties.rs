@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use domain::{CommunicationsProvider, DeviceKind, Mpxn, SimInstant, UserRole};
+use domain::DeviceKind;
 use duis::signature::Certificate;
 use jiff::civil::Date;
+use lab::Lab;
 use lab::pki::{CP_EUI, RP_EUI};
-use lab::{Lab, Parts};
 use migration::InstallationId;
-use migration::day::day_of;
 use migration::faults::Spoilt;
 use migration::machine::model::Facts;
-use migration::party::{Cp, CpOptions, Enrolment, Requests, Rp, RpOptions, Surroundings};
+use migration::party::{Cp, CpOptions, Enrolment, Requests, Rp, RpOptions};
 use migration::planning::gates::{Combination, ListedModel, Lists};
 use migration::planning::lists::CsvLists;
-use migration::settings::Check;
-use proto::{Condition, InstallationRecord};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::CampaignError;
 use super::file::{CampaignFile, ReadError};
+use crate::LabSurroundings;
 
 /// What may be enrolled: lists from files, or everything.
 pub(super) enum Eligible {
@@ -71,58 +69,6 @@ impl Lists for Eligible {
             Self::Everything => None,
         }
     }
-}
-
-/// What the commissioning party's checks ask: Registration Data and the lists.
-struct Around {
-    parts: Arc<Parts>,
-    lists: Arc<Eligible>,
-}
-
-impl Surroundings for Around {
-    fn judge(&self, check: Check, record: &InstallationRecord, now: SimInstant) -> Option<Condition> {
-        let found = |kind: &str, detail: String| Condition {
-            kind: kind.into(),
-            detail,
-            ..Condition::default()
-        };
-        match check {
-            Check::ResponsibleSupplier => record.points.iter().find_map(|point| {
-                let mpxn: Mpxn = point.mpxn.parse().ok()?;
-                let role = match mpxn {
-                    Mpxn::Mpan(_) => UserRole::ImportSupplier,
-                    Mpxn::Mprn(_) => UserRole::GasSupplier,
-                };
-                let registered = self.parts.directory.registered(mpxn, role, now)?;
-                let differs = registered.0 != point.responsible_supplier;
-                differs.then(|| found("supplier-differs", format!("{mpxn} is registered to {registered}")))
-            }),
-            Check::Epcl => {
-                let listed = combination(record).is_some_and(|all| self.lists.epcl(&all, day_of(now)).is_some());
-                (!listed).then(|| found("not-on-epcl", "no entry has this combination".into()))
-            }
-            _ => None,
-        }
-    }
-}
-
-fn combination(record: &InstallationRecord) -> Option<Combination> {
-    let model = |kind: DeviceKind| {
-        let device = record.devices.iter().find(|device| device.kind == kind.as_str())?;
-        Some(ListedModel {
-            manufacturer: device.manufacturer.clone(),
-            model: device.model.clone(),
-            firmware: device.firmware.clone(),
-        })
-    };
-    let provider: CommunicationsProvider = record.communications_provider.parse().ok()?;
-    Some(Combination {
-        provider,
-        hub: model(DeviceKind::Chf)?,
-        esme: model(DeviceKind::Esme)?,
-        gsme: model(DeviceKind::Gsme),
-        ppmid: model(DeviceKind::Ppmid),
-    })
 }
 
 /// Starts both parties on the links of a lab, on their journals. Their tasks go into `tasks`.
@@ -181,9 +127,9 @@ pub(super) fn start(
         key: parts.signing_key("the CP", &parts.pki.cp)?,
         rp: certificate(&parts.pki.rp.certificate_pem)?,
         settings,
-        surroundings: Arc::new(Around {
-            parts: Arc::clone(&parts),
-            lists: Arc::clone(lists),
+        surroundings: Arc::new(LabSurroundings {
+            dcc: lab.known_to_dcc(),
+            lists: Arc::clone(lists) as _,
         }),
         requests,
     };
