@@ -238,12 +238,58 @@ pub(crate) struct Migrate {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum MigrateCommand {
+    /// The exception queue of a campaign that does not run now: look at it, or act on one case or many
+    #[command(
+        after_help = "Without a deed the open cases are listed. Deeds are written in the campaign's journal; --resume goes on \
+        from there.\n\n\
+        Example:\n  s1lab migrate exceptions --out street\n  \
+        s1lab migrate exceptions claim 3 4 --by ann --file street.toml --out street\n  \
+        s1lab migrate exceptions retry --code LAB-DV-03 --by ann --file street.toml --out street\n  \
+        s1lab migrate exceptions decide 5 --to RetryWait --text \"certificate renewed\" --by ann --file street.toml --out street"
+    )]
+    Exceptions(Box<Exceptions>),
     /// Where a metering point of a campaign stands, how it came there, what comes next
     #[command(after_help = "Example:\n  s1lab migrate status 9901000000008 --out street --json")]
     Status {
         /// MPAN or MPRN
         mpxn: String,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Exceptions {
+    /// What is done: assign, claim, decide, exclude, hold, note, release, resolve, retry, roll-back
+    #[arg(requires = "by", requires = "file")]
+    pub(crate) deed: Option<String>,
+    /// Numbers of cases; without any, all open ones that the options below name
+    pub(crate) cases: Vec<u64>,
+    /// Owner to assign to, state to decide for, or category of an exclusion
+    #[arg(long, value_name = "WORD")]
+    pub(crate) to: Option<String>,
+    /// Reason, resolution, remark or evidence
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Who acts
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// For whom: MCC, CP, DCO, RP, S1SP, SMSO or supplier
+    #[arg(long = "as", value_name = "OWNER", default_value = "MCC")]
+    pub(crate) role: String,
+    /// The campaign file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Cases of this code
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// Cases of this cohort
+    #[arg(long)]
+    pub(crate) cohort: Option<String>,
+    /// Cases with this owner
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// List resolved cases too
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Args, Debug)]

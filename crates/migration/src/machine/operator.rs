@@ -2,7 +2,7 @@
 
 use domain::SimInstant;
 
-use super::campaign::Case;
+use super::campaign::{Campaign, Case};
 use super::control::Control;
 use super::event::{CaseAct, Event};
 use super::journal::JournalError;
@@ -66,24 +66,26 @@ pub struct CaseFilter {
     pub owner: Option<Owner>,
 }
 
+impl CaseFilter {
+    /// Whether a case of a campaign fits.
+    #[must_use]
+    pub fn fits(&self, campaign: &Campaign, case: &Case) -> bool {
+        let known = case.installation.and_then(|id| campaign.installation(id));
+        let cohort = known.map(|known| &known.facts.cohort);
+        self.code.as_ref().is_none_or(|code| *code == case.record.code)
+            && self.owner.is_none_or(|owner| owner == case.owner)
+            && self.cohort.as_ref().is_none_or(|wanted| cohort == Some(wanted))
+    }
+}
+
 impl Control {
     /// Numbers of the open cases that fit a filter.
     #[must_use]
     pub fn cases(&self, filter: &CaseFilter) -> Vec<u64> {
-        let fits = |case: &Case| {
-            let cohort = case
-                .installation
-                .and_then(|id| self.campaign.installation(id))
-                .map(|known| &known.facts.cohort);
-            case.is_open()
-                && filter.code.as_ref().is_none_or(|code| *code == case.record.code)
-                && filter.owner.is_none_or(|owner| owner == case.owner)
-                && filter.cohort.as_ref().is_none_or(|wanted| cohort == Some(wanted))
-        };
         self.campaign
             .cases
             .iter()
-            .filter(|(_, case)| fits(case))
+            .filter(|(_, case)| case.is_open() && filter.fits(&self.campaign, case))
             .map(|(number, _)| *number)
             .collect()
     }

@@ -3,6 +3,7 @@
 //!
 //! Everything that must outlive the process is in journals below one folder; a campaign that was killed goes on from there.
 
+mod exceptions;
 mod facts;
 mod file;
 mod observer;
@@ -33,7 +34,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::worlds::{self, WorldContext};
 
+pub use exceptions::{DEEDS, Deed, Exception, Which, act, exceptions};
 pub use file::{CampaignFile, ReadError};
+pub use migration::machine::operator::{CaseFilter, Operator};
+pub use migration::settings::{CohortSlug, Owner};
 pub use output::OutputError;
 pub use status::{Status, StatusError, status};
 

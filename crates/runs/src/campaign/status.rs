@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::{Mpxn, SimInstant};
 use lab::file_store::FileReader;
 use migration::Settings;
-use migration::machine::event::Event;
+use migration::machine::event::{Entry, Event};
 use migration::machine::journal::{self, JournalError};
 use migration::machine::{Campaign, State};
 use migration::reports::next_action;
@@ -49,11 +49,17 @@ pub enum StatusError {
     Unknown(Mpxn),
 }
 
-/// The status of a metering point, from the journals below the state folder of a campaign.
+/// What a campaign at rest adds up to, and when its journal ends.
 ///
 /// # Errors
 /// [`StatusError`].
-pub fn status(state: &Path, mpxn: Mpxn) -> Result<Status, StatusError> {
+pub(super) fn at_rest(state: &Path) -> Result<(Campaign, SimInstant), StatusError> {
+    let mut last = SimInstant(0);
+    let campaign = replay(state, &mut |entry| last = entry.at)?;
+    Ok((campaign, last))
+}
+
+fn replay(state: &Path, each: &mut dyn FnMut(Entry)) -> Result<Campaign, StatusError> {
     let folder = state
         .join("journals")
         .join(super::journal_name(super::WORLD, "control"));
@@ -61,11 +67,20 @@ pub fn status(state: &Path, mpxn: Mpxn) -> Result<Status, StatusError> {
         return Err(StatusError::NoJournal(state.to_owned()));
     }
     let mut campaign = Campaign::new(Arc::new(Settings::builtin()?));
-    let mut entries = Vec::new();
     journal::replay(&FileReader::new(&folder), &mut |_, entry| {
         campaign.apply(&entry);
-        entries.push(entry);
+        each(entry);
     })?;
+    Ok(campaign)
+}
+
+/// The status of a metering point, from the journals below the state folder of a campaign.
+///
+/// # Errors
+/// [`StatusError`].
+pub fn status(state: &Path, mpxn: Mpxn) -> Result<Status, StatusError> {
+    let mut entries = Vec::new();
+    let campaign = replay(state, &mut |entry| entries.push(entry))?;
     let known = campaign.by_mpxn(mpxn).ok_or(StatusError::Unknown(mpxn))?;
     let about = entries.iter().filter(|entry| entry.installation == Some(known.id()));
     let history = about.filter_map(|entry| {

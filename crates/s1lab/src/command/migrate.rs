@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use runs::campaign::{self, CampaignError, Options, Progress, Until};
+use runs::campaign::{
+    self, CampaignError, CaseFilter, CohortSlug, Deed, Operator, Options, Owner, Progress, Until, Which,
+};
 
-use crate::args::{Global, Migrate, MigrateCommand};
+use crate::args::{Exceptions, Global, Migrate, MigrateCommand};
 use crate::failure::Failure;
 use crate::output;
 
@@ -18,6 +20,7 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
     let state = folder.join("state");
     match (&args.command, &args.file) {
         (Some(MigrateCommand::Status { mpxn }), _) => status(global, &state, mpxn),
+        (Some(MigrateCommand::Exceptions(asked)), _) => exceptions(global, &state, asked),
         (None, Some(file)) => {
             let until = match (&args.until, args.day) {
                 (Some(day), _) => Until::Day(day.parse().map_err(|_| {
@@ -68,6 +71,60 @@ fn status(global: &Global, state: &std::path::Path, mpxn: &str) -> Result<(), Fa
         output::line(status.text());
     }
     Ok(())
+}
+
+fn exceptions(global: &Global, state: &std::path::Path, asked: &Exceptions) -> Result<(), Failure> {
+    let owner = |word: &str| {
+        let known = Owner::ALL.iter().map(|owner| owner.as_str());
+        let all = known.collect::<Vec<_>>().join(", ");
+        Owner::from_word(word).ok_or_else(|| Failure::Input(anyhow::anyhow!("no owner {word:?}; there are {all}")))
+    };
+    let which = Which {
+        numbers: asked.cases.clone(),
+        filter: CaseFilter {
+            code: asked.code.clone(),
+            cohort: asked.cohort.as_deref().map(CohortSlug::new),
+            owner: asked.owner.as_deref().map(owner).transpose()?,
+        },
+    };
+    let (Some(word), Some(name), Some(file)) = (&asked.deed, &asked.by, &asked.file) else {
+        let found = campaign::exceptions(state, &which, asked.all).map_err(Failure::input)?;
+        if global.json {
+            let all: Vec<_> = found.iter().map(campaign::Exception::json).collect();
+            output::json(&all.into());
+        } else if found.is_empty() {
+            output::line("no case fits");
+        } else {
+            found.iter().for_each(|one| output::line(one.text()));
+        }
+        return Ok(());
+    };
+    if which == Which::default() {
+        return Err(Failure::Input(anyhow::anyhow!(
+            "say which cases: their numbers, --code, --cohort or --owner"
+        )));
+    }
+    let deed = Deed::read(word, asked.to.as_deref(), asked.text.as_deref())
+        .map_err(|problem| Failure::Input(anyhow::anyhow!(problem)))?;
+    let operator = Operator {
+        name: name.clone(),
+        role: owner(&asked.role)?,
+    };
+    let done = campaign::act(file, state, &operator, &which, &deed).map_err(Failure::input)?;
+    let mut good = true;
+    for (number, result) in &done {
+        match result {
+            Ok(()) => output::line(format!("case {number}: done")),
+            Err(error) => {
+                good = false;
+                output::line(format!("case {number}: refused: {error}"));
+            }
+        }
+    }
+    if done.is_empty() {
+        output::line("no case fits");
+    }
+    if good { Ok(()) } else { Err(Failure::Checks) }
 }
 
 fn bar() -> ProgressBar {
