@@ -17,6 +17,8 @@ from dlms_cosem.client import DlmsClient
 from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
 from dlms_cosem.enumerations import CosemInterface
+from dlms_cosem.hdlc.exceptions import LocalProtocolError
+from dlms_cosem.hdlc.frames import HDLC_FLAG
 from dlms_cosem.io import BlockingTcpIO, HdlcTransport, TcpTransport
 from dlms_cosem.protocol import acse, xdlms
 from dlms_cosem.security import (
@@ -38,10 +40,23 @@ class RecordingIO(BlockingTcpIO):
         super().send(data)
 
 
+class Hdlc(HdlcTransport):
+    """Ends a frame whose last check octet is 0x7E.
+
+    The library's own takes the flag after such an octet for the beginning of another frame, and waits for its end.
+    """
+
+    def recv_frame(self):
+        octets = self.io.recv_until(HDLC_FLAG)
+        if octets == HDLC_FLAG and not self.hdlc_connection.buffer:
+            octets += self.io.recv_until(HDLC_FLAG)
+        return octets
+
+
 def transport_of(settings, sap, io):
     framing = settings.get("framing", {"kind": "wrapper"})
     if framing["kind"] == "hdlc":
-        return HdlcTransport(
+        return Hdlc(
             client_logical_address=sap,
             server_logical_address=settings["server_sap"],
             server_physical_address=framing["physical"],
@@ -91,6 +106,9 @@ class Session:
             self.client.disconnect()
         except exceptions.CommunicationError:
             pass  # The meter was first.
+        except LocalProtocolError:
+            # An answer is outstanding, and the library says nothing more over HDLC: what went wrong is to be told, not this.
+            self.io.disconnect()
 
     def get(self, interface, name, attribute, selection=None):
         wanted = cosem.CosemAttribute(interface, obis(name), attribute)

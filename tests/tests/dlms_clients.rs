@@ -57,7 +57,15 @@ impl Checks {
         let check = self.check(name);
         assert_eq!(check["ok"], false, "{}: {check}", self.0["library"]);
         // A refusal is an answer: neither silence nor a mistake of the script.
-        for kind in ["TimeoutError", "AttributeError", "TypeError", "KeyError", "NameError"] {
+        for kind in [
+            "TimeoutError",
+            "CommunicationError",
+            "LocalProtocolError",
+            "AttributeError",
+            "TypeError",
+            "KeyError",
+            "NameError",
+        ] {
             assert_ne!(check["kind"], kind, "{}: {check}", self.0["library"]);
         }
     }
