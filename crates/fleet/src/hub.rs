@@ -349,7 +349,8 @@ impl Hub {
     }
 
     /// Whether its communications are asleep: nobody uses them, so that it does nothing on the WAN by itself. It still
-    /// wakes by text message. The first wake-up of the S1SP as its operator ends that.
+    /// wakes by text message, and connects to give the late result of an order that it was given then. The first
+    /// wake-up of the S1SP as its operator ends that.
     pub(crate) fn asleep(&self) -> bool {
         let [_, s1sp] = &self.sides;
         self.conditions.dormant && (self.operator == Party::Smso || s1sp.wake_ups.last == 0)
@@ -799,12 +800,15 @@ impl Hub {
             };
             self.tell_or_keep(now, party, notification);
         }
-        if !self.installation.powered() || self.asleep() {
+        if !self.installation.powered() {
             return;
         }
+        let asleep = self.asleep();
         for party in PARTIES {
             let side = self.side(party);
-            if !side.pending.is_empty() && side.connecting.is_none() {
+            // A late result answers an order: whoever woke the hub to give it is owed that, also when nobody else is.
+            let tells = |told: &Notification| !asleep || matches!(told, Notification::LateResult { .. });
+            if side.pending.iter().any(tells) && side.connecting.is_none() {
                 let trace_id = self.own_trace();
                 self.connect_after(now, party, self.kit.chf.wan.attach_delay, trace_id);
             }
