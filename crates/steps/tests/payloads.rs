@@ -102,7 +102,12 @@ fn every_payload_fits_the_schema_whatever_the_device_does() {
                 .into_iter()
                 .flatten()
             {
-                assert!(!payload.success || payload.debug.is_none(), "{profile} {srv}");
+                // What worked has no failed step in it, unless a rule of the S1SP lets it work without.
+                let by_rule = !payload.rules.is_empty();
+                assert!(
+                    !payload.success || payload.debug.is_none() || by_rule,
+                    "{profile} {srv}"
+                );
                 write(&request(&srv), &payload);
                 written += 1;
             }

@@ -681,6 +681,7 @@ fn change(installation: &mut Installation, entry: &Entry) {
         Event::Authorised { mpxn, authorisation } => {
             if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
                 installation.points[at].authorisation = Some(authorisation.clone());
+                installation.points[at].used = Some(authorisation.by.clone());
             }
         }
         Event::Unauthorised { mpxn, why } => {

@@ -135,6 +135,8 @@ pub struct DeviceProgress {
 pub struct PointProgress {
     /// Authorisation or matured notice.
     pub authorisation: Option<Authorisation>,
+    /// What authorised it last, and is used up: a notice is good for one attempt, as a row of a file is.
+    pub used: Option<String>,
     /// A change of supplier to come.
     pub pending: Option<PendingChange>,
 }

@@ -190,7 +190,8 @@ impl Control {
                 if progress.authorisation.is_some() {
                     continue;
                 }
-                match announced.get(&(known.id(), facts.mpxn)) {
+                let unused = |of: &&(Date, String)| progress.used.as_ref() != Some(&of.1);
+                match announced.get(&(known.id(), facts.mpxn)).filter(unused) {
                     Some((planned, notice)) if *planned <= day && day < plus_days(*planned, NOTICE_DAYS) => {
                         matured.push((known.id(), facts.mpxn, facts.supplier, *planned, notice.clone()));
                     }

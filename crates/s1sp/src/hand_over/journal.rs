@@ -26,6 +26,9 @@ pub(super) struct Record {
     pub(super) purged: String,
     #[prost(message, optional, tag = "5")]
     pub(super) answered: Option<Answered>,
+    /// The probe with this reference is about to be sent to its device.
+    #[prost(string, tag = "6")]
+    pub(super) probing: String,
 }
 
 /// The answer to a command.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use domain::keys::HandOverSecret;
+use domain::operation::ApprovalFault;
 use domain::{Approval, DataItem, DeviceKind, Eui64, Operation, Refusal, SimDuration, SimInstant, Value};
 use duis::signature::Certificates;
 use head_end::survey::{self, Depth, Said, Survey, Trouble, has_keys};
@@ -88,6 +89,8 @@ struct State {
     installations: BTreeMap<String, Installation>,
     /// Devices whose activation was asked for at least once.
     tried: BTreeSet<Eui64>,
+    /// References of probes that were sent before this start and never answered.
+    probing: BTreeSet<String>,
 }
 
 /// An installation whose files were taken.
@@ -131,6 +134,7 @@ impl HandOver {
                 taken: Taken::default(),
                 installations: BTreeMap::new(),
                 tried: BTreeSet::new(),
+                probing: BTreeSet::new(),
             }),
         };
         for record in records {
@@ -149,6 +153,9 @@ impl HandOver {
             let _conditions = self.apply(&delivery);
         }
         let mut state = self.state();
+        if !record.probing.is_empty() && state.journal.known(&record.probing).is_none() {
+            state.probing.insert(record.probing.clone());
+        }
         if record.tried > 0 {
             state.tried.insert(Eui64(record.tried));
         }
@@ -250,7 +257,10 @@ impl HandOver {
             Some(Act::Viability(viability)) => act.viability(viability, &mut outcome).await,
             Some(Act::Probe(probe)) => {
                 let device = Eui64(probe.device);
-                match act.probe(device, &probe.approval, probe.within_ms).await {
+                match act
+                    .probe(&command.reference, device, &probe.approval, probe.within_ms)
+                    .await
+                {
                     Ok(()) => {}
                     Err(found) => outcome.conditions.push(found),
                 }
@@ -409,15 +419,36 @@ impl Acting<'_> {
         }
     }
 
-    async fn probe(&self, device: Eui64, approval: &[u8], within_ms: u64) -> Result<(), Condition> {
+    /// A device takes an approval once. That it knows this one already proves as much as taking it, where the same probe
+    /// was sent before the S1SP died over it; of any other it is a rejection.
+    async fn probe(&self, reference: &str, device: Eui64, approval: &[u8], within_ms: u64) -> Result<(), Condition> {
         let approval = self.approval(device, approval)?;
+        let again = self.sent_before(reference, device)?;
         let operation = Operation::ProbeDualControl {
             nonce: approval.counter,
         };
         let job = self.job(device, operation, Some(approval), within_ms)?;
         match Trouble::with(self.desk.engine.execute(job).await) {
             None => Ok(()),
+            Some(Trouble::Refused(Refusal::Approval(ApprovalFault::Replayed))) if again => Ok(()),
             Some(trouble) => Err(trouble.condition(self.id, device)),
+        }
+    }
+
+    /// Whether this probe may have reached the device before; from now on it may.
+    fn sent_before(&self, reference: &str, device: Eui64) -> Result<bool, Condition> {
+        let mut state = self.desk.state();
+        if state.probing.contains(reference) {
+            return Ok(true);
+        }
+        let probing = reference.to_owned();
+        let written = state.journal.write(&Record {
+            probing,
+            ..Record::default()
+        });
+        match written {
+            Ok(()) => Ok(false),
+            Err(error) => Err(self.found("s1sp-down", device, &error.to_string())),
         }
     }
 

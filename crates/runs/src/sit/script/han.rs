@@ -16,6 +16,12 @@ pub(super) const SEQUENCE: &[Turn] = &[
     (Srv::new(8, 8, 1), |at| orders::unjoin(at.device, guest(at))),
     (Srv::new(8, 7, 2), |at| orders::join_listener(at.device, guest(at))),
     (Srv::new(8, 8, 2), |at| orders::unjoin_listener(at.device, guest(at))),
+    (Srv::new(8, 12, 1), |at| {
+        orders::restore_hub_log(at.device, predecessor(at))
+    }),
+    (Srv::new(8, 12, 2), |at| {
+        orders::restore_proxy_log(at.device, predecessor(at))
+    }),
 ];
 
 /// The DCC has to know a device before a hub may let it in.
@@ -37,4 +43,9 @@ fn announce(at: &At) -> Order {
 /// The identity of one more device in this installation: no kind of an estate's devices has this octet.
 fn guest(at: &At) -> Eui64 {
     Eui64(at.device.0 & !(0xFF << 32) | 9 << 32)
+}
+
+/// The identity of the device that was there before this one.
+fn predecessor(at: &At) -> Eui64 {
+    Eui64(at.device.0 & !(0xFF << 32) | 8 << 32)
 }
