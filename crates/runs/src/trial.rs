@@ -88,7 +88,7 @@ impl Trial {
             kind: self.profile.kind,
             dcc: Eui64(0),
             now: self.bench.now(),
-            firmware: self.profile.model.firmware.clone(),
+            model: self.profile.model.clone(),
             image: Some(self.profile.image_head()),
             property: script::Property::default(),
         };

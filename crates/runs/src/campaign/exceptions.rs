@@ -145,6 +145,9 @@ fn exception(campaign: &Campaign, number: u64, case: &Case, now: SimInstant) -> 
     }
 }
 
+/// What came of a deed for the case of this number.
+pub type Acted = (u64, Result<(), ActError>);
+
 /// Does something about cases of a campaign that does not run; each is done or refused by itself. Where it goes on, it goes
 /// on from there.
 ///
@@ -156,7 +159,7 @@ pub fn act(
     operator: &Operator,
     which: &Which,
     deed: &Deed,
-) -> Result<Vec<(u64, Result<(), ActError>)>, CampaignError> {
+) -> Result<Vec<Acted>, CampaignError> {
     let file = CampaignFile::read(file)?;
     let journals = Journals::on_disk(state);
     let name = journal_name(WORLD, "control");

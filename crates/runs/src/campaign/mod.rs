@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::worlds::{self, WorldContext};
 
-pub use exceptions::{DEEDS, Deed, Exception, Which, act, exceptions};
+pub use exceptions::{Acted, DEEDS, Deed, Exception, Which, act, exceptions};
 pub use file::{CampaignFile, ReadError};
 pub use migration::machine::operator::{CaseFilter, Operator};
 pub use migration::settings::{CohortSlug, Owner};
@@ -213,6 +213,11 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     let parts = Parts::build(config)?;
     let stopped = options.state.as_ref().map(|state| state.join(STOPPED));
     let began = began(&parts.journals, stopped.as_deref())?.map_or(file.start, |last| last.max(file.start));
+    // It is written again when this run stops in order.
+    let in_order = stopped
+        .as_deref()
+        .is_some_and(|path| std::fs::remove_file(path).is_ok());
+    let after_kill = options.resume && !in_order;
     let until = match options.until {
         Until::End => file.until,
         Until::Day(day) => day,
@@ -225,7 +230,7 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         ..worlds::Options::new(began, parts.config.world_seed())
     };
     let run = worlds::run(1, &worlds_options, async |context: WorldContext| {
-        in_world(context, options, &file, &parts, &lists, until, twin).await
+        in_world(context, options, &file, &parts, &lists, until, (twin, after_kill)).await
     })?;
     let Some(end) = run.results.into_iter().next() else {
         return Err(worlds::WorldsError::Count(0).into());
@@ -288,12 +293,12 @@ async fn in_world(
     parts: &Arc<Parts>,
     lists: &Arc<Eligible>,
     until: SimInstant,
-    twin: Option<[u8; 32]>,
+    (twin, after_kill): (Option<[u8; 32]>, bool),
 ) -> Result<End, CampaignError> {
     let world = context.world.clone();
     let began = world.clock.now();
     let all = facts::of_estate(parts);
-    let observer = Observer::default();
+    let observer = Observer::new(after_kill);
     world.faults.install(observer.hook());
     for rule in &file.faults {
         let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));

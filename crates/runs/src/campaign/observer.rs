@@ -15,7 +15,7 @@ use proto::{
 use world::{LinkName, Verdict};
 
 /// File sets kept, to be sent again at the end.
-const SETS_KEPT: usize = 12;
+const SETS_KEPT: usize = 64;
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -35,16 +35,28 @@ pub(super) struct Seen {
     rotating: BTreeMap<u64, (u64, bool)>,
     /// Requests that the DCO approved.
     approved: BTreeSet<String>,
+    /// Requests that reached the DCC.
+    asked: BTreeSet<String>,
+    /// The run before this one was killed: what was on its way then is seen in part only.
+    pub(super) after_kill: bool,
 }
 
 /// Octets of readable files kept.
 const READABLE_MAX: usize = 4 << 20;
 
 /// Notes what passes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Observer(Arc<Mutex<Seen>>);
 
 impl Observer {
+    /// One that has seen nothing; `after_kill` where this run goes on with one that was killed.
+    pub(super) fn new(after_kill: bool) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            after_kill,
+            ..Seen::default()
+        })))
+    }
+
     /// As a rule on the fault hook, to be installed before all others.
     pub(super) fn hook(&self) -> impl FnMut(&LinkName, &Envelope, SimInstant) -> Verdict + Send + use<> {
         let seen = Arc::clone(&self.0);
@@ -117,6 +129,9 @@ impl Seen {
                     self.dcc_executed(device, now, approved);
                 }
             }
+            Kind::DuisRequest if self.after_kill => {
+                self.asked.insert(envelope.trace_id.clone());
+            }
             Kind::ApprovalReply => {
                 let reply = ApprovalReply::decode(body).ok().and_then(|reply| reply.result);
                 if matches!(reply, Some(approval_reply::Result::Approval(_))) {
@@ -131,7 +146,10 @@ impl Seen {
                 let request: Option<domain::RequestId> = response.request_id.parse().ok();
                 if let Some(request) = request.filter(|_| critical && response.response_code == "I0") {
                     let approved = self.approved.remove(&response.request_id);
-                    self.dcc_executed(request.target.0, now, approved);
+                    // One that was asked for before a kill may have been approved before it.
+                    if approved || !self.after_kill || self.asked.contains(&response.request_id) {
+                        self.dcc_executed(request.target.0, now, approved);
+                    }
                 }
             }
             Kind::FileDelivery => {

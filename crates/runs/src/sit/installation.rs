@@ -13,7 +13,7 @@ use world::LinkEnd;
 
 use super::expect::{Expected, expected, text_of};
 use super::memory::Memory;
-use super::script::{At, Property, script};
+use super::script::{At, Property, no_model, script};
 use super::{Progress, REQUEST_LIMIT, merged_check};
 use crate::verdict::{Cell, Check, Verdict};
 
@@ -46,9 +46,7 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
             kind: device.kind,
             dcc: lab.parts().config.dcc.eui,
             now: lab.world().clock.now(),
-            firmware: profile
-                .map(|profile| profile.model.firmware.clone())
-                .unwrap_or_default(),
+            model: profile.map_or_else(no_model, |profile| profile.model.clone()),
             image: profile.map(|profile| profile.image_head()),
             property: Property {
                 uprn: site.uprn(),

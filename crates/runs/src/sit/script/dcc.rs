@@ -27,7 +27,7 @@ pub(super) const BY_PROPERTY: &[Turn] = &[
 
 pub(super) const LAST: &[Turn] = &[
     (Srv::new(11, 1, 0), |at| {
-        orders::update_firmware(at.dcc, &[at.device], &at.firmware, &at.image())
+        orders::update_firmware(at.dcc, &[at.device], &at.model.firmware, &at.image())
     }),
     (Srv::new(11, 3, 0), |at| {
         orders::activate_firmware(at.device, &domain::image::hash(&at.image()).0)

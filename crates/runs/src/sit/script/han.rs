@@ -16,36 +16,53 @@ pub(super) const SEQUENCE: &[Turn] = &[
     (Srv::new(8, 8, 1), |at| orders::unjoin(at.device, guest(at))),
     (Srv::new(8, 7, 2), |at| orders::join_listener(at.device, guest(at))),
     (Srv::new(8, 8, 2), |at| orders::unjoin_listener(at.device, guest(at))),
+    (Srv::new(12, 2, 0), |at| {
+        announce_device(at, of_octet(at, FORMER_HUB), DeviceKind::Chf, at.model.clone())
+    }),
+    (Srv::new(12, 2, 0), |at| {
+        announce_device(at, of_octet(at, FORMER_PROXY), DeviceKind::Gpf, at.model.clone())
+    }),
     (Srv::new(8, 12, 1), |at| {
-        orders::restore_hub_log(at.device, predecessor(at))
+        orders::restore_hub_log(at.device, of_octet(at, FORMER_HUB))
     }),
     (Srv::new(8, 12, 2), |at| {
-        orders::restore_proxy_log(at.device, predecessor(at))
+        orders::restore_proxy_log(at.device, of_octet(at, FORMER_PROXY))
     }),
 ];
 
 /// The DCC has to know a device before a hub may let it in.
 fn announce(at: &At) -> Order {
+    let model = DeviceModel {
+        manufacturer: "LAB".into(),
+        model: "LAB-PPMID".into(),
+        hardware: String::new(),
+        firmware: "LAB-0001".into(),
+    };
+    announce_device(at, guest(at), DeviceKind::Ppmid, model)
+}
+
+fn announce_device(at: &At, device: Eui64, kind: DeviceKind, model: DeviceModel) -> Order {
     let announced = orders::Announced {
-        device: guest(at),
-        kind: DeviceKind::Ppmid,
-        model: DeviceModel {
-            manufacturer: "LAB".into(),
-            model: "LAB-PPMID".into(),
-            hardware: String::new(),
-            firmware: "LAB-0001".into(),
-        },
+        device,
+        kind,
+        model,
         esme_variant: None,
     };
     orders::pre_notify(at.dcc, &announced)
 }
 
-/// The identity of one more device in this installation: no kind of an estate's devices has this octet.
+/// Octets that no kind of an estate's devices has in its identity: one more device, and the hub and the gas proxy that were
+/// there before these.
+const GUEST: u64 = 9;
+const FORMER_HUB: u64 = 8;
+const FORMER_PROXY: u64 = 7;
+
+/// The identity of one more device in this installation.
 fn guest(at: &At) -> Eui64 {
-    Eui64(at.device.0 & !(0xFF << 32) | 9 << 32)
+    of_octet(at, GUEST)
 }
 
-/// The identity of the device that was there before this one.
-fn predecessor(at: &At) -> Eui64 {
-    Eui64(at.device.0 & !(0xFF << 32) | 8 << 32)
+/// The identity with this octet in this installation.
+fn of_octet(at: &At, octet: u64) -> Eui64 {
+    Eui64(at.device.0 & !(0xFF << 32) | octet << 32)
 }

@@ -8,7 +8,7 @@ mod reads;
 mod settings;
 
 use domain::image::ImageHead;
-use domain::{DeviceKind, Eui64, SimDuration, SimInstant, Srv};
+use domain::{DeviceKind, DeviceModel, Eui64, SimDuration, SimInstant, Srv};
 use fleet::Site;
 use steps::table::{Mode, State};
 use users::{Order, orders};
@@ -29,8 +29,8 @@ pub(crate) struct At {
     pub(crate) kind: DeviceKind,
     pub(crate) dcc: Eui64,
     pub(crate) now: SimInstant,
-    /// The firmware the device's profile names.
-    pub(crate) firmware: String,
+    /// The model and firmware the device's profile names.
+    pub(crate) model: DeviceModel,
     /// What makes a device of that firmware of it: itself once more.
     pub(crate) image: Option<ImageHead>,
     /// Where its installation is.
@@ -58,6 +58,16 @@ impl At {
             from: self.now - SimDuration::from_days(3),
             to: self.now,
         }
+    }
+}
+
+/// The model of a device without a profile.
+pub(crate) fn no_model() -> DeviceModel {
+    DeviceModel {
+        manufacturer: String::new(),
+        model: String::new(),
+        hardware: String::new(),
+        firmware: String::new(),
     }
 }
 
