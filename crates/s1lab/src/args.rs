@@ -192,9 +192,10 @@ pub(crate) struct Sit {
     /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
-    /// Estate file (TOML) instead of installations with every profile of the catalogue
-    #[arg(long, value_name = "FILE")]
-    pub(crate) estate: Option<PathBuf>,
+    /// Estate file (TOML), or the name of a built-in one: slice (which it is when nothing is said), sit, or catalogue for
+    /// every profile there is
+    #[arg(long, value_name = "ESTATE")]
+    pub(crate) estate: Option<String>,
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …
     #[arg(long, value_name = "A-B")]
     pub(crate) cut: Vec<String>,

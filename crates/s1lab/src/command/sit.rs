@@ -11,8 +11,9 @@ use crate::args::{Global, Sit};
 use crate::failure::Failure;
 use crate::output;
 
-/// The estate of a run that is told of none: every profile of the catalogue.
-const WHOLE: &str = "catalogue";
+/// The estate of a run that is told of none: families that speak in different ways, every type of
+/// installation, in seconds.
+const USUAL: &str = "slice";
 
 /// Where the report goes when nothing is said.
 const DEFAULT_FOLDER: &str = "s1lab-out/sit";
@@ -26,11 +27,18 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     }
     config.worlds.count = args.worlds;
     config.dmc.folders.extend(args.dmc);
-    if let Some(estate) = args.estate {
-        config.estate.file = Some(estate);
-    }
-    if config.estate.file.is_none() {
-        config.estate.builtin.get_or_insert_with(|| WHOLE.to_owned());
+    match args.estate {
+        Some(estate) => {
+            let directed = std::mem::take(&mut config.estate.directed);
+            config.estate = lab::config::EstateConfig {
+                directed,
+                ..super::estate::chosen(&estate)
+            };
+        }
+        None if config.estate.file.is_none() => {
+            config.estate.builtin.get_or_insert_with(|| USUAL.to_owned());
+        }
+        None => {}
     }
     let cut = args.cut.iter().map(|pair| cut(pair)).collect::<Result<_, _>>()?;
     let bar = ProgressBar::new(0).with_style(
