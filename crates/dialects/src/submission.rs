@@ -60,6 +60,7 @@ mod tests {
             counter: 4,
             expires_at: SimInstant(5),
             mac: [6; 16],
+            follows: true,
         };
         for operation in [Operation::DisableSupply, Operation::Read(DataItem::TimeDebt(2))] {
             for approval in [None, Some(approval.clone())] {

@@ -22,12 +22,17 @@ pub struct Approval {
     pub expires_at: SimInstant,
     /// 16 octets.
     pub mac: [u8; 16],
+    /// Whether the operation is to be left undone when an operation of the same request before it was refused. Who
+    /// presents the approval says so, and the MAC does not cover it: it can only make a device do less.
+    pub follows: bool,
 }
 
 /// Length of [`Approval::to_bytes`].
 pub const APPROVAL_LEN: usize = 1 + 24 + 4 + 8 + 16;
 
 const VERSION: u8 = 1;
+/// Of an approval whose operation follows another.
+const VERSION_FOLLOWS: u8 = 2;
 
 impl Approval {
     /// Makes the approval of `operation` on `device`.
@@ -46,6 +51,7 @@ impl Approval {
             counter,
             expires_at,
             mac,
+            follows: false,
         }
     }
 
@@ -74,11 +80,11 @@ impl Approval {
         Ok(())
     }
 
-    /// The octets a face carries: version, request, counter, expiry, MAC.
+    /// The octets a face carries: version (which says whether it follows another), request, counter, expiry, MAC.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; APPROVAL_LEN] {
         let mut out = [0; APPROVAL_LEN];
-        out[0] = VERSION;
+        out[0] = if self.follows { VERSION_FOLLOWS } else { VERSION };
         out[1..25].copy_from_slice(&self.request.to_bytes());
         out[25..29].copy_from_slice(&self.counter.to_be_bytes());
         out[29..37].copy_from_slice(&self.expires_at.0.to_be_bytes());
@@ -90,14 +96,17 @@ impl Approval {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; APPROVAL_LEN] = bytes.try_into().ok()?;
-        if bytes[0] != VERSION {
-            return None;
-        }
+        let follows = match bytes[0] {
+            VERSION => false,
+            VERSION_FOLLOWS => true,
+            _ => return None,
+        };
         Some(Self {
             request: RequestId::from_bytes(bytes[1..25].try_into().ok()?),
             counter: u32::from_be_bytes(bytes[25..29].try_into().ok()?),
             expires_at: SimInstant(i64::from_be_bytes(bytes[29..37].try_into().ok()?)),
             mac: bytes[37..].try_into().ok()?,
+            follows,
         })
     }
 }
@@ -176,9 +185,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn octets_round_trip(counter: u32, expires: i64, mac: [u8; 16], c: u64) {
+        fn octets_round_trip(counter: u32, expires: i64, mac: [u8; 16], c: u64, follows: bool) {
             let request = RequestId { originator: Eui64(1), target: Eui64(2), counter: c };
-            let approval = Approval { request, counter, expires_at: SimInstant(expires), mac };
+            let approval = Approval { request, counter, expires_at: SimInstant(expires), mac, follows };
             let bytes = approval.to_bytes();
             prop_assert_eq!(Approval::from_bytes(&bytes), Some(approval));
             prop_assert_eq!(Approval::from_bytes(&bytes[1..]), None);

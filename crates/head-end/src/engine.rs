@@ -98,7 +98,7 @@ pub struct Handle {
     readings: Readings,
 }
 
-pub(crate) struct Command(Pending);
+pub(crate) struct Command(Vec<Pending>);
 
 impl Engine {
     /// An engine under the name that hubs know this head-end by ("s1sp" or "smso"), a handle to it, and the alerts that
@@ -179,7 +179,7 @@ impl Engine {
                     }
                 },
                 command = self.commands.recv(), if commands_open => match command {
-                    Some(Command(pending)) => self.execute(pending, &idle),
+                    Some(Command(jobs)) => self.execute(jobs, &idle),
                     None => commands_open = false,
                 },
             }
@@ -199,9 +199,11 @@ impl Engine {
         }
     }
 
-    fn execute(&mut self, pending: Pending, idle: &mpsc::Sender<(Eui64, u64)>) {
-        let hub = pending.job.hub;
-        let refused = match self.give(hub, Input::Job(Box::new(pending)), idle) {
+    fn execute(&mut self, jobs: Vec<Pending>, idle: &mpsc::Sender<(Eui64, u64)>) {
+        let Some(hub) = jobs.first().map(|pending| pending.job.hub) else {
+            return;
+        };
+        let refused = match self.give(hub, Input::Jobs(jobs), idle) {
             Ok(()) => return,
             Err(NotGiven::Full(input)) => (
                 input,
@@ -215,8 +217,9 @@ impl Engine {
                 )
             }
         };
-        if let (Input::Job(pending), failure) = refused {
-            pending.finish(Err(failure));
+        if let (Input::Jobs(jobs), failure) = refused {
+            jobs.into_iter()
+                .for_each(|pending| pending.finish(Err(failure.clone())));
         }
     }
 
@@ -346,17 +349,37 @@ impl Handle {
     /// A [`Failure`] that names the hop when no outcome came from the device.
     pub async fn execute(&self, job: Job) -> Result<Outcome, Failure> {
         let (done, outcome) = oneshot::channel();
-        let stopped = || Failure::before(FailureKind::Stopped, "the head-end has stopped");
         self.commands
-            .send(Command(Pending::new(job, done)))
+            .send(Command(vec![Pending::new(job, done)]))
             .await
-            .map_err(|_| stopped())?;
-        outcome.await.unwrap_or_else(|_| {
-            Err(Failure::after(
-                FailureKind::Stopped,
-                "the head-end stopped before the end",
-            ))
-        })
+            .map_err(|_| Failure::before(FailureKind::Stopped, "the head-end has stopped"))?;
+        outcome.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Executes jobs for one hub in their order and gives the outcome of each, by its deadline at the latest.
+    ///
+    /// No other job comes between them, and none waits for what becomes of one that is held for a sleeping device: the
+    /// device does them in one wake. Where one does not get through, those after it are not tried and fail alike; where
+    /// one that changes the device is refused, those whose approval follows another are left undone
+    /// ([`Refusal::NotTried`](domain::Refusal::NotTried)), at the hub or at the device.
+    ///
+    /// Dropping the future takes nothing back.
+    pub async fn execute_in_turn(&self, jobs: Vec<Job>) -> Vec<Result<Outcome, Failure>> {
+        let (mut pending, mut outcomes) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        for job in jobs {
+            let (done, outcome) = oneshot::channel();
+            pending.push(Pending::new(job, done));
+            outcomes.push(outcome);
+        }
+        if self.commands.send(Command(pending)).await.is_err() {
+            let failure = Failure::before(FailureKind::Stopped, "the head-end has stopped");
+            return vec![Err(failure); outcomes.len()];
+        }
+        let mut results = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            results.push(outcome.await.unwrap_or_else(|_| Err(stopped())));
+        }
+        results
     }
 
     /// What the text messages to a hub have come to.
@@ -376,6 +399,10 @@ impl Handle {
     pub fn firmware(&self, device: Eui64) -> Option<String> {
         self.firmware.get(device)
     }
+}
+
+fn stopped() -> Failure {
+    Failure::after(FailureKind::Stopped, "the head-end stopped before the end")
 }
 
 impl std::fmt::Debug for Handle {

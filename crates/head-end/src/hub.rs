@@ -8,7 +8,7 @@ use dialects::text_message::Told;
 use dialects::{FaceError, HeadEndEvent, HeadEndSession, Notification, wake_up};
 use dmc::{WanMode, WanProfile};
 use domain::keys::Purpose;
-use domain::{Association, DeviceKind, Eui64, Outcome, Seed, SimDuration, SimInstant};
+use domain::{Association, DeviceKind, Eui64, Outcome, Refusal, Seed, SimDuration, SimInstant};
 use proto::{Kind, WanClose, WanData, WanSms};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,7 +24,8 @@ const RELEASE_WITHIN: SimDuration = SimDuration::from_secs(5);
 
 /// What the engine's loop gives to a hub's task.
 pub(crate) enum Input {
-    Job(Box<Pending>),
+    /// To be done in their order, one right after the other.
+    Jobs(Vec<Pending>),
     Open {
         session: u64,
     },
@@ -61,6 +62,23 @@ impl Pending {
     }
 }
 
+/// How a job came out, as far as those after it are concerned.
+enum Attended {
+    /// It did not get through, or may not have: nothing is known of what a next one would meet.
+    Failed(Failure),
+    /// It was to change something, and was refused.
+    Refused,
+    /// Done, or held for its device.
+    Well,
+}
+
+impl Attended {
+    fn failed(pending: Pending, failure: Failure) -> Self {
+        pending.finish(Err(failure.clone()));
+        Self::Failed(failure)
+    }
+}
+
 pub(crate) struct HubTask {
     pub(crate) shared: Arc<Shared>,
     pub(crate) site: Arc<Site>,
@@ -68,7 +86,7 @@ pub(crate) struct HubTask {
     /// Inputs taken from the inbox.
     taken: u64,
     idle: mpsc::Sender<(Eui64, u64)>,
-    queue: VecDeque<Pending>,
+    queue: VecDeque<Vec<Pending>>,
     pub(crate) link: Option<Link>,
     pub(crate) events: VecDeque<Event>,
     tickets: BTreeMap<u32, Held>,
@@ -157,8 +175,8 @@ impl HubTask {
     pub(crate) async fn run(mut self) {
         loop {
             self.events.clear();
-            if let Some(pending) = self.queue.pop_front() {
-                if self.attend(pending).await {
+            if let Some(jobs) = self.queue.pop_front() {
+                if self.attend_in_turn(jobs).await {
                     continue;
                 }
                 return;
@@ -200,8 +218,30 @@ impl HubTask {
         }
     }
 
-    /// Tries a job until it has an outcome; `false` when the engine stopped.
-    async fn attend(&mut self, pending: Pending) -> bool {
+    /// Does jobs one after the other, as far as nothing that comes before keeps one from being done; `false` when the
+    /// engine stopped.
+    async fn attend_in_turn(&mut self, jobs: Vec<Pending>) -> bool {
+        let mut so_far = Attended::Well;
+        for pending in jobs {
+            let follows = pending.job.approval.as_ref().is_some_and(|approval| approval.follows);
+            match &so_far {
+                Attended::Failed(failure) => {
+                    let reason = format!("an operation before it did not get through: {}", failure.reason);
+                    pending.finish(Err(Failure::before(failure.kind, reason)));
+                }
+                Attended::Refused if follows => pending.finish(Ok(Err(Refusal::NotTried))),
+                Attended::Refused | Attended::Well => match self.attend(pending).await {
+                    Some(Attended::Well) => {}
+                    Some(ended) => so_far = ended,
+                    None => return false,
+                },
+            }
+        }
+        true
+    }
+
+    /// Tries a job until it has an outcome or is held for its device; `None` when the engine stopped.
+    async fn attend(&mut self, pending: Pending) -> Option<Attended> {
         self.trace_id.clone_from(&pending.job.trace_id);
         match self.shared.directory.site(self.site.hub) {
             // Keys or devices may have changed since this task began.
@@ -213,8 +253,7 @@ impl HubTask {
             }
             None => {
                 let reason = format!("hub {} is no longer operated by {}", self.site.hub, self.shared.name);
-                pending.finish(Err(Failure::before(FailureKind::Unknown, reason)));
-                return true;
+                return Some(Attended::failed(pending, Failure::before(FailureKind::Unknown, reason)));
             }
         }
         let options = &self.shared.options;
@@ -223,39 +262,38 @@ impl HubTask {
         loop {
             if self.now() >= pending.job.deadline {
                 let reason = format!("the request's time ran out before hub {} could be used", self.site.hub);
-                pending.finish(Err(Failure::before(FailureKind::Deadline, reason)));
-                return true;
+                return Some(Attended::failed(
+                    pending,
+                    Failure::before(FailureKind::Deadline, reason),
+                ));
             }
             let failure = match self.attempt(&pending.job).await {
                 Ok(Reached::Outcome(outcome)) => {
                     self.shared
                         .firmware
                         .note(pending.job.device, &pending.job.operation, &outcome);
+                    let refused = outcome.is_err() && pending.job.operation.changes_state();
                     pending.finish(Ok(outcome));
-                    return true;
+                    return Some(if refused { Attended::Refused } else { Attended::Well });
                 }
                 Ok(Reached::Ticket(ticket)) => {
                     self.hold(ticket, pending);
-                    return true;
+                    return Some(Attended::Well);
                 }
-                Err(Fault::Stopped) => return false,
-                Err(Fault::Final(failure)) => {
-                    pending.finish(Err(failure));
-                    return true;
-                }
+                Err(Fault::Stopped) => return None,
+                Err(Fault::Final(failure)) => return Some(Attended::failed(pending, failure)),
                 Err(Fault::Again(failure)) => failure,
             };
             let risky = failure.may_have_executed && pending.job.operation.changes_state();
             let next_try = self.now() + wait;
             if attempt >= attempts || risky || next_try >= pending.job.deadline {
-                pending.finish(Err(failure));
-                return true;
+                return Some(Attended::failed(pending, failure));
             }
             tracing::debug!(hub = %self.site.hub, %failure, attempt, "tries again");
             attempt += 1;
             wait = wait + wait;
             if !self.pause(next_try).await {
-                return false;
+                return None;
             }
         }
     }
@@ -529,13 +567,16 @@ impl HubTask {
     async fn take(&mut self, input: Input) {
         self.taken += 1;
         match input {
-            Input::Job(pending) => {
-                if self.queue.len() < self.shared.options.queue_per_hub {
-                    self.queue.push_back(*pending);
+            Input::Jobs(jobs) => {
+                let waiting: usize = self.queue.iter().map(Vec::len).sum();
+                if waiting + jobs.len() <= self.shared.options.queue_per_hub {
+                    self.queue.push_back(jobs);
                     self.events.push_back(Event::Job);
                 } else {
                     let reason = format!("the queue of hub {} is full", self.site.hub);
-                    pending.finish(Err(Failure::before(FailureKind::Busy, reason)));
+                    let failure = Failure::before(FailureKind::Busy, reason);
+                    jobs.into_iter()
+                        .for_each(|pending| pending.finish(Err(failure.clone())));
                 }
             }
             Input::Open { session } => {

@@ -220,6 +220,83 @@ fn a_late_gas_result_finds_its_job_and_others_go_on_meanwhile() {
 }
 
 #[test]
+fn jobs_in_turn_are_held_together_and_their_results_come_in_one_wake() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().late_after = Some(SimDuration::from_mins(35));
+        let rig = rig(options(), &MemoryStore::default(), script);
+        let read = Operation::Read(DataItem::Clock);
+        let jobs = [
+            rig.job(DeviceKind::Gpf, READ, SimDuration::from_hours(2)),
+            rig.job(DeviceKind::Gsme, Operation::DisableSupply, SimDuration::from_hours(2)),
+            rig.job(DeviceKind::Gsme, read.clone(), SimDuration::from_hours(2)),
+        ];
+        let outcomes = rig.handle.execute_in_turn(jobs.to_vec()).await;
+        assert!(matches!(outcomes[0], Ok(Ok(Answer::Value(_)))), "{outcomes:?}");
+        assert_eq!(outcomes[1], Ok(Ok(Answer::Done)));
+        assert!(matches!(outcomes[2], Ok(Ok(Answer::Value(_)))), "{outcomes:?}");
+        let elapsed = rig.elapsed();
+        assert!(
+            elapsed >= SimDuration::from_mins(35) && elapsed < SimDuration::from_mins(37),
+            "{elapsed}"
+        );
+        let script = rig.script.lock();
+        let order: Vec<_> = script
+            .executed
+            .iter()
+            .map(|(_, _, operation, _)| operation.clone())
+            .collect();
+        assert_eq!(order, [READ, Operation::DisableSupply, read]);
+        assert_eq!(script.texts, 1);
+    });
+}
+
+#[test]
+fn what_comes_after_a_job_in_turn_that_fails_or_is_refused_is_not_tried() {
+    let approval = |counter, follows| domain::Approval {
+        request: domain::RequestId {
+            originator: Eui64(9),
+            target: ESME,
+            counter: 1,
+        },
+        counter,
+        expires_at: SimInstant(0),
+        mac: [0; 16],
+        follows,
+    };
+    for (silent, follows) in [(true, true), (false, true), (false, false)] {
+        virtually(|| async move {
+            let script = Shared::default();
+            script.lock().silent = silent;
+            script.lock().refuse = Some(Refusal::WrongState);
+            let rig = rig(options(), &MemoryStore::default(), script);
+            let job = |counter, follows| Job {
+                approval: Some(approval(counter, follows)),
+                ..rig.job(DeviceKind::Esme, Operation::DisableSupply, SimDuration::from_hours(1))
+            };
+            let jobs = vec![job(1, false), job(2, follows)];
+            let outcomes = rig.handle.execute_in_turn(jobs).await;
+            if silent {
+                let failures: Vec<_> = outcomes.into_iter().map(Result::unwrap_err).collect();
+                let said: Vec<_> = failures.iter().map(|f| (f.kind, f.may_have_executed)).collect();
+                assert_eq!(
+                    said,
+                    [(FailureKind::NoResponse, true), (FailureKind::NoResponse, false)]
+                );
+                return;
+            }
+            let second = if follows {
+                Refusal::NotTried
+            } else {
+                Refusal::WrongState
+            };
+            assert_eq!(outcomes, [Ok(Err(Refusal::WrongState)), Ok(Err(second))]);
+            assert_eq!(rig.script.lock().executed.len(), if follows { 1 } else { 2 });
+        });
+    }
+}
+
+#[test]
 fn a_gas_meter_that_never_wakes_ends_at_the_han() {
     virtually(|| async {
         let rig = rig(options(), &MemoryStore::default(), Shared::default());

@@ -1,5 +1,8 @@
 //! One lab in memory, from the user's request to the device and back.
 
+use domain::operation::{
+    AnyDate, AnyDay, Prices, SwitchingTable, TariffAction, TariffDay, TariffSeason, TariffTables, TariffWeek,
+};
 use domain::{DeviceKind, Eui64, SimDuration, UserRole};
 use lab::{Config, Lab, Role};
 use users::orders::{self, Period};
@@ -76,6 +79,56 @@ async fn requests_reach_their_device_and_come_back_signed() {
     ask(Esme, orders::disable_supply(esme), "Rsp").await;
     ask(Esme, orders::arm_supply(esme), "Rsp").await;
     ask(Gsme, orders::disable_supply(gsme), "Rsp").await;
+    lab.stop().await;
+}
+
+/// The built-in gas meter wakes every half hour, and its results leave with the wake after the one that did what was asked:
+/// two operations of one request come back together, an hour and a transfer after it at the latest.
+#[tokio::test(start_paused = true)]
+async fn a_gas_tariff_with_its_prices_takes_one_wake_and_the_way_back() {
+    let lab = Lab::start(Config::default()).expect("started");
+    let gsme = device(&lab, DeviceKind::Gsme);
+    let any = AnyDate {
+        year: None,
+        month: Some(1),
+        day: Some(AnyDay::Day(1)),
+        day_of_week: None,
+    };
+    let tables = TariffTables {
+        switching: SwitchingTable {
+            days: vec![TariffDay {
+                id: 1,
+                switches: vec![(0, TariffAction::Tou(1))],
+            }],
+            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
+            seasons: vec![TariffSeason {
+                name: String::new(),
+                from: any,
+                week: 1,
+            }],
+            special_days: Vec::new(),
+        },
+        thresholds: vec![vec![30_000]],
+        ..TariffTables::default()
+    };
+    let prices = Prices {
+        tou_mp: vec![Some(4_000)],
+        ..Prices::default()
+    };
+    let order = orders::update_import_tariff(gsme, orders::Fuel::Gas, &tables, &prices);
+    let asked_at = lab.world().clock.now();
+    let exchange = ask(&lab, DeviceKind::Gsme, &order).await;
+    let took = lab.world().clock.now().since(asked_at);
+    assert!(
+        text(&exchange).contains("MessageSuccess=\"true\""),
+        "{}",
+        text(&exchange)
+    );
+    assert!(
+        took <= SimDuration::from_mins(62),
+        "{took}: {:?}",
+        trail(&lab, &exchange).await
+    );
     lab.stop().await;
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::keys::Party;
 use domain::operation::{PaymentMode, octets};
-use domain::{Access, Approval, Association, DeviceKind, Eui64, Outcome, SupplyState};
+use domain::{Access, Approval, Association, DeviceKind, Eui64, Outcome, RequestId, SupplyState};
 
 use crate::alerts::ALERT_CODES;
 use crate::calendar::LocalDay;
@@ -42,7 +42,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -469,6 +469,8 @@ fn write_gas(w: &mut Writer, gas: &Gas) {
         w.u32(result.ticket);
         write_outcome(w, &result.outcome);
     }
+    w.count(held.refused.len());
+    held.refused.iter().for_each(|request| w.octets(&request.to_bytes()));
 }
 
 fn read_gas(r: &mut Reader<'_>, gas: &mut Gas) -> Read<()> {
@@ -492,12 +494,16 @@ fn read_gas(r: &mut Reader<'_>, gas: &mut Gas) -> Read<()> {
             outcome: read_outcome(r)?,
         })
     })?;
-    gas.queue.held = (!commands.is_empty() || !results.is_empty()).then(|| {
-        Box::new(crate::han::Held {
-            commands: commands.into(),
-            results: results.into(),
-        })
-    });
+    let refused = r.list(|r| {
+        let octets: [u8; 24] = r.octets()?;
+        Ok(RequestId::from_bytes(octets))
+    })?;
+    let held = crate::han::Held {
+        commands: commands.into(),
+        results: results.into(),
+        refused: refused.into(),
+    };
+    gas.queue.held = (!held.is_empty()).then(|| Box::new(held));
     Ok(())
 }
 

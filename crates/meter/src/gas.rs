@@ -158,7 +158,12 @@ impl Gas {
     fn meet_hub(&mut self, context: &Context<'_>, profile: &Profile, at: SimInstant, han: Han<'_>, out: &mut Outbox) {
         let (membership, fitted) = han;
         for command in self.queue.deliver(at) {
-            let outcome = self.execute(context, profile, at, &command, (&mut *membership, fitted));
+            let outcome = if self.queue.is_left_undone(&command) {
+                Err(Refusal::NotTried)
+            } else {
+                self.execute(context, profile, at, &command, (&mut *membership, fitted))
+            };
+            self.queue.note(&command, &outcome);
             let delay = period(profile)
                 .as_millis()
                 .saturating_mul(u64::from(profile.result_delay_wakes));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use domain::keys::Party;
-use domain::{Access, Approval, Operation, Outcome, Refusal, SimDuration, SimInstant};
+use domain::{Access, Approval, Operation, Outcome, Refusal, RequestId, SimDuration, SimInstant};
 
 /// Commands on their way to the gas meter, and results on their way back.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct HanQueue {
 pub(crate) struct Held {
     pub(crate) commands: VecDeque<Command>,
     pub(crate) results: VecDeque<HanResult>,
+    /// Requests of which an approved operation was refused, the latest last: what follows in them is left undone.
+    pub(crate) refused: VecDeque<RequestId>,
 }
 
 /// What became of a command.
@@ -92,7 +94,27 @@ impl HanQueue {
                 ticket: command.ticket,
                 outcome: Err(Refusal::Unreachable),
             });
+            let approval = command.approval.clone();
             held.commands.pop_front();
+            held.note(approval.as_ref(), false);
+        }
+    }
+
+    /// Whether a command is to be left undone, because one before it in the same request was refused.
+    pub(crate) fn is_left_undone(&self, command: &Command) -> bool {
+        let approval = command.approval.as_ref().filter(|approval| approval.follows);
+        let refused = self.held.as_ref().map(|held| &held.refused);
+        approval
+            .zip(refused)
+            .is_some_and(|(approval, refused)| refused.contains(&approval.request))
+    }
+
+    /// Notes how a command ended, for those that follow it.
+    pub(crate) fn note(&mut self, command: &Command, outcome: &Outcome) {
+        if let Some(held) = &mut self.held {
+            held.note(command.approval.as_ref(), outcome.is_ok());
+        } else if outcome.is_err() {
+            self.held.get_or_insert_default().note(command.approval.as_ref(), false);
         }
     }
 
@@ -106,7 +128,7 @@ impl HanQueue {
         let held = self.held.as_mut()?;
         let due = held.results.iter().position(|result| result.at <= now)?;
         let result = held.results.remove(due);
-        if held.results.is_empty() && held.commands.is_empty() {
+        if held.is_empty() {
             self.held = None;
         }
         result
@@ -117,3 +139,24 @@ impl HanQueue {
         self.held.as_ref()?.results.iter().map(|result| result.at).min()
     }
 }
+
+impl Held {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.commands.is_empty() && self.refused.is_empty()
+    }
+
+    fn note(&mut self, approval: Option<&Approval>, done: bool) {
+        let Some(approval) = approval else { return };
+        self.refused.retain(|request| *request != approval.request);
+        if !done {
+            self.refused.push_back(approval.request);
+        }
+        while self.refused.len() > REFUSED_MAX {
+            self.refused.pop_front();
+        }
+    }
+}
+
+/// Requests of which it is remembered that an operation was refused. Commands of one request are handed over within
+/// seconds, so that only those of other users come between them.
+const REFUSED_MAX: usize = 8;

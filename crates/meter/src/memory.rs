@@ -1,5 +1,7 @@
 //! What an installation takes in memory, added up from its parts.
 
+use domain::RequestId;
+
 use crate::device::Device;
 use crate::gas::{Gas, Report};
 use crate::han::{Command, HanResult, Held};
@@ -44,6 +46,7 @@ fn gas_heap(gas: &Gas) -> usize {
         size_of::<Held>()
             + held.commands.capacity() * size_of::<Command>()
             + held.results.capacity() * size_of::<HanResult>()
+            + held.refused.capacity() * size_of::<RequestId>()
     });
     meter_heap(&gas.gsme) + device_heap(&gas.gpf) + report(&gas.mirror) + pending + held + gas.alerts.heap()
 }

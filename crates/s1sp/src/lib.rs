@@ -12,6 +12,7 @@
 //! approval (the DCO's), bytes of any device, or which codes a failure gets (those are in `steps`).
 
 mod codes;
+mod execution;
 mod hand_over;
 mod journal;
 mod options;

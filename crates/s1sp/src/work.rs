@@ -2,17 +2,16 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::operation::Token;
-use domain::{Answer, Approval, DataItem, DeviceKind, Eui64, Operation, RequestId, SimDuration, SimInstant, Value};
+use domain::{Approval, DeviceKind, RequestId, SimInstant};
 use duis::signature::SigningKey;
 use duis::{S1spAlert as AlertXml, SignedBody, SignedHeader};
-use head_end::{Custody, Directory, Failure as EngineFailure, FailureKind, Handle, Job, Models};
+use head_end::{Custody, Directory, Handle, Models};
 use proto::{
     ApprovalReply, ApprovalRequest, CountersignedServiceRequest, Envelope, Kind, Message, S1spAlert, S1spResponse,
     approval_reply,
 };
 use steps::errors::Hop;
-use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target, Via};
+use steps::{Failure, Plan, Smets1Payload, Step, StepOutcome, StepResult, Target};
 use tokio::sync::mpsc;
 use world::{CallError, Caller, World, semantic};
 
@@ -92,8 +91,12 @@ impl Context {
 
     async fn bring_to_an_end(&self, task: &Task, code: Option<&str>) -> Outcome {
         let id = task.verified.request.id;
-        if let Some(step) = task.began.first() {
-            let text = format!("the S1SP was restarted while step {step} was under way: what it did is not known");
+        if !task.began.is_empty() {
+            let began: Vec<String> = task.began.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "the S1SP was restarted while step {} was under way: what it did is not known",
+                began.join(" and ")
+            );
             return self.failed(&task.verified, Failure::Deadline, &text);
         }
         if self.held.contains(task.verified.hub) {
@@ -174,158 +177,6 @@ impl Context {
         }
     }
 
-    async fn execute(&self, task: &Task, plan: &Plan, due: SimInstant, code: Option<&str>) -> Vec<StepOutcome> {
-        let within = match task.verified.kind {
-            // Each further act may have to wait for a wake of its own.
-            DeviceKind::Gsme => {
-                let acts = plan.steps.iter().filter(|step| step.operation.changes_state()).count();
-                let further = u64::try_from(acts.saturating_sub(1)).unwrap_or(0);
-                let each = self.limits.gas_within.as_millis();
-                SimDuration::from_millis(each.saturating_mul(further.saturating_add(1)))
-            }
-            _ => self.limits.mains_within,
-        };
-        let deadline = due + within;
-        let mut outcomes = Vec::with_capacity(plan.steps.len());
-        let mut stopped = false;
-        for step in plan.steps.iter().filter(|step| step.refused.is_none()) {
-            if let Some(answer) = &step.answered {
-                stopped |= !step.is_as_expected(answer);
-                continue;
-            }
-            if let Some((answer, at)) = self.remembered(step) {
-                outcomes.push(StepOutcome {
-                    position: step.position,
-                    result: StepResult::Device(Ok(answer)),
-                    at: Some(at),
-                });
-                continue;
-            }
-            let result = if stopped {
-                StepResult::NotTried
-            } else {
-                self.step(task, step, deadline, code).await
-            };
-            self.remember(step, &result);
-            stopped |= match &result {
-                // After a failure of the chain the next step would only wait for the same.
-                StepResult::Failed(..) => true,
-                StepResult::Device(Err(_)) => !step.optional && !plan.continues && step.operation.changes_state(),
-                // The request is for another state of the device than the one it is in.
-                StepResult::Device(Ok(answer)) => !step.is_as_expected(answer),
-                _ => false,
-            };
-            let at = matches!(result, StepResult::Device(_)).then(|| self.world.clock.now());
-            outcomes.push(StepOutcome {
-                position: step.position,
-                result,
-                at,
-            });
-        }
-        outcomes
-    }
-
-    /// Learns from what a device has said of its firmware.
-    fn learn_from(&self, plan: &Plan, outcomes: &[StepOutcome]) {
-        let firmware = Operation::Read(DataItem::FirmwareVersion);
-        for step in plan.steps.iter().filter(|step| step.operation == firmware) {
-            let outcome = outcomes.iter().find(|outcome| outcome.position == step.position);
-            if let Some(StepResult::Device(Ok(Answer::Value(Value::Text(running))))) =
-                outcome.map(|found| &found.result)
-            {
-                self.learn(step.device, running);
-            }
-        }
-    }
-
-    /// A device says which firmware it runs: from here on it is spoken to as what it is. Another firmware is known only by
-    /// reading it.
-    pub(crate) fn learn(&self, device: Eui64, running: &str) {
-        let site = self.directory.site_of(device);
-        let Some(known) = site.as_ref().and_then(|site| site.device(device)) else {
-            return;
-        };
-        if known.profile.native_firmware == running {
-            return;
-        }
-        let Some(profile) = self.models.running(&known.profile, running) else {
-            return tracing::debug!(%device, running, leg = "s1sp", "a firmware that no file describes");
-        };
-        if let Err(error) = self.journal().became(device, profile.id.to_string()) {
-            return tracing::error!(%device, leg = "s1sp", %error, "new firmware not journalled");
-        }
-        tracing::info!(%device, profile = %profile.id, leg = "s1sp", "another firmware");
-        self.cache().forget(device);
-        self.directory.change(device, |known| known.profile = profile);
-    }
-
-    fn cache(&self) -> MutexGuard<'_, steps::Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The kept answer that a rule lets the S1SP give in place of the device's.
-    fn remembered(&self, step: &Step) -> Option<(Answer, SimInstant)> {
-        let max_age = step.cached_for?;
-        let now = self.world.clock.now();
-        self.cache().answer(step.device, &step.operation, max_age, now)
-    }
-
-    /// Keeps an answer that may be given again; what was known of a device that was acted on is forgotten.
-    fn remember(&self, step: &Step, result: &StepResult) {
-        match result {
-            StepResult::Device(Ok(answer)) if step.cached_for.is_some() => {
-                let now = self.world.clock.now();
-                self.cache().keep(step.device, &step.operation, answer, now);
-            }
-            _ if step.operation.changes_state() => self.cache().forget(step.device),
-            _ => {}
-        }
-    }
-
-    async fn step(&self, task: &Task, step: &Step, deadline: SimInstant, code: Option<&str>) -> StepResult {
-        let id = task.verified.request.id;
-        if step.operation.changes_state()
-            && let Err(error) = self.journal().begin(id, step.position)
-        {
-            return StepResult::Failed(Failure::Internal, error.to_string());
-        }
-        let approval = if step.critical {
-            match self.approval(task, step).await {
-                Ok(approval) => Some(approval),
-                Err((failure, reason)) => return StepResult::Failed(failure, reason),
-            }
-        } else {
-            None
-        };
-        // Where the plan wants the proxy's copy and there is no proxy, the sleeping meter itself is asked.
-        let mirror = match step.via {
-            Via::Mirror => self.proxy(task.verified.hub),
-            Via::Device => None,
-        };
-        let job = Job {
-            trace_id: id.to_string(),
-            hub: task.verified.hub,
-            device: mirror.unwrap_or(step.device),
-            slot: mirror.map_or(step.kind, |_| DeviceKind::Gpf),
-            operation: as_the_device_takes_it(step, code),
-            approval,
-            deadline,
-        };
-        match self.engine.execute(job).await {
-            Ok(outcome) => StepResult::Device(outcome),
-            Err(failure) => StepResult::Failed(class(&failure), failure.reason),
-        }
-    }
-
-    /// The gas proxy behind a hub.
-    fn proxy(&self, hub: Eui64) -> Option<Eui64> {
-        let site = self.directory.site(hub)?;
-        site.devices
-            .iter()
-            .find(|device| device.slot == DeviceKind::Gpf)
-            .map(|device| device.id)
-    }
-
     /// Answers from the record that came with the request. A change is noted by the DCO first: it checks later critical
     /// requests against what it noted.
     async fn about_credentials(&self, task: &Task, plan: &Plan) -> Outcome {
@@ -385,7 +236,7 @@ impl Context {
     }
 
     /// Asks the DCO, once.
-    async fn approval(&self, task: &Task, step: &Step) -> Result<Approval, (Failure, String)> {
+    pub(crate) async fn approval(&self, task: &Task, step: &Step) -> Result<Approval, (Failure, String)> {
         let ask = ApprovalRequest {
             request: Some(task.message.clone()),
             device: step.device.0,
@@ -528,14 +379,6 @@ impl Outcome {
     }
 }
 
-/// The step's operation, but for a token: the supplier's code becomes one that the meter takes.
-fn as_the_device_takes_it(step: &Step, code: Option<&str>) -> Operation {
-    match (&step.operation, code) {
-        (Operation::EnterToken(_), Some(code)) => Operation::EnterToken(Token(code.to_owned())),
-        (operation, _) => operation.clone(),
-    }
-}
-
 /// The response to a vend for the keys of the meter: no device had a word in it.
 fn made_only(id: RequestId) -> S1spResponse {
     S1spResponse {
@@ -564,22 +407,5 @@ fn hop(failure: Failure) -> &'static str {
     match failure.entry().hop {
         Hop::Hub => "fleet",
         hop => hop.as_str(),
-    }
-}
-
-/// The class of an engine's failure in the error table.
-fn class(failure: &EngineFailure) -> Failure {
-    match failure.kind {
-        FailureKind::BadAnswer => Failure::BadAnswer,
-        FailureKind::Busy => Failure::Busy,
-        FailureKind::Deadline => Failure::Deadline,
-        FailureKind::HubNotConnected => Failure::HubUnreachable,
-        FailureKind::LateResultMissing => Failure::HanUnreachable,
-        FailureKind::LinkLost => Failure::LinkLost,
-        FailureKind::NoResponse => Failure::NoResponse,
-        FailureKind::SessionFailed => Failure::SessionFailed,
-        FailureKind::Unknown => Failure::S1spRejected,
-        FailureKind::WanUnusable => Failure::WanUnreachable,
-        _ => Failure::Internal,
     }
 }

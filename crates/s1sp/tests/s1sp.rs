@@ -7,6 +7,9 @@ mod rig;
 use std::collections::BTreeMap;
 
 use dialects::Notification;
+use domain::operation::{
+    AnyDate, AnyDay, Prices, SwitchingTable, TariffAction, TariffDay, TariffSeason, TariffTables, TariffWeek,
+};
 use domain::seed::mix;
 use domain::{Association, DeviceKind, Operation, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
@@ -205,6 +208,111 @@ fn a_sleeping_gas_meter_answers_late_but_to_its_request() {
         let response = rig.only_response();
         assert_eq!(response.response_code, "I0", "{response:?}");
         assert_eq!(rig.executed("disable"), 1);
+    });
+}
+
+/// A gas tariff with its prices: two approved acts at a sleeping meter.
+fn gas_tariff() -> Element {
+    let any = AnyDate {
+        year: None,
+        month: Some(1),
+        day: Some(AnyDay::Day(1)),
+        day_of_week: None,
+    };
+    let tables = TariffTables {
+        switching: SwitchingTable {
+            days: vec![TariffDay {
+                id: 1,
+                switches: vec![(0, TariffAction::Tou(1))],
+            }],
+            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
+            seasons: vec![TariffSeason {
+                name: String::new(),
+                from: any,
+                week: 1,
+            }],
+            special_days: Vec::new(),
+        },
+        thresholds: vec![vec![30_000]],
+        ..TariffTables::default()
+    };
+    let prices = Prices {
+        tou_mp: vec![Some(4_000)],
+        ..Prices::default()
+    };
+    users::orders::update_import_tariff(GSME, users::orders::Fuel::Gas, &tables, &prices).body
+}
+
+#[test]
+fn the_acts_of_one_gas_request_are_done_in_one_wake() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().late_after = Some(SimDuration::from_mins(35));
+        let mut rig = Rig::new(script);
+        let request = rig.countersigned("1.1.1", GSME, 1, gas_tariff());
+        rig.send(id(GSME, 1), &request).await;
+        rig.listen(SimDuration::from_mins(37)).await;
+        let response = rig.only_response();
+        assert_eq!(response.response_code, "I0", "{response:?}");
+        let signed = duis::read_signed_response(&response.signed_response_xml).unwrap();
+        let SignedBody::Response {
+            payload: Some(payload), ..
+        } = signed.body
+        else {
+            panic!("no payload")
+        };
+        assert_eq!(payload.attribute("MessageSuccess"), Some("true"));
+        let script = rig.script.lock();
+        let acts: Vec<_> = script
+            .executed
+            .iter()
+            .map(|(slot, access, _, approved)| (*slot, access.association, *approved))
+            .collect();
+        assert_eq!(acts, [(DeviceKind::Gsme, Association::Critical, true); 2]);
+        assert_eq!(script.texts, 1);
+    });
+}
+
+#[test]
+fn an_act_of_a_gas_request_that_is_refused_stops_those_that_follow() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().late_after = Some(SimDuration::from_mins(35));
+        script.lock().refuse = Some(domain::Refusal::WrongState);
+        let mut rig = Rig::new(script);
+        let request = rig.countersigned("1.1.1", GSME, 1, gas_tariff());
+        rig.send(id(GSME, 1), &request).await;
+        rig.listen(HOUR).await;
+        let response = rig.only_response();
+        let xml = String::from_utf8_lossy(&response.signed_response_xml).into_owned();
+        assert_eq!(response.response_code, "I0", "{response:?}");
+        assert!(xml.contains("MessageSuccess=\"false\""), "{xml}");
+        assert!(
+            xml.contains("Position=\"1\"") && xml.contains("Position=\"2\""),
+            "{xml}"
+        );
+        assert!(xml.contains("not tried"), "{xml}");
+        assert_eq!(rig.executed("write"), 1);
+    });
+}
+
+#[test]
+fn a_restart_between_the_acts_of_a_gas_request_doubles_none() {
+    virtually(|| async {
+        let script = Shared::default();
+        script.lock().late_after = Some(SimDuration::from_mins(35));
+        let mut rig = Rig::new(script);
+        let request = rig.countersigned("1.1.1", GSME, 1, gas_tariff());
+        rig.send(id(GSME, 1), &request).await;
+        // Both are held at the hub.
+        rig.listen(SimDuration::from_mins(5)).await;
+        assert_eq!(rig.executed("write"), 2);
+        rig.restart().await;
+        rig.listen(HOUR + HOUR).await;
+        let response = rig.only_response();
+        assert_eq!(response.response_code, "E21", "{response:?}");
+        assert!(response.reason.contains("step 1 and 2"), "{}", response.reason);
+        assert_eq!(rig.executed("write"), 2);
     });
 }
 

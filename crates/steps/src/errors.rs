@@ -311,6 +311,7 @@ impl Failure {
             Refusal::HardwareFault => Self::HardwareFault,
             Refusal::NotPermitted => Self::NotPermitted,
             Refusal::NotSupported => Self::NotSupported,
+            Refusal::NotTried => Self::NotTried,
             Refusal::OutOfRange => Self::OutOfRange,
             Refusal::Token(_) => Self::TokenRefused,
             Refusal::Unreachable => Self::HanUnreachable,

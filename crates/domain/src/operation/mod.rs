@@ -622,6 +622,9 @@ pub enum Refusal {
     /// The firmware image was not taken.
     #[error("image refused: {0}")]
     Image(ImageFault),
+    /// Left undone, because an operation of the same request before it was refused.
+    #[error("left undone after a refusal in the same request")]
+    NotTried,
 }
 
 /// Why a token was not taken.

@@ -122,6 +122,8 @@ struct Core {
     own: BTreeMap<(DeviceKind, Association), u32>,
     challenges: u8,
     tickets: u32,
+    /// The request of the last approved operation that was refused.
+    refused: Option<domain::RequestId>,
     late: Vec<(SimInstant, Notification)>,
 }
 
@@ -136,6 +138,7 @@ impl House {
             own: BTreeMap::new(),
             challenges: 0,
             tickets: 0,
+            refused: None,
             late: Vec::new(),
         };
         Self {
@@ -362,14 +365,26 @@ impl Host for Core {
         operation: &Operation,
         approval: Option<&Approval>,
     ) -> Execution {
+        let follows = approval
+            .filter(|approval| approval.follows)
+            .map(|approval| approval.request);
+        let left_undone = slot == DeviceKind::Gsme && follows.is_some() && follows == self.refused;
         let (refuse, late_after) = {
             let mut script = self.script.lock();
-            script
-                .executed
-                .push((slot, access, operation.clone(), approval.is_some()));
+            if !left_undone {
+                script
+                    .executed
+                    .push((slot, access, operation.clone(), approval.is_some()));
+            }
             (script.refuse.clone(), script.late_after)
         };
-        let outcome = outcome(operation, refuse);
+        let outcome = match left_undone {
+            true => Err(Refusal::NotTried),
+            false => outcome(operation, refuse),
+        };
+        if outcome.is_err() {
+            self.refused = approval.map(|approval| approval.request);
+        }
         if slot != DeviceKind::Gsme {
             return Execution::Finished(outcome);
         }

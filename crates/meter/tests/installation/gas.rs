@@ -85,6 +85,61 @@ fn the_gas_meter_itself_judges_the_approval_when_it_wakes() {
 }
 
 #[test]
+fn what_follows_a_refusal_in_its_request_is_left_undone_also_in_a_later_wake() {
+    let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[_, _, _, gsme]| {
+        gsme.security_alert_gap = SimDuration::ZERO;
+    });
+    let disable = Operation::DisableSupply;
+    let make = |home: &mut Home, like: Option<&Approval>, slot| {
+        let mut approval = home.approval_for(slot, &disable, hour() + hour());
+        if let Some(first) = like {
+            // The same request, and its MAC with it: what a DCO does for a second step.
+            let device = home.installation.device(slot).expect("the device exists");
+            let key = home
+                .relations
+                .dco
+                .epoch_key(device, home.installation.epoch(slot), None, Purpose::Approval);
+            approval = Approval::make(
+                &key,
+                device,
+                &disable,
+                first.request,
+                approval.counter,
+                approval.expires_at,
+            );
+            approval.follows = true;
+        }
+        approval
+    };
+    let refused = make(&mut home, None, DeviceKind::Esme);
+    let follows = make(&mut home, Some(&refused), GSME);
+    let later = make(&mut home, Some(&refused), GSME);
+    let other = make(&mut home, None, GSME);
+    let [bad, left] = [&refused, &follows].map(|approval| queue(&mut home, &disable, Some(approval)));
+    let wrong = Err(Refusal::Approval(ApprovalFault::Wrong));
+    assert_eq!(results(&mut home), [(bad, wrong), (left, Err(Refusal::NotTried))]);
+    // A restart of the hub between the two keeps it.
+    let (octets, config) = (home.installation.durable(), home.config.clone());
+    let restored = home.act(|_, context| Installation::restore(&config, context, &octets));
+    home.installation = restored.expect("our own octets");
+    let [left, done] = [&later, &other].map(|approval| queue(&mut home, &disable, Some(approval)));
+    let expected = [(left, Err(Refusal::NotTried)), (done, Ok(Answer::Done))];
+    assert_eq!(results(&mut home), expected);
+    assert_eq!(home.installation.supply(GSME), Some(SupplyState::Disabled));
+}
+
+/// What the next wake brings.
+fn results(home: &mut Home) -> Vec<(u32, Outcome)> {
+    home.run(SimDuration::from_mins(30));
+    let effects = home.effects();
+    let results = effects.into_iter().filter_map(|effect| match effect {
+        Effect::LateResult { ticket, outcome, .. } => Some((ticket, outcome)),
+        Effect::Alert { .. } => None,
+    });
+    results.collect()
+}
+
+#[test]
 fn the_queue_is_bounded_and_forgets_in_the_end() {
     let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[chf, _, _, gsme]| {
         chf.han_queue_entries = 2;
