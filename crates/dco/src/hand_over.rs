@@ -7,16 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::keys::HandOverSecret;
 use domain::{Eui64, Operation, SimInstant};
 use duis::signature::{self, Certificates};
 use prost::Message;
 use proto::dco_migration_command::Act;
 use proto::{
     Condition, DcoMigrationCommand, DcoMigrationOutcome, Envelope, FileAcknowledgement, FileDelivery, HandOverApproval,
-    Kind, MigrationGroupSecrets,
+    Kind,
 };
-use world::file_set::{self, FileFault, OpenedSet, Taken};
+use world::file_set::{self, Admission, FileFault, OpenedSet, Taken};
 use world::sealed::OpeningKey;
 use world::{Store, StoreError};
 
@@ -153,67 +152,66 @@ impl HandOver {
         Some((kind, body))
     }
 
+    /// Takes files. Those that it took before the last start, under the same reference, and whose answer it did not put on
+    /// record, do again what they did.
     fn files(&mut self, delivery: &FileDelivery, judge: &mut Judge) -> FileAcknowledgement {
         let mut acknowledgement = FileAcknowledgement {
             reference: delivery.reference.clone(),
             ..FileAcknowledgement::default()
         };
-        let refused = |fault: &FileFault| condition(fault.condition(), "", Eui64(0), &fault.to_string());
-        let proved = self.opened(delivery).and_then(|opened| {
-            self.taken.check(&opened.header)?;
-            opened.installations()?;
-            opened.secrets(&self.options.opening).map(|_| ())
-        });
-        if let Err(fault) = proved {
-            tracing::warn!(leg = "dco", %fault, "files not taken");
-            acknowledgement.conditions.push(refused(&fault));
-            return acknowledgement;
-        }
-        let written = self.write(&Record {
-            delivery: Some(delivery.clone()),
-            ..Record::default()
-        });
-        if let Err(error) = written {
-            acknowledgement
-                .conditions
-                .push(condition("dco-down", "", Eui64(0), &error.to_string()));
-            return acknowledgement;
-        }
-        match self.apply(delivery, judge) {
+        match self.take_files(delivery, judge) {
             Ok(conditions) => {
                 acknowledgement.accepted = true;
                 acknowledgement.conditions = conditions;
             }
-            Err(fault) => acknowledgement.conditions.push(refused(&fault)),
+            Err(found) => {
+                tracing::warn!(leg = "dco", found.kind, found.detail, "files not taken");
+                acknowledgement.conditions.push(found);
+            }
         }
         acknowledgement
     }
 
-    fn opened(&self, delivery: &FileDelivery) -> Result<OpenedSet, FileFault> {
-        let set = delivery.set.clone().unwrap_or_default();
-        let (certificates, rp) = (&self.options.certificates, self.options.rp);
-        file_set::read(&set, "dco", &file_set::REQUIRED, &mut |serial, octets, signature| {
-            let unknown = || FileFault::SignerUnknown(serial.to_owned());
-            let certificate = certificates.by_serial(serial).ok_or_else(unknown)?;
-            if certificate.eui() != rp {
-                return Err(unknown());
-            }
-            if !signature::verify_octets(octets, signature, certificate) {
-                return Err(FileFault::SignatureBad("file".into()));
-            }
-            Ok(rp)
-        })
+    fn take_files(&mut self, delivery: &FileDelivery, judge: &mut Judge) -> Result<Vec<Condition>, Condition> {
+        let fault = |fault: FileFault| fault.to_condition();
+        let opened = self.opened(delivery).map_err(fault)?;
+        let admission = self.taken.admit(&delivery.reference, &opened).map_err(fault)?;
+        opened.installations().map_err(fault)?;
+        opened.secrets(&self.options.opening).map_err(fault)?;
+        if admission == Admission::New {
+            let written = self.write(&Record {
+                delivery: Some(delivery.clone()),
+                ..Record::default()
+            });
+            written.map_err(|error| condition("dco-down", "", Eui64(0), &error.to_string()))?;
+            self.taken.take(&delivery.reference, &opened).map_err(fault)?;
+        }
+        self.act_on(&opened, judge).map_err(fault)
     }
 
-    /// Learns what files say that were proved before.
+    fn opened(&self, delivery: &FileDelivery) -> Result<OpenedSet, FileFault> {
+        let set = delivery.set.clone().unwrap_or_default();
+        let mut prove = file_set::only(self.options.rp, |serial, octets, signature| {
+            let certificate = self.options.certificates.by_serial(serial)?;
+            let fits = signature::verify_octets(octets, signature, certificate);
+            Some((certificate.eui(), fits))
+        });
+        file_set::read(&set, "dco", &file_set::REQUIRED, &mut prove)
+    }
+
+    /// Does what files say that the journal has: they were proved before they were written.
     fn apply(&mut self, delivery: &FileDelivery, judge: &mut Judge) -> Result<Vec<Condition>, FileFault> {
         let opened = self.opened(delivery)?;
-        self.taken.take(&opened.header)?;
+        self.taken.take(&delivery.reference, &opened)?;
+        self.act_on(&opened, judge)
+    }
+
+    fn act_on(&mut self, opened: &OpenedSet, judge: &mut Judge) -> Result<Vec<Condition>, FileFault> {
         let secrets = opened.secrets(&self.options.opening)?;
         let mut conditions = Vec::new();
         for record in opened.installations()? {
             let id = &record.installation_id;
-            let given = given(&secrets, id);
+            let given = file_set::secrets_by_device(&secrets, id);
             let wanted: BTreeSet<Eui64> = OpenedSet::devices_in_scope(&record)
                 .filter(|device| KEYED.contains(&device.kind.as_str()))
                 .map(|device| Eui64(device.device))
@@ -327,19 +325,6 @@ impl std::fmt::Debug for HandOver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "HandOver({} installations)", self.installations.len())
     }
-}
-
-/// The secrets of one installation, by device.
-fn given(secrets: &MigrationGroupSecrets, id: &str) -> BTreeMap<Eui64, (u32, HandOverSecret)> {
-    let installations = secrets.installations.iter();
-    installations
-        .filter(|secrets| secrets.installation_id == id)
-        .flat_map(|secrets| &secrets.devices)
-        .filter_map(|secret| {
-            let octets: [u8; 32] = secret.secret.as_ref().try_into().ok()?;
-            Some((Eui64(secret.device), (secret.epoch, HandOverSecret::new(octets))))
-        })
-        .collect()
 }
 
 fn condition(kind: &str, installation_id: &str, device: Eui64, detail: &str) -> Condition {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::operation::{PaymentMode, SettingKind, octets};
+use domain::operation::{PaymentMode, Setting, SettingKind, digest_of_settings};
 use domain::{
     Answer, DataItem, DeviceKind, Eui64, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit, Value,
 };
 use proto::{Condition, DeviceRecord, ItemValue};
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use crate::directory::{Device, Site};
@@ -74,21 +73,20 @@ impl Said {
         }
     }
 
+    /// A setting.
+    #[must_use]
+    pub fn setting(&self, kind: SettingKind) -> Option<&Setting> {
+        match self.values.get(&DataItem::Setting(kind)) {
+            Some(Value::Setting(setting)) => Some(setting),
+            _ => None,
+        }
+    }
+
     /// SHA-256 over the settings of [`CONFIGURATION`] that the device has, as hexadecimal digits; `None` when it has none.
     #[must_use]
     pub fn configuration_digest(&self) -> Option<String> {
-        let mut digest = Sha256::new();
-        let mut any = false;
-        for kind in CONFIGURATION {
-            if let Some(Value::Setting(setting)) = self.values.get(&DataItem::Setting(kind)) {
-                let octets = octets::write(setting.as_ref());
-                digest.update(kind.name().as_bytes());
-                digest.update((octets.len() as u64).to_be_bytes());
-                digest.update(octets);
-                any = true;
-            }
-        }
-        any.then(|| digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect())
+        let settings = CONFIGURATION.into_iter().filter_map(|kind| self.setting(kind));
+        digest_of_settings(settings)
     }
 }
 

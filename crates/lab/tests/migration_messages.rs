@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::keys::Party;
-use domain::{DataItem, DeviceKind, Eui64, Operation, SimDuration};
+use domain::{DataItem, DeviceKind, Eui64, Operation, SimDuration, SimInstant};
 use duis::signature::{SigningKey, sign_octets};
 use fleet::Site;
 use lab::chain::{Chain, MigrationLinks, Role};
@@ -24,9 +25,11 @@ use proto::{
 };
 use world::file_set::{self, REQUIRED};
 use world::sealed::PublicKey;
-use world::{LinkEnd, World, semantic};
+use world::{LinkEnd, LinkName, Verdict, World, semantic};
 
 const ID: &str = "LAB-I-1";
+/// Messages from the device before the one that answers an operation: of the association.
+const ASSOCIATION_ANSWERS: usize = 2;
 const MAINS: u64 = 180_000;
 const SLEEPY: u64 = 70 * 60_000;
 
@@ -446,6 +449,72 @@ async fn an_installation_is_taken_over_step_by_step_across_restarts() {
         ["unknown-installation"],
         "also after a restart"
     );
+    rig.chain.stop().await;
+}
+
+/// What a probe found out, where the S1SP died over it and its reference comes again: the device has taken the approval, and
+/// says so. Under another reference the same answer of the device is a rejection.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_an_s1sp_died_over_may_be_asked_again() {
+    let mut rig = Rig::start();
+    let (devices, secrets) = rig.staged(2).await;
+    let files = rig.required("s1sp", &devices, &secrets.s1sp);
+    assert!(rig.deliver(Role::S1sp, files).await.accepted);
+    let files = rig.required("dco", &devices, &secrets.dco);
+    assert!(rig.deliver(Role::Dco, files).await.accepted);
+    let kind = DeviceKind::Esme;
+    let approval = rig.approval(kind, 2, "probe").await.unwrap();
+    let probe = |reference: &str| S1spMigrationCommand {
+        reference: reference.into(),
+        group_id: "LAB-G".into(),
+        installation_id: ID.into(),
+        hub: rig.hub().0,
+        act: Some(s1sp_migration_command::Act::Probe(S1spProbe {
+            device: rig.device(kind).0,
+            approval: approval.clone(),
+            within_ms: MAINS,
+        })),
+    };
+    let (again, other) = (probe("probe"), probe("another"));
+
+    // The device answers, and its answer reaches an S1SP that died before it.
+    let executed = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::clone(&executed);
+    rig.chain
+        .world()
+        .faults
+        .install(move |link: &LinkName, envelope: &Envelope, _: SimInstant| {
+            let answer = *link.from == *"wan" && *link.to == *"s1sp" && envelope.kind() == Kind::WanData;
+            heard.fetch_add(usize::from(answer), Ordering::Relaxed);
+            // The association's answers pass; the probe's own is the last, and is held back for an hour.
+            if answer && heard.load(Ordering::Relaxed) > ASSOCIATION_ANSWERS {
+                Verdict::Delay(SimDuration::from_hours(1))
+            } else {
+                Verdict::Pass
+            }
+        });
+    let link = &mut rig.links.s1sp;
+    link.send(Envelope::default(), Kind::S1spMigrationCommand, &again.encode_to_vec())
+        .await
+        .unwrap();
+    rig.chain.world().clock.sleep(SimDuration::from_secs(90)).await;
+    assert!(
+        executed.load(Ordering::Relaxed) > ASSOCIATION_ANSWERS,
+        "the device had answered"
+    );
+    rig.chain.restart(Role::S1sp).await.unwrap();
+    rig.chain.world().faults.clear();
+
+    for (command, found) in [(again, vec![]), (other, vec!["approval-rejected"])] {
+        let outcome: S1spMigrationOutcome = exchange(
+            &mut rig.links.s1sp,
+            Kind::S1spMigrationCommand,
+            &command,
+            Kind::S1spMigrationOutcome,
+        )
+        .await;
+        assert_eq!(kinds(&outcome.conditions), found, "{}", command.reference);
+    }
     rig.chain.stop().await;
 }
 

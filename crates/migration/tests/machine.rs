@@ -8,7 +8,7 @@ use jiff::civil::time;
 use migration::Settings;
 use migration::day::{instant, plus_days};
 use migration::machine::State;
-use migration::machine::event::CaseAct;
+use migration::machine::event::{CaseAct, Event};
 use migration::machine::operator::{CaseFilter, Operator};
 use migration::settings::Owner;
 
@@ -224,5 +224,35 @@ fn too_many_failures_pause_a_cohort_and_a_pause_ends() {
         (1..=40).all(|n| house.state(n) == State::Migrated),
         "{:#?}",
         house.outcomes()
+    );
+}
+
+#[test]
+fn a_dormant_notice_is_good_for_one_attempt() {
+    let script = vec![(id(1), "deliver", Some(0), Fault::Finds("not-on-epcl"))];
+    let mut house = House::new(&[DORMANT], script);
+    house.run();
+    assert_eq!(house.state(1), State::Migrated);
+    let entries = house.store.entries();
+    let used: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            Event::Authorised { mpxn, authorisation } if *mpxn == house::mpan(1) => Some(authorisation.by.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(used.len(), 2, "cancelled once, and given another notice: {used:?}");
+    assert_ne!(
+        used[0], used[1],
+        "the notice of the attempt that was cancelled is used up"
+    );
+    let attempts = entries
+        .iter()
+        .filter(|entry| matches!(entry.event, Event::Slotted { .. }));
+    let days: Vec<_> = attempts.map(|entry| entry.at).collect();
+    let notice = u64::from(house.settings.calendar.dormant.migration_notice_days);
+    assert!(
+        days[1].since(days[0]) >= SimDuration::from_hours(24 * (notice - 1)),
+        "it is announced anew, so many days ahead: {days:?}"
     );
 }

@@ -3,12 +3,13 @@
 //! A set is taken whole or not at all: each file is signed, is for the reader, and repeats one and the same header.
 //! Signatures themselves are the caller's: it signs and verifies octets with the keys of its own room.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Eui64;
+use domain::keys::HandOverSecret;
 use prost::Message;
 use proto::{
-    DeviceRecord, InstallationRecord, MigrationCommonFile, MigrationCommonValidationFile, MigrationFile,
+    Condition, DeviceRecord, InstallationRecord, MigrationCommonFile, MigrationCommonValidationFile, MigrationFile,
     MigrationFileContent, MigrationFileKind, MigrationFileSet, MigrationGroupSecrets, MigrationHeader, RecordDigest,
     Sealed,
 };
@@ -100,6 +101,16 @@ impl FileFault {
             Self::WrongRecipient { .. } => "wrong-recipient",
         }
     }
+
+    /// As a condition about the whole set.
+    #[must_use]
+    pub fn to_condition(&self) -> Condition {
+        Condition {
+            kind: self.condition().to_owned(),
+            detail: self.to_string(),
+            ..Condition::default()
+        }
+    }
 }
 
 /// A set whose signatures, kinds, recipient and headers are good.
@@ -112,10 +123,30 @@ pub struct OpenedSet {
 }
 
 /// Sets taken before, by producer. Rebuild it from a journal; a set that was not taken leaves no mark.
+///
+/// Numbers are used once. Within a group they rise: what was made before the last set that was taken of it, and was lost or
+/// held back on its way, is not taken any more.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
-    groups: BTreeSet<(u64, String)>,
+    groups: BTreeMap<(u64, String), Last>,
     sequences: BTreeSet<(u64, u64)>,
+}
+
+/// The last set taken of a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Last {
+    sequence: u64,
+    reference: String,
+    digest: bytes::Bytes,
+}
+
+/// Whether a set may be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// It is the very set that was taken last of its group, under the same reference: its sender did not hear the answer.
+    Again,
+    /// It was not taken before.
+    New,
 }
 
 /// One file: content encoded and signed. `sign` gives serial of the certificate and signature.
@@ -223,7 +254,43 @@ pub fn read(
     Ok(OpenedSet { header, files })
 }
 
+/// Proves files that only `signer` may have made. `check` says to whom the certificate of a serial number belongs, and
+/// whether the signature over the octets is that certificate's; none when there is no such certificate.
+pub fn only<'c>(
+    signer: Eui64,
+    check: impl Fn(&str, &[u8], &[u8]) -> Option<(Eui64, bool)> + 'c,
+) -> impl FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + 'c {
+    move |serial, octets, signature| match check(serial, octets, signature) {
+        Some((owner, true)) if owner == signer => Ok(signer),
+        Some((owner, false)) if owner == signer => Err(FileFault::SignatureBad("file".into())),
+        _ => Err(FileFault::SignerUnknown(serial.to_owned())),
+    }
+}
+
+/// The secrets of one installation by device, each with the epoch it belongs to. One that has not its length is left out.
+#[must_use]
+pub fn secrets_by_device(
+    secrets: &MigrationGroupSecrets,
+    installation_id: &str,
+) -> BTreeMap<Eui64, (u32, HandOverSecret)> {
+    let of = secrets.installations.iter();
+    let of = of.filter(|secrets| secrets.installation_id == installation_id);
+    of.flat_map(|secrets| &secrets.devices)
+        .filter_map(|secret| {
+            let octets: [u8; 32] = secret.secret.as_ref().try_into().ok()?;
+            Some((Eui64(secret.device), (secret.epoch, HandOverSecret::new(octets))))
+        })
+        .collect()
+}
+
 impl OpenedSet {
+    /// SHA-256 over the files' payloads.
+    fn digest(&self) -> bytes::Bytes {
+        let mut digest = Sha256::new();
+        self.files.iter().for_each(|file| digest.update(&file.payload));
+        digest.finalize().to_vec().into()
+    }
+
     /// The installations, after the validation file has proved them whole.
     ///
     /// # Errors
@@ -289,31 +356,52 @@ impl OpenedSet {
 }
 
 impl Taken {
-    /// Marks a set as taken.
+    /// Marks a set as taken, that came under this reference.
     ///
     /// # Errors
-    /// [`FileFault::Replayed`] when its group or its number was taken before.
-    pub fn take(&mut self, header: &MigrationHeader) -> Result<(), FileFault> {
-        self.check(header)?;
-        self.groups.insert((header.producer, header.group_id.clone()));
+    /// As [`Taken::admit`]; also for a set that comes again.
+    pub fn take(&mut self, reference: &str, opened: &OpenedSet) -> Result<(), FileFault> {
+        let header = &opened.header;
+        if self.admit(reference, opened)? == Admission::Again {
+            return Err(replayed(header));
+        }
+        let last = Last {
+            sequence: header.sequence,
+            reference: reference.to_owned(),
+            digest: opened.digest(),
+        };
+        self.groups.insert((header.producer, header.group_id.clone()), last);
         self.sequences.insert((header.producer, header.sequence));
         Ok(())
     }
 
-    /// Whether a set was taken before.
+    /// Whether a set may be taken, that came under this reference. One that comes again under the reference under which it
+    /// was taken may be answered again, and does nothing anew.
     ///
     /// # Errors
-    /// [`FileFault::Replayed`] when its group or its number was taken before.
-    pub fn check(&self, header: &MigrationHeader) -> Result<(), FileFault> {
-        let group = (header.producer, header.group_id.clone());
-        if self.groups.contains(&group) || self.sequences.contains(&(header.producer, header.sequence)) {
-            return Err(FileFault::Replayed {
-                group: group.1,
-                producer: Eui64(header.producer),
-                sequence: header.sequence,
-            });
+    /// [`FileFault::Replayed`] when its number was taken before, or a later set of its group.
+    pub fn admit(&self, reference: &str, opened: &OpenedSet) -> Result<Admission, FileFault> {
+        let header = &opened.header;
+        let last = self.groups.get(&(header.producer, header.group_id.clone()));
+        let again = |last: &Last| {
+            last.sequence == header.sequence && last.reference == reference && last.digest == opened.digest()
+        };
+        if last.is_some_and(again) {
+            return Ok(Admission::Again);
         }
-        Ok(())
+        let outdated = last.is_some_and(|last| last.sequence >= header.sequence);
+        if outdated || self.sequences.contains(&(header.producer, header.sequence)) {
+            return Err(replayed(header));
+        }
+        Ok(Admission::New)
+    }
+}
+
+fn replayed(header: &MigrationHeader) -> FileFault {
+    FileFault::Replayed {
+        group: header.group_id.clone(),
+        producer: Eui64(header.producer),
+        sequence: header.sequence,
     }
 }
 

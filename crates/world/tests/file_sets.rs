@@ -5,7 +5,7 @@ use proto::{
     DeviceRecord, DeviceSecret, InstallationRecord, InstallationSecrets, Message, MigrationCommonFile, MigrationFile,
     MigrationFileContent, MigrationFileKind, MigrationFileSet, MigrationGroupSecrets, MigrationHeader,
 };
-use world::file_set::{self, FileFault, REQUIRED, Taken};
+use world::file_set::{self, Admission, FileFault, OpenedSet, REQUIRED, Taken};
 use world::sealed::OpeningKey;
 
 const RP: Eui64 = Eui64(0x90B3_D51F_3000_0004);
@@ -138,15 +138,80 @@ fn whatever_is_wrong_with_one_file_the_set_is_not_taken() {
     assert_eq!(wrong.condition(), "wrong-recipient");
 }
 
+/// A set of a group, as its receiver opened it.
+fn opened(group: &str, sequence: u64, payload: &[u8]) -> OpenedSet {
+    OpenedSet {
+        header: MigrationHeader {
+            group_id: group.into(),
+            ..header(sequence)
+        },
+        files: vec![MigrationFileContent {
+            payload: payload.to_vec().into(),
+            ..MigrationFileContent::default()
+        }],
+    }
+}
+
 #[test]
 fn a_set_is_taken_once() {
     let mut taken = Taken::default();
-    assert_eq!(taken.take(&header(1)), Ok(()));
-    assert_eq!(taken.take(&header(1)).expect_err("twice").condition(), "replayed");
-    let renamed = MigrationHeader {
-        group_id: "LAB-OTHER".into(),
-        ..header(1)
+    let first = opened("LAB-G1", 1, b"first");
+    assert_eq!(taken.take("r1", &first), Ok(()));
+    let refused = |taken: &mut Taken, reference, set: &OpenedSet| {
+        taken.take(reference, set).expect_err("taken before").condition()
     };
-    assert_eq!(taken.take(&renamed).expect_err("same number").condition(), "replayed");
-    assert_eq!(taken.take(&header(2)), Ok(()));
+    assert_eq!(refused(&mut taken, "r1", &first), "replayed");
+    assert_eq!(refused(&mut taken, "r2", &first), "replayed");
+    let renamed = opened("LAB-OTHER", 1, b"first");
+    assert_eq!(refused(&mut taken, "r1", &renamed), "replayed", "the same number");
+    assert_eq!(taken.take("r2", &opened("LAB-G2", 2, b"first")), Ok(()));
+}
+
+#[test]
+fn a_set_that_comes_again_under_its_reference_is_known_and_no_other_is() {
+    let mut taken = Taken::default();
+    let first = opened("LAB-G1", 1, b"first");
+    assert_eq!(taken.admit("r1", &first), Ok(Admission::New));
+    taken.take("r1", &first).expect("it is new");
+    assert_eq!(taken.admit("r1", &first), Ok(Admission::Again));
+    for (reference, other) in [
+        ("r2", first.clone()),
+        ("r1", opened("LAB-G1", 1, b"other")),
+        ("r1", opened("LAB-G9", 1, b"first")),
+    ] {
+        let fault = taken.admit(reference, &other).expect_err("not that delivery");
+        assert_eq!(fault.condition(), "replayed", "{reference} {:?}", other.header);
+    }
+}
+
+#[test]
+fn what_was_made_before_the_last_set_of_its_group_is_not_taken_any_more() {
+    let mut taken = Taken::default();
+    let lost = opened("LAB-G1", 1, b"lost on its way");
+    let elsewhere = opened("LAB-G2", 2, b"of another group");
+    taken.take("r2", &opened("LAB-G1", 3, b"made anew")).expect("it is new");
+    assert_eq!(taken.take("r1", &lost).expect_err("outdated").condition(), "replayed");
+    assert_eq!(
+        taken.take("r3", &elsewhere),
+        Ok(()),
+        "groups do not wait for each other"
+    );
+}
+
+#[test]
+fn only_the_one_who_may_sign_is_let_through() {
+    let check = |serial: &str, octets: &[u8], signature: &[u8]| {
+        let owner = match serial {
+            "7" => RP,
+            "8" => Eui64(8),
+            _ => return None,
+        };
+        Some((owner, signature == sum(octets)))
+    };
+    let mut prove = file_set::only(RP, check);
+    assert_eq!(prove("7", b"octets", &sum(b"octets")), Ok(RP));
+    let word = |result: Result<Eui64, FileFault>| result.expect_err("not let through").condition();
+    assert_eq!(word(prove("7", b"octets", &[0; 64])), "signature-bad");
+    assert_eq!(word(prove("8", b"octets", &sum(b"octets"))), "signer-unknown");
+    assert_eq!(word(prove("9", b"octets", &sum(b"octets"))), "signer-unknown");
 }

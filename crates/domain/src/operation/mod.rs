@@ -18,7 +18,7 @@ pub use setting::{
     AlertBehaviour, AnyDate, AnyDay, BillingCalendar, BillingPeriod, Currency, DebtChange, GasFlow, LoadLimit,
     NonDisablementCalendar, NonDisablementRule, NonDisablementSwitch, PaymentSetting, PrepaymentConfiguration, Prices,
     RecoveryPeriod, Setting, SettingKind, SwitchingTable, TariffAction, TariffDay, TariffSeason, TariffTables,
-    TariffWeek, VoltageSettings,
+    TariffWeek, VoltageSettings, digest_of_settings,
 };
 
 use crate::keys::Party;

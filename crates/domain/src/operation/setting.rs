@@ -6,8 +6,9 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::PaymentMode;
+use super::{PaymentMode, octets};
 use crate::{ParseError, SimInstant};
 
 /// A date in which any part may be left open.
@@ -400,4 +401,20 @@ settings! {
     Voltage(VoltageSettings),
     /// Largest random delay of switching times, seconds.
     RandomisedOffsetLimit(u16),
+}
+
+/// SHA-256 over settings in this order, as hexadecimal digits; `None` when there are none. What two operators compare to
+/// see that a device is set as it should be.
+#[must_use]
+pub fn digest_of_settings<'s>(settings: impl IntoIterator<Item = &'s Setting>) -> Option<String> {
+    let mut digest = Sha256::new();
+    let mut any = false;
+    for setting in settings {
+        let octets = octets::write(setting);
+        digest.update(setting.kind().name().as_bytes());
+        digest.update((octets.len() as u64).to_be_bytes());
+        digest.update(octets);
+        any = true;
+    }
+    any.then(|| digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect())
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use domain::keys::Party;
-use domain::operation::{ImageFault, ImageHash};
-use domain::{DataItem, DeviceKind, Eui64, Operation, Refusal, SimInstant};
+use domain::operation::{ImageFault, ImageHash, Setting, SettingKind, digest_of_settings};
+use domain::{Answer, DataItem, DeviceKind, Eui64, Operation, Refusal, SimInstant, Value};
 use proto::smso_migration_command::Act;
 use proto::{
     Condition, DeviceRecord, DeviceSecret, Envelope, Kind, Message, Sealed, SmsoConfigure, SmsoFirmware,
@@ -332,37 +332,25 @@ impl Acting<'_> {
         last.unwrap_or(Ok(Some(String::new())))
     }
 
+    /// Writes what is not so yet, then reads all of it back: the device's own word counts, not its acknowledgement.
     async fn configure(&self, configure: &SmsoConfigure, outcome: &mut SmsoMigrationOutcome) {
         let Some(devices) = self.devices(&[configure.device], outcome) else {
             return;
         };
         let Some(device) = devices.first() else { return };
+        let mut wanted = Vec::new();
         for operation in &configure.operations {
-            let trouble = match semantic::operation_from_proto(operation) {
-                Ok(operation) => {
-                    let done = self.each(std::slice::from_ref(device), &operation).await;
-                    done.into_iter().next().and_then(|(_, trouble)| trouble)
-                }
+            match semantic::operation_from_proto(operation) {
+                Ok(operation) => wanted.push(operation),
                 Err(error) => {
-                    outcome
-                        .conditions
-                        .push(condition("malformed", device.id, &error.to_string()));
-                    return;
+                    let found = condition("malformed", device.id, &error.to_string());
+                    return outcome.conditions.push(found);
                 }
-            };
-            match trouble {
-                None => {}
-                Some(Trouble::Refused(refusal)) => {
-                    let detail = format!("{}: {refusal}", operation_name(operation));
-                    outcome
-                        .conditions
-                        .push(condition("configuration-refused", device.id, &detail));
-                    return;
-                }
-                Some(trouble) => {
-                    outcome.conditions.push(trouble.condition("", device.id));
-                    return;
-                }
+            }
+        }
+        for operation in &wanted {
+            if let Err(found) = self.write(device, operation).await {
+                return outcome.conditions.push(found);
             }
         }
         let survey = Survey {
@@ -371,19 +359,87 @@ impl Acting<'_> {
             trace_id: self.trace_id,
             depth: Depth::Everything,
         };
-        match survey.ask(device, self.deadline).await {
-            Ok(said) => {
-                let digest = said.configuration_digest().unwrap_or_default();
-                let wanted = &configure.configuration_digest;
-                if !wanted.is_empty() && !wanted.eq_ignore_ascii_case(&digest) {
-                    let detail = format!("the digest is {digest}");
-                    outcome
-                        .conditions
-                        .push(condition("configuration-refused", device.id, &detail));
-                }
-                outcome.devices.push(survey::record(device, &said));
+        let said = match survey.ask(device, self.deadline).await {
+            Ok(said) => said,
+            Err(trouble) => return outcome.conditions.push(trouble.condition("", device.id)),
+        };
+        let digest = match self.read_back(device, &wanted).await {
+            Ok(digest) => digest.or(said.configuration_digest()).unwrap_or_default(),
+            Err(found) => return outcome.conditions.push(found),
+        };
+        if !configure.configuration_digest.is_empty() && !configure.configuration_digest.eq_ignore_ascii_case(&digest) {
+            let detail = format!("the digest is {digest}");
+            outcome
+                .conditions
+                .push(condition("configuration-refused", device.id, &detail));
+        }
+        outcome.devices.push(DeviceRecord {
+            configuration_digest: digest,
+            ..survey::record(device, &said)
+        });
+    }
+
+    /// Does one operation, unless it is a setting that the device has already.
+    async fn write(&self, device: &Device, operation: &Operation) -> Result<(), Condition> {
+        let refused =
+            |refusal: &Refusal| condition("configuration-refused", device.id, &format!("{operation}: {refusal}"));
+        if let Operation::Write(setting) = operation {
+            match self.setting(device, setting.kind()).await {
+                Ok(current) if current.as_ref() == Some(setting) => return Ok(()),
+                Ok(_) | Err(Trouble::Refused(_)) => {}
+                Err(trouble) => return Err(trouble.condition("", device.id)),
             }
-            Err(trouble) => outcome.conditions.push(trouble.condition("", device.id)),
+        }
+        let done = self.each(std::slice::from_ref(device), operation).await;
+        match done.into_iter().next().and_then(|(_, trouble)| trouble) {
+            None => Ok(()),
+            Some(Trouble::Refused(refusal)) => Err(refused(&refusal)),
+            Some(trouble) => Err(trouble.condition("", device.id)),
+        }
+    }
+
+    /// The digest of the settings that were to be written, as the device has them; none when there were none.
+    async fn read_back(&self, device: &Device, wanted: &[Operation]) -> Result<Option<String>, Condition> {
+        let mut settings = Vec::new();
+        for operation in wanted {
+            let Operation::Write(setting) = operation else { continue };
+            let kind = setting.kind();
+            match self.setting(device, kind).await {
+                Ok(Some(current)) if current == *setting => settings.push(current),
+                Ok(_) => {
+                    let detail = format!("{} reads back otherwise", kind.name());
+                    return Err(condition("configuration-refused", device.id, &detail));
+                }
+                Err(Trouble::Refused(refusal)) => {
+                    let detail = format!("{} cannot be read back: {refusal}", kind.name());
+                    return Err(condition("configuration-refused", device.id, &detail));
+                }
+                Err(trouble) => return Err(trouble.condition("", device.id)),
+            }
+        }
+        Ok(digest_of_settings(settings.iter().map(Box::as_ref)))
+    }
+
+    /// What a device has for a setting; none when it answers with something else.
+    async fn setting(&self, device: &Device, kind: SettingKind) -> Result<Option<Box<Setting>>, Trouble> {
+        let job = self.job(device, Operation::Read(DataItem::Setting(kind)));
+        match self.desk.handle.execute(job).await {
+            Ok(Ok(Answer::Value(Value::Setting(setting)))) => Ok(Some(setting)),
+            Ok(Ok(_)) => Ok(None),
+            Ok(Err(refusal)) => Err(Trouble::Refused(refusal)),
+            Err(failure) => Err(Trouble::Failed(failure)),
+        }
+    }
+
+    fn job(&self, device: &Device, operation: Operation) -> Job {
+        Job {
+            trace_id: self.trace_id.to_owned(),
+            hub: self.site.hub,
+            device: device.id,
+            slot: device.slot,
+            operation,
+            approval: None,
+            deadline: self.deadline,
         }
     }
 
@@ -409,15 +465,7 @@ impl Acting<'_> {
     async fn each(&self, devices: &[Device], operation: &Operation) -> Vec<(Device, Option<Trouble>)> {
         let mut asked = JoinSet::new();
         for (index, device) in devices.iter().cloned().enumerate() {
-            let job = Job {
-                trace_id: self.trace_id.to_owned(),
-                hub: self.site.hub,
-                device: device.id,
-                slot: device.slot,
-                operation: operation.clone(),
-                approval: None,
-                deadline: self.deadline,
-            };
+            let job = self.job(&device, operation.clone());
             let handle = self.desk.handle.clone();
             asked.spawn(async move { (index, device, Trouble::with(handle.execute(job).await)) });
         }
@@ -442,11 +490,6 @@ fn place(kind: &str) -> usize {
         .clone()
         .position(|known| known.as_str() == kind)
         .unwrap_or(kinds.len())
-}
-
-fn operation_name(operation: &proto::Operation) -> String {
-    semantic::operation_from_proto(operation)
-        .map_or_else(|_| "an operation".to_owned(), |operation| operation.to_string())
 }
 
 fn condition(kind: &str, device: Eui64, detail: &str) -> Condition {

@@ -49,8 +49,10 @@ pub struct Rule {
     asked: BTreeMap<(String, u64), Asked>,
     /// Hubs without WAN, with the number of commands that wait for an answer there.
     cut: BTreeMap<u64, u32>,
-    /// Files that came twice and whose first answer is still to be lost.
-    twice: BTreeSet<(String, u64)>,
+    /// Files whose answer is still to be lost.
+    unheard: BTreeSet<(String, u64)>,
+    /// Files to come again, by installation.
+    old: BTreeMap<InstallationId, Bytes>,
     replacement: Bytes,
 }
 
@@ -79,7 +81,8 @@ impl Rule {
             acted: BTreeMap::new(),
             asked: BTreeMap::new(),
             cut: BTreeMap::new(),
-            twice: BTreeSet::new(),
+            unheard: BTreeSet::new(),
+            old: BTreeMap::new(),
             replacement: Bytes::new(),
         })
     }
@@ -149,16 +152,34 @@ impl Rule {
             at: now,
             cut: None,
         };
-        let verdict = self.act_on_request(link, envelope, about, &mut asked);
+        let unheard = self.is_kept(link, envelope, about, &asked);
+        let verdict = match unheard {
+            true => Verdict::Pass,
+            false => self.act_on_request(link, envelope, about, &mut asked),
+        };
         if self.asked.len() > 100_000 {
             // Answers that never came: nobody waits for the oldest any more.
             self.asked.retain(|_, old| old.at + SimDuration::from_hours(12) > now);
         }
-        if verdict == Verdict::Duplicate {
-            self.twice.insert(key.clone());
+        if unheard {
+            self.unheard.insert(key.clone());
         }
         self.asked.insert(key, asked);
         verdict
+    }
+
+    /// Keeps the first files about an installation for a rule that lets old files come again; gives whether these are they.
+    fn is_kept(&mut self, link: &LinkName, envelope: &Envelope, about: &About, asked: &Asked) -> bool {
+        let Way::Old(work) = self.way else { return false };
+        let first = |id: &InstallationId| self.targets.contains_key(id) && !self.old.contains_key(id);
+        let Some((id, _)) = asked.members.iter().find(|(id, _)| first(id)) else {
+            return false;
+        };
+        let keeps = about.work.starts_with(work) && *link.to == *"cp";
+        if keeps {
+            self.old.insert(*id, envelope.body.clone());
+        }
+        keeps
     }
 
     fn act_on_request(&mut self, link: &LinkName, envelope: &Envelope, about: &About, asked: &mut Asked) -> Verdict {
@@ -170,8 +191,11 @@ impl Rule {
             Way::Late(work, to) if of(work) && *link.to == *to => {
                 verdict(self.chosen(&asked.members), Verdict::Delay(TOO_LATE))
             }
-            Way::Twice(work) if of(work) && *link.to == *"cp" => {
-                verdict(self.chosen(&asked.members), Verdict::Duplicate)
+            Way::Old(work) if of(work) && *link.to == *"cp" => {
+                let chosen = self.chosen(&asked.members);
+                let old = chosen.first().and_then(|id| self.old.get(id).cloned());
+                let old = old.and_then(|old| message::with_set_of(envelope, &old));
+                self.replace(old)
             }
             Way::NoWan(work, kind) if of(work) && *link.to == *"s1sp" => {
                 let device = message::device_of(envelope);
@@ -205,7 +229,7 @@ impl Rule {
         let Some(asked) = self.asked.get(&key).cloned() else {
             return Verdict::Pass;
         };
-        if self.twice.remove(&key) {
+        if self.unheard.remove(&key) {
             return Verdict::Drop;
         }
         self.asked.remove(&key);

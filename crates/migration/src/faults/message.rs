@@ -66,6 +66,14 @@ pub(super) fn asks_for(envelope: &Envelope, device: u64) -> bool {
     matches!(command.act, Some(s1sp_migration_command::Act::Viability(asked)) if asked.devices.contains(&device))
 }
 
+/// The delivery with the files of another one, under its own reference.
+pub(super) fn with_set_of(envelope: &Envelope, other: &Bytes) -> Option<Bytes> {
+    encode(&FileDelivery {
+        set: FileDelivery::decode(other.clone()).ok()?.set,
+        ..FileDelivery::decode(envelope.body.clone()).ok()?
+    })
+}
+
 fn encode(message: &impl Message) -> Option<Bytes> {
     Some(Bytes::from(message.encode_to_vec()))
 }

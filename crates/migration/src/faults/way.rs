@@ -29,8 +29,8 @@ pub enum Way {
     Request(&'static str),
     /// The S1SP takes ten times as long.
     Slow,
-    /// The files of this work come twice, and the second answer counts.
-    Twice(&'static str),
+    /// The answer to the files of this work is lost, and in place of those that are made anew the old ones come again.
+    Old(&'static str),
 }
 
 /// An act of somebody beside the migration.
@@ -67,7 +67,7 @@ pub fn way(code: &str) -> Option<Way> {
         "LAB-PR-04" | "LAB-PR-06" => Change("upgrade"),
         "LAB-PR-07" => Answer("configure", "smso"),
         "LAB-DV-01" => Change("deliver"),
-        "LAB-DV-02" => Way::Twice("deliver"),
+        "LAB-DV-02" => Way::Old("deliver"),
         "LAB-DV-03" | "LAB-DV-04" | "LAB-DV-05" | "LAB-DV-06" | "LAB-DV-07" | "LAB-DV-08" | "LAB-DV-09" => {
             Answer("deliver", "cp")
         }

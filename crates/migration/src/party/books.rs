@@ -1,5 +1,7 @@
-//! What a party must not forget over a restart: numbers of its sets, files taken, snapshots, staged secrets as they came
+//! What a party must not forget over a restart: sets that it sent, files taken, snapshots, staged secrets as they came
 //! sealed. What is sealed stays sealed on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use proto::{DeviceRecord, FileDelivery, Sealed};
@@ -8,7 +10,7 @@ use world::{Store, StoreError};
 /// One record; each says one thing.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Record {
-    /// A set of this number is about to leave.
+    /// The number of a set that is about to leave.
     #[prost(uint64, tag = "1")]
     pub(super) sequence: u64,
     /// Files taken.
@@ -21,6 +23,56 @@ pub(super) struct Record {
     /// An installation about which nothing need be known any more.
     #[prost(string, tag = "5")]
     pub(super) forgotten: String,
+    /// The set itself.
+    #[prost(message, optional, tag = "6")]
+    pub(super) sent: Option<Sent>,
+}
+
+/// A set that is about to leave, signed and sealed as it will be.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Sent {
+    #[prost(message, optional, tag = "1")]
+    pub(super) delivery: Option<FileDelivery>,
+    /// Whom it is about.
+    #[prost(string, repeated, tag = "2")]
+    pub(super) installations: Vec<String>,
+}
+
+/// Sets sent about installations that are still on their way, by reference. What is to be sent under a reference once more
+/// leaves as it left before: its receiver then knows it, and no second set is in the world that nobody ever took.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    sets: BTreeMap<String, (FileDelivery, BTreeSet<String>)>,
+    of: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Outbox {
+    pub(super) fn keep(&mut self, sent: Sent) {
+        let Some(delivery) = sent.delivery else { return };
+        for installation in &sent.installations {
+            let of = self.of.entry(installation.clone()).or_default();
+            of.insert(delivery.reference.clone());
+        }
+        let installations = sent.installations.into_iter().collect();
+        self.sets.insert(delivery.reference.clone(), (delivery, installations));
+    }
+
+    pub(super) fn get(&self, reference: &str) -> Option<&FileDelivery> {
+        self.sets.get(reference).map(|(delivery, _)| delivery)
+    }
+
+    /// Drops what is about nobody but this installation and others that were forgotten.
+    pub(super) fn forget(&mut self, installation: &str) {
+        for reference in self.of.remove(installation).unwrap_or_default() {
+            let Some((_, about)) = self.sets.get_mut(&reference) else {
+                continue;
+            };
+            about.remove(installation);
+            if about.is_empty() {
+                self.sets.remove(&reference);
+            }
+        }
+    }
 }
 
 /// What the SMSO read last.
@@ -73,5 +125,28 @@ impl Books {
     pub(super) fn write(&mut self, record: &Record) -> Result<(), StoreError> {
         self.0.append(&record.encode_to_vec())?;
         self.0.commit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_kept_until_everybody_in_it_is_forgotten() {
+        let sent = |reference: &str, installations: &[&str]| Sent {
+            delivery: Some(FileDelivery {
+                reference: reference.to_owned(),
+                set: None,
+            }),
+            installations: installations.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let mut outbox = Outbox::default();
+        outbox.keep(sent("both", &["1", "2"]));
+        outbox.keep(sent("one", &["1"]));
+        outbox.forget("1");
+        assert!(outbox.get("both").is_some() && outbox.get("one").is_none());
+        outbox.forget("2");
+        assert!(outbox.sets.is_empty() && outbox.of.is_empty());
     }
 }

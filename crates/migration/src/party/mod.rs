@@ -12,11 +12,12 @@ mod validation;
 
 use domain::keys::Party as KeyParty;
 use domain::{DeviceKind, Eui64};
-use duis::signature::{SignError, SigningKey, sign_octets, verify_octets};
+use duis::signature::{Certificate, SignError, SigningKey, sign_octets, verify_octets};
 use proto::{
     Condition, DeviceRecord, Envelope, FileAcknowledgement, FileDelivery, InstallationRecord, Kind, Message,
     MigrationFile, MigrationFileContent,
 };
+use sha2::{Digest, Sha256};
 use world::file_set::{self, FileFault};
 use world::{CallError, Caller};
 
@@ -85,10 +86,11 @@ async fn ask<M: Message, R: Message + Default>(
     R::decode(reply.body).map_err(|error| Found::new("unknown").saying(error.to_string()))
 }
 
-/// A delivery once more, under another reference.
+/// A delivery once more, under a reference that no other set was ever sent under.
 async fn again(caller: &Caller, delivery: &FileDelivery, within: domain::SimDuration) -> Option<FileAcknowledgement> {
+    let digest = Sha256::digest(delivery.encode_to_vec());
     let delivery = FileDelivery {
-        reference: format!("{}/again", delivery.reference),
+        reference: format!("{}/again/{}", delivery.reference, hex::encode(&digest[..8])),
         ..delivery.clone()
     };
     let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
@@ -104,17 +106,10 @@ fn signed(key: &SigningKey, content: &MigrationFileContent) -> Result<MigrationF
 }
 
 /// Verifies files that only `signer` may have made.
-fn verifier(signer: &duis::signature::Certificate) -> impl FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + '_ {
-    move |serial, octets, signature| {
-        if serial != signer.serial() {
-            return Err(FileFault::SignerUnknown(serial.to_owned()));
-        }
-        if verify_octets(octets, signature, signer) {
-            Ok(signer.eui())
-        } else {
-            Err(FileFault::SignatureBad("file".into()))
-        }
-    }
+fn verifier(signer: &Certificate) -> impl FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + '_ {
+    file_set::only(signer.eui(), move |serial, octets, signature| {
+        (serial == signer.serial()).then(|| (signer.eui(), verify_octets(octets, signature, signer)))
+    })
 }
 
 /// A report about each installation of an instruction.

@@ -42,12 +42,7 @@ pub(super) async fn observe(
     Observations {
         exposed: Some(exposed(lab.parts(), journal, &seen.readable)),
         inventory: Some(inventory(lab, &confirmed).await),
-        replayed: if seen.after_kill {
-            // A set that a party had when it was killed is sent anew under another number, which nobody has taken.
-            None
-        } else {
-            Some(replayed(&seen, parties).await)
-        },
+        replayed: Some(replayed(&seen, parties).await),
         readings: Some(readings),
         supply: Some(supply),
         removed: Some(seen.removed),

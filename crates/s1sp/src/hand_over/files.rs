@@ -1,15 +1,14 @@
 //! Files: an S1SP Required File Set makes an installation known, an activation file releases it to users.
 
-use domain::keys::HandOverSecret;
 use domain::{DeviceKind, Eui64};
 use duis::signature;
 use head_end::survey::has_keys;
 use head_end::{Device, KeyEpoch, Site, Standing};
 use proto::{
-    Condition, DeviceRecord, FileAcknowledgement, FileDelivery, InstallationRecord, InstallationSecrets, Message,
-    MigrationActivationFile, MigrationFileKind, MigrationFileSet,
+    Condition, DeviceRecord, FileAcknowledgement, FileDelivery, InstallationRecord, Message, MigrationActivationFile,
+    MigrationFileKind,
 };
-use world::file_set::{self, FileFault, OpenedSet};
+use world::file_set::{self, Admission, FileFault, OpenedSet};
 
 use super::journal::Record;
 use super::{HandOver, Installation, Secrets, condition};
@@ -17,79 +16,78 @@ use super::{HandOver, Installation, Secrets, condition};
 const ACTIVATION: [MigrationFileKind; 1] = [MigrationFileKind::Activation];
 
 impl HandOver {
-    /// Takes files, and puts on record what it took.
+    /// Takes files, and puts on record what it took. Files that it took before the last start, under the same reference, and
+    /// whose answer it did not put on record, do again what they did.
     pub(super) fn files(&self, delivery: &FileDelivery) -> FileAcknowledgement {
         let mut acknowledgement = FileAcknowledgement {
             reference: delivery.reference.clone(),
             ..FileAcknowledgement::default()
         };
-        let refused = |fault: &FileFault| condition(fault.condition(), "", Eui64(0), &fault.to_string());
-        let set = delivery.set.clone().unwrap_or_default();
-        if let Err(fault) = self.opened(&set, true) {
-            tracing::warn!(leg = "s1sp", %fault, "files not taken");
-            acknowledgement.conditions.push(refused(&fault));
-            return acknowledgement;
-        }
-        let written = self.state().journal.write(&Record {
-            delivery: Some(delivery.clone()),
-            ..Record::default()
-        });
-        if let Err(error) = written {
-            let found = condition("s1sp-down", "", Eui64(0), &error.to_string());
-            acknowledgement.conditions.push(found);
-            return acknowledgement;
-        }
-        match self.apply(delivery) {
+        match self.take_files(delivery) {
             Ok(conditions) => {
                 acknowledgement.accepted = true;
                 acknowledgement.conditions = conditions;
             }
-            Err(fault) => acknowledgement.conditions.push(refused(&fault)),
+            Err(found) => {
+                tracing::warn!(leg = "s1sp", found.kind, found.detail, "files not taken");
+                acknowledgement.conditions.push(found);
+            }
         }
         acknowledgement
     }
 
-    /// Does what files say that were proved before. The same when they come from the journal.
+    fn take_files(&self, delivery: &FileDelivery) -> Result<Vec<Condition>, Condition> {
+        let fault = |fault: FileFault| fault.to_condition();
+        let opened = self.opened(delivery).map_err(fault)?;
+        let admission = self.state().taken.admit(&delivery.reference, &opened).map_err(fault)?;
+        if !is_activation(&opened) {
+            opened.installations().map_err(fault)?;
+            opened.secrets(&self.opening).map_err(fault)?;
+        }
+        if admission == Admission::New {
+            let mut state = self.state();
+            let written = state.journal.write(&Record {
+                delivery: Some(delivery.clone()),
+                ..Record::default()
+            });
+            written.map_err(|error| condition("s1sp-down", "", Eui64(0), &error.to_string()))?;
+            state.taken.take(&delivery.reference, &opened).map_err(fault)?;
+        }
+        self.act_on(&opened).map_err(fault)
+    }
+
+    /// Does what files say that the journal has: they were proved before they were written.
     pub(super) fn apply(&self, delivery: &FileDelivery) -> Result<Vec<Condition>, FileFault> {
-        let set = delivery.set.clone().unwrap_or_default();
-        let opened = self.opened(&set, false)?;
-        self.state().taken.take(&opened.header)?;
-        if is_activation(&opened) {
+        let opened = self.opened(delivery)?;
+        self.state().taken.take(&delivery.reference, &opened)?;
+        self.act_on(&opened)
+    }
+
+    fn act_on(&self, opened: &OpenedSet) -> Result<Vec<Condition>, FileFault> {
+        if is_activation(opened) {
             let file = MigrationActivationFile::decode(opened.payload(MigrationFileKind::Activation)?)
                 .map_err(|error| FileFault::Malformed(error.to_string()))?;
             Ok(self.activate(&file))
         } else {
-            self.learn(&opened)
+            self.learn(opened)
         }
     }
 
-    /// The set with its signatures proved; with `fresh`, also that it was not taken before and opens throughout.
-    fn opened(&self, set: &MigrationFileSet, fresh: bool) -> Result<OpenedSet, FileFault> {
+    /// The set with its signatures proved.
+    fn opened(&self, delivery: &FileDelivery) -> Result<OpenedSet, FileFault> {
+        let set = delivery.set.clone().unwrap_or_default();
         let single = set.files.len() == 1;
         let (expected, signer): (&[MigrationFileKind], Eui64) = if single {
             (&ACTIVATION, self.cp)
         } else {
             (&file_set::REQUIRED, self.rp)
         };
-        let opened = file_set::read(set, "s1sp", expected, &mut |serial, octets, signature| {
-            let unknown = || FileFault::SignerUnknown(serial.to_owned());
-            let certificate = self.certificates.by_serial(serial).ok_or_else(unknown)?;
-            if certificate.eui() != signer {
-                return Err(unknown());
-            }
-            if !signature::verify_octets(octets, signature, certificate) {
-                return Err(FileFault::SignatureBad("file".into()));
-            }
-            Ok(certificate.eui())
-        })?;
-        if fresh {
-            self.state().taken.check(&opened.header)?;
-            if !is_activation(&opened) {
-                opened.installations()?;
-                opened.secrets(&self.opening)?;
-            }
-        }
-        Ok(opened)
+        let mut prove = file_set::only(signer, |serial, octets, signature| {
+            let certificate = self.certificates.by_serial(serial)?;
+            let fits = signature::verify_octets(octets, signature, certificate);
+            Some((certificate.eui(), fits))
+        });
+        file_set::read(&set, "s1sp", expected, &mut prove)
     }
 
     /// Makes the installations of a Required File Set known, under staged keys.
@@ -97,9 +95,8 @@ impl HandOver {
         let secrets = opened.secrets(&self.opening)?;
         let mut conditions = Vec::new();
         for record in opened.installations()? {
-            let mut of = secrets.installations.iter();
-            let of = of.find(|secrets| secrets.installation_id == record.installation_id);
-            if let Err(found) = self.learn_one(&record, &secrets_of(of)) {
+            let secrets = file_set::secrets_by_device(&secrets, &record.installation_id);
+            if let Err(found) = self.learn_one(&record, &secrets) {
                 conditions.push(found);
             }
         }
@@ -202,14 +199,4 @@ impl HandOver {
 
 fn is_activation(opened: &OpenedSet) -> bool {
     opened.payload(MigrationFileKind::Activation).is_ok()
-}
-
-fn secrets_of(secrets: Option<&InstallationSecrets>) -> Secrets {
-    let devices = secrets.into_iter().flat_map(|secrets| &secrets.devices);
-    devices
-        .filter_map(|secret| {
-            let octets: [u8; 32] = secret.secret.as_ref().try_into().ok()?;
-            Some((Eui64(secret.device), (secret.epoch, HandOverSecret::new(octets))))
-        })
-        .collect()
 }

@@ -4,33 +4,29 @@
 //! Until then nobody's requests reach it. A command that comes again gets the answer it got; after a restart, what was tried
 //! and not seen to end is looked up at the device itself.
 
+mod acting;
 mod files;
 mod journal;
+mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use domain::Eui64;
 use domain::keys::HandOverSecret;
-use domain::operation::ApprovalFault;
-use domain::{Approval, DataItem, DeviceKind, Eui64, Operation, Refusal, SimDuration, SimInstant, Value};
 use duis::signature::Certificates;
-use head_end::survey::{self, Depth, Said, Survey, Trouble, has_keys};
-use head_end::{Directory, FailureKind, Handle, Job, Models, Site, Standing};
+use head_end::{Directory, Handle, Models, Standing};
 use proto::s1sp_migration_command::Act;
 use proto::{
     Condition, DeviceRecord, Envelope, FileDelivery, Kind, Message, S1spMigrationCommand, S1spMigrationOutcome,
-    S1spRotate, S1spViability,
 };
-use tokio::task::JoinSet;
 use world::file_set::Taken;
 use world::sealed::OpeningKey;
 use world::{LinkSender, Store, StoreError, World};
 
+use acting::Acting;
 use journal::{Journal, Record};
-
-/// The furthest a device's clock may be off before that is reported.
-const CLOCK_OFF: SimDuration = SimDuration::from_mins(10);
 
 /// What an S1SP needs to take part in migrations.
 pub struct HandOverOptions {
@@ -326,292 +322,6 @@ impl HandOver {
 enum Work {
     Files(FileDelivery),
     Command(S1spMigrationCommand),
-}
-
-/// One act on one installation.
-struct Acting<'a> {
-    desk: &'a Arc<HandOver>,
-    id: &'a str,
-    installation: &'a Installation,
-    site: &'a Arc<Site>,
-    trace_id: &'a str,
-}
-
-impl Acting<'_> {
-    async fn viability(&self, viability: &S1spViability, outcome: &mut S1spMigrationOutcome) {
-        let since = self.desk.world.clock.now();
-        let mut asked = JoinSet::new();
-        for id in &viability.devices {
-            let device = Eui64(*id);
-            let known = self.site.device(device).filter(|known| has_keys(known.slot)).cloned();
-            let Some(known) = known else {
-                outcome
-                    .conditions
-                    .push(self.found("unknown-device", device, "not in the files"));
-                continue;
-            };
-            let within = match known.slot {
-                DeviceKind::Gsme => viability.sleepy_within_ms,
-                _ => viability.mains_within_ms,
-            };
-            let deadline = self.deadline(within);
-            let (desk, site, trace_id) = (Arc::clone(self.desk), Arc::clone(self.site), self.trace_id.to_owned());
-            asked.spawn(async move {
-                let survey = Survey {
-                    handle: &desk.engine,
-                    site: &site,
-                    trace_id: &trace_id,
-                    depth: Depth::Identity,
-                };
-                let said = survey.ask(&known, deadline).await;
-                (known, said)
-            });
-        }
-        while let Some(ended) = asked.join_next().await {
-            let Ok((device, said)) = ended else { continue };
-            match said {
-                Ok(said) => {
-                    self.compare(device.id, &said, since, outcome);
-                    outcome.devices.push(survey::record(&device, &said));
-                }
-                Err(trouble) => outcome.conditions.push(trouble.condition(self.id, device.id)),
-            }
-        }
-        outcome.devices.sort_by_key(|record| record.device);
-        outcome.conditions.sort_by_key(|condition| condition.device);
-    }
-
-    /// What the device said, some time since it was asked, against what the files say.
-    fn compare(&self, device: Eui64, said: &Said, since: SimInstant, outcome: &mut S1spMigrationOutcome) {
-        let mut devices = self.installation.devices.iter();
-        let Some(file) = devices.find(|record| record.device == device.0) else {
-            return;
-        };
-        let mut differs = |kind: &str, text: String| outcome.conditions.push(self.found(kind, device, &text));
-        if let Some(serial) = said.text(DataItem::SerialNumber)
-            && !file.serial.is_empty()
-            && serial != file.serial
-        {
-            differs(
-                "serial-differs",
-                format!("the device says {serial}, the file {}", file.serial),
-            );
-        }
-        let expected = self.desk.models.profile(&file.profile);
-        if let (Some(firmware), Some(expected)) = (said.text(DataItem::FirmwareVersion), expected)
-            && firmware != expected.native_firmware
-        {
-            differs(
-                "firmware-differs",
-                format!("the device runs {firmware}, the file says {}", expected.native_firmware),
-            );
-        }
-        if let Some(Value::Clock(time, _)) = said.values.get(&DataItem::Clock) {
-            let now = self.desk.world.clock.now();
-            let off = since.since(*time).max(time.since(now));
-            if off > CLOCK_OFF {
-                differs("clock-wrong", format!("its clock is {off} off"));
-            }
-        }
-        let staged = said.count(DataItem::StagedKeyEpoch).unwrap_or(0);
-        if staged != file.staged_epoch && said.count(DataItem::KeyEpoch) != Some(file.staged_epoch) {
-            differs("keys-not-staged", format!("epoch {} is not staged", file.staged_epoch));
-        }
-    }
-
-    /// A device takes an approval once. That it knows this one already proves as much as taking it, where the same probe
-    /// was sent before the S1SP died over it; of any other it is a rejection.
-    async fn probe(&self, reference: &str, device: Eui64, approval: &[u8], within_ms: u64) -> Result<(), Condition> {
-        let approval = self.approval(device, approval)?;
-        let again = self.sent_before(reference, device)?;
-        let operation = Operation::ProbeDualControl {
-            nonce: approval.counter,
-        };
-        let job = self.job(device, operation, Some(approval), within_ms)?;
-        match Trouble::with(self.desk.engine.execute(job).await) {
-            None => Ok(()),
-            Some(Trouble::Refused(Refusal::Approval(ApprovalFault::Replayed))) if again => Ok(()),
-            Some(trouble) => Err(trouble.condition(self.id, device)),
-        }
-    }
-
-    /// Whether this probe may have reached the device before; from now on it may.
-    fn sent_before(&self, reference: &str, device: Eui64) -> Result<bool, Condition> {
-        let mut state = self.desk.state();
-        if state.probing.contains(reference) {
-            return Ok(true);
-        }
-        let probing = reference.to_owned();
-        let written = state.journal.write(&Record {
-            probing,
-            ..Record::default()
-        });
-        match written {
-            Ok(()) => Ok(false),
-            Err(error) => Err(self.found("s1sp-down", device, &error.to_string())),
-        }
-    }
-
-    async fn rotate(&self, rotate: &S1spRotate, outcome: &mut S1spMigrationOutcome) {
-        let device = Eui64(rotate.device);
-        let mut end = |rotated: bool, found: Option<Condition>| {
-            outcome.rotated = rotated;
-            outcome.epoch = if rotated { rotate.epoch } else { 0 };
-            outcome.conditions.extend(found);
-        };
-        let known = self.site.device(device).map(|known| known.keys.number);
-        if known != Some(rotate.epoch) {
-            let text = format!("epoch {} was not handed over", rotate.epoch);
-            return end(false, Some(self.found("unknown-device", device, &text)));
-        }
-        // Only where an earlier attempt may have done it is there anything to ask: a sleeping meter takes long to answer.
-        if self.desk.state().tried.contains(&device) {
-            match self.in_force(device, rotate).await {
-                Ok(true) => {
-                    end(true, self.rotated(device));
-                    let text = "an earlier answer was lost; the device says that it has them in force";
-                    outcome.mended.push(self.found("answer-lost-rotated", device, text));
-                    return;
-                }
-                Ok(false) => {}
-                Err(trouble) => return end(false, Some(trouble.condition(self.id, device))),
-            }
-        }
-        let approval = match self.approval(device, &rotate.approval) {
-            Ok(approval) => approval,
-            Err(found) => return end(false, Some(found)),
-        };
-        if let Some(found) = self.try_it(device) {
-            return end(false, Some(found));
-        }
-        let activate = Operation::ActivateKeys { epoch: rotate.epoch };
-        let job = match self.job(device, activate, Some(approval), rotate.within_ms) {
-            Ok(job) => job,
-            Err(found) => return end(false, Some(found)),
-        };
-        let trouble = match Trouble::with(self.desk.engine.execute(job).await) {
-            None => return end(true, self.rotated(device)),
-            Some(trouble) => trouble,
-        };
-        let may_be = matches!(&trouble, Trouble::Failed(failure) if failure.may_have_executed);
-        if may_be && let Ok(true) = self.in_force(device, rotate).await {
-            end(true, self.rotated(device));
-            let text = "the answer was lost; the device says that it has them in force";
-            outcome.mended.push(self.found("answer-lost-rotated", device, text));
-            return;
-        }
-        let mut found = trouble.condition(self.id, device);
-        if found.kind == "refused" {
-            "not-rotated".clone_into(&mut found.kind);
-        }
-        end(false, Some(found));
-    }
-
-    /// Whether the epoch is in force on the device, as the device says. It answers only to keys that it knows under the
-    /// right name, so the other standing is tried where the first one is not let in.
-    async fn in_force(&self, device: Eui64, rotate: &S1spRotate) -> Result<bool, Trouble> {
-        let standing = self
-            .site
-            .device(device)
-            .map_or(Standing::Staged, |known| known.keys.standing);
-        let other = match standing {
-            Standing::InForce => Standing::Staged,
-            Standing::Staged => Standing::InForce,
-        };
-        let mut last = None;
-        for standing in [standing, other] {
-            self.desk
-                .directory
-                .change(device, |known| known.keys.standing = standing);
-            let job = self.job(device, Operation::Read(DataItem::KeyEpoch), None, rotate.within_ms);
-            let Ok(job) = job else { break };
-            match self.desk.engine.execute(job).await {
-                Ok(Ok(domain::Answer::Value(Value::Quantity(quantity)))) => {
-                    let in_force = quantity.value == i64::from(rotate.epoch);
-                    let standing = if in_force { Standing::InForce } else { Standing::Staged };
-                    self.desk
-                        .directory
-                        .change(device, |known| known.keys.standing = standing);
-                    return Ok(in_force);
-                }
-                Ok(Err(refusal @ Refusal::NotPermitted)) => last = Some(Trouble::Refused(refusal)),
-                Ok(Err(refusal)) => return Err(Trouble::Refused(refusal)),
-                Ok(Ok(_)) => return Err(Trouble::Refused(Refusal::NotSupported)),
-                Err(failure) if failure.kind == FailureKind::SessionFailed => last = Some(Trouble::Failed(failure)),
-                Err(failure) => {
-                    self.desk
-                        .directory
-                        .change(device, |known| known.keys.standing = standing);
-                    return Err(Trouble::Failed(failure));
-                }
-            }
-        }
-        self.desk
-            .directory
-            .change(device, |known| known.keys.standing = standing);
-        Err(last.unwrap_or(Trouble::Refused(Refusal::NotPermitted)))
-    }
-
-    /// Notes that the activation is about to be asked for; a condition when that cannot be put on record.
-    fn try_it(&self, device: Eui64) -> Option<Condition> {
-        let mut state = self.desk.state();
-        let written = state.journal.write(&Record {
-            tried: device.0,
-            ..Record::default()
-        });
-        match written {
-            Ok(()) => {
-                state.tried.insert(device);
-                None
-            }
-            Err(error) => Some(self.found("s1sp-down", device, &error.to_string())),
-        }
-    }
-
-    fn rotated(&self, device: Eui64) -> Option<Condition> {
-        let mut state = self.desk.state();
-        // The device has it whether it can be written or not: asked again, the device will say so again.
-        let written = state.journal.write(&Record {
-            rotated: device.0,
-            ..Record::default()
-        });
-        self.desk.note_rotated(&mut state, device);
-        written
-            .err()
-            .map(|error| self.found("s1sp-down", device, &error.to_string()))
-    }
-
-    fn approval(&self, device: Eui64, octets: &[u8]) -> Result<Approval, Condition> {
-        Approval::from_bytes(octets).ok_or_else(|| self.found("malformed", device, "no approval"))
-    }
-
-    fn job(
-        &self,
-        device: Eui64,
-        operation: Operation,
-        approval: Option<Approval>,
-        within_ms: u64,
-    ) -> Result<Job, Condition> {
-        let known = self.site.device(device).filter(|known| has_keys(known.slot));
-        let known = known.ok_or_else(|| self.found("unknown-device", device, "not in the files"))?;
-        Ok(Job {
-            trace_id: self.trace_id.to_owned(),
-            hub: self.site.hub,
-            device,
-            slot: known.slot,
-            operation,
-            approval,
-            deadline: self.deadline(within_ms),
-        })
-    }
-
-    fn deadline(&self, within_ms: u64) -> SimInstant {
-        self.desk.world.clock.now() + SimDuration::from_millis(within_ms)
-    }
-
-    fn found(&self, kind: &str, device: Eui64, detail: &str) -> Condition {
-        condition(kind, self.id, device, detail)
-    }
 }
 
 /// The secrets of one installation, by device.

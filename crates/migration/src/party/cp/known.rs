@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use domain::Eui64;
-use proto::{InstallationRecord, Message, MigrationFileContent, MigrationFileSet, MigrationHeader};
+use proto::{FileDelivery, InstallationRecord, Message, MigrationFileContent, MigrationFileSet, MigrationHeader};
 use world::file_set::{self, COMMON_ONLY, Taken};
 
 use crate::InstallationId;
-use crate::party::books::Record;
+use crate::party::books::{Outbox, Record};
 
 /// What it knows from its books.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) sequence: u64,
+    pub(super) outbox: Outbox,
     pub(super) taken: Taken,
     /// What the last files said of each installation.
     pub(super) records: BTreeMap<InstallationId, InstallationRecord>,
@@ -21,14 +22,21 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn replay(&mut self, record: Record) {
         self.sequence = self.sequence.max(record.sequence);
-        if let Some(set) = record.delivery.and_then(|delivery| delivery.set) {
+        if let Some(sent) = record.sent {
+            self.outbox.keep(sent);
+        }
+        if let Some(FileDelivery {
+            reference,
+            set: Some(set),
+        }) = record.delivery
+        {
             // What the books have was proved before it was written.
             let opened = file_set::read(&set, "cp", &COMMON_ONLY, &mut |_, _, _| {
                 Ok(Eui64(header_of(&set).producer))
             });
             if let Ok(opened) = opened {
                 // A set stands in the books once.
-                let _taken = self.taken.take(&opened.header);
+                let _taken = self.taken.take(&reference, &opened);
                 self.learn(opened.installations().unwrap_or_default());
             }
         }
@@ -43,6 +51,7 @@ impl Known {
     }
 
     pub(super) fn forget(&mut self, installation: &str) {
+        self.outbox.forget(installation);
         if let Ok(id) = installation.parse() {
             self.records.remove(&id);
         }

@@ -19,12 +19,12 @@ use proto::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::call::{self, Router};
-use world::file_set::{self, COMMON_ONLY, FileFault};
+use world::file_set::{self, Admission, COMMON_ONLY, FileFault};
 use world::{Caller, LinkEnd, Store, StoreError, World};
 
 use self::known::Known;
-use super::books::{Books, Record};
-use super::rp::{condition, relayed, reply};
+use super::books::{Books, Record, Sent};
+use super::rp::{relayed, reply};
 use super::{Surroundings, again, ask, found_of, reports, signed, validate, verifier};
 use crate::machine::model::Installation;
 use crate::machine::report::Found;
@@ -194,11 +194,13 @@ impl Cp {
 
     /// Takes a set of its own into the books.
     fn learn(&self, reference: &str, set: &MigrationFileSet) -> Result<Vec<InstallationRecord>, Condition> {
-        let fault = |fault: FileFault| condition(&fault);
+        let fault = |fault: FileFault| fault.to_condition();
         let opened = file_set::read(set, "cp", &COMMON_ONLY, &mut verifier(&self.options.rp)).map_err(fault)?;
         let records = opened.installations().map_err(fault)?;
         let mut state = self.state();
-        state.known.taken.check(&opened.header).map_err(fault)?;
+        if state.known.taken.admit(reference, &opened).map_err(fault)? == Admission::Again {
+            return Ok(records);
+        }
         let record = Record {
             delivery: Some(FileDelivery {
                 reference: reference.to_owned(),
@@ -211,7 +213,7 @@ impl Cp {
             detail: error.to_string(),
             ..Condition::default()
         })?;
-        state.known.taken.take(&opened.header).map_err(fault)?;
+        state.known.taken.take(reference, &opened).map_err(fault)?;
         state.known.learn(records.clone());
         Ok(records)
     }
@@ -448,35 +450,10 @@ impl Cp {
         kind: MigrationFileKind,
         payload: Vec<u8>,
     ) -> Result<(), Vec<Found>> {
-        let sequence = {
-            let mut state = self.state();
-            let sequence = state.known.sequence + 1;
-            let record = Record {
-                sequence,
-                ..Record::default()
-            };
-            let written = state.books.write(&record);
-            written.map_err(|error| vec![Found::new("no-answer").saying(error.to_string())])?;
-            state.known.sequence = sequence;
-            sequence
-        };
-        let content = MigrationFileContent {
-            header: Some(MigrationHeader {
-                group_id: format!("{}/{}/{to}/{sequence}", known.attempt.group, known.id()),
-                schema_version: file_set::SCHEMA_VERSION,
-                created_ms: self.world.clock.now().0,
-                producer: self.options.eui.0,
-                sequence,
-            }),
-            kind: kind.into(),
-            recipient: to.to_owned(),
-            payload: payload.into(),
-        };
-        let file = signed(&self.options.key, &content);
-        let file = file.map_err(|error| vec![Found::new("unknown").saying(error.to_string())])?;
-        let delivery = FileDelivery {
-            reference: reference.to_owned(),
-            set: Some(MigrationFileSet { files: vec![file] }),
+        let sent = self.state().known.outbox.get(reference).cloned();
+        let delivery = match sent {
+            Some(sent) => sent,
+            None => self.make(reference, known, to, kind, payload)?,
         };
         let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
         let within = relayed(&self.options.settings);
@@ -495,6 +472,54 @@ impl Cp {
         } else {
             Err(found)
         }
+    }
+
+    /// Makes a file, and puts it on record before it leaves.
+    fn make(
+        &self,
+        reference: &str,
+        known: &Installation,
+        to: &str,
+        kind: MigrationFileKind,
+        payload: Vec<u8>,
+    ) -> Result<FileDelivery, Vec<Found>> {
+        let sequence = {
+            let mut state = self.state();
+            state.known.sequence += 1;
+            state.known.sequence
+        };
+        let content = MigrationFileContent {
+            header: Some(MigrationHeader {
+                group_id: format!("{}/{}/{to}", known.attempt.group, known.id()),
+                schema_version: file_set::SCHEMA_VERSION,
+                created_ms: self.world.clock.now().0,
+                producer: self.options.eui.0,
+                sequence,
+            }),
+            kind: kind.into(),
+            recipient: to.to_owned(),
+            payload: payload.into(),
+        };
+        let file = signed(&self.options.key, &content);
+        let file = file.map_err(|error| vec![Found::new("unknown").saying(error.to_string())])?;
+        let delivery = FileDelivery {
+            reference: reference.to_owned(),
+            set: Some(MigrationFileSet { files: vec![file] }),
+        };
+        let sent = Sent {
+            delivery: Some(delivery.clone()),
+            installations: vec![known.id().to_string()],
+        };
+        let record = Record {
+            sequence,
+            sent: Some(sent),
+            ..Record::default()
+        };
+        let mut state = self.state();
+        let written = state.books.write(&record);
+        written.map_err(|error| vec![Found::new("no-answer").saying(error.to_string())])?;
+        state.known.replay(record);
+        Ok(delivery)
     }
 
     fn within(

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use domain::Eui64;
 use proto::{
-    DeviceRecord, FileDelivery, Message, MigrationFileContent, MigrationFileKind, MigrationHeader,
-    MigrationOutcomeFile, StagedSecrets,
+    DeviceRecord, FileDelivery, Message, MigrationFileContent, MigrationFileKind, MigrationOutcomeFile, StagedSecrets,
 };
-use world::file_set::{self, FileFault, Taken};
+use world::file_set::{self, FileFault, OpenedSet, Taken, Verify};
 use world::sealed::OpeningKey;
 
 use crate::InstallationId;
-use crate::party::books::{Record, Staged};
+use crate::party::books::{Outbox, Record, Staged};
 
 /// What it knows from its books.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) sequence: u64,
+    pub(super) outbox: Outbox,
     pub(super) snapshots: BTreeMap<InstallationId, Vec<DeviceRecord>>,
     pub(super) secrets: BTreeMap<InstallationId, StagedSecrets>,
     pub(super) outcomes: Taken,
@@ -27,6 +27,9 @@ impl Known {
     /// Takes in one record. The same when it has just been written.
     pub(super) fn replay(&mut self, record: Record, opening: &OpeningKey) {
         self.sequence = self.sequence.max(record.sequence);
+        if let Some(sent) = record.sent {
+            self.outbox.keep(sent);
+        }
         if let Some(snapshot) = record.snapshot
             && let Ok(id) = snapshot.installation_id.parse()
         {
@@ -40,13 +43,14 @@ impl Known {
         if let Some(delivery) = record.delivery {
             // What the books have was proved before it was written.
             let producer = |_: &str, _: &[u8], _: &[u8]| Ok(producer_of(&delivery));
-            if let Ok((header, outcome)) = outcome_of(&delivery, &mut { producer }) {
-                let _taken = self.outcomes.take(&header);
+            if let Ok((opened, outcome)) = outcome_of(&delivery, &mut { producer }) {
+                let _taken = self.outcomes.take(&delivery.reference, &opened);
                 let each = outcome.installations.into_iter();
                 let each = each.filter_map(|one| Some((one.installation_id.parse().ok()?, one.attempt)));
                 self.confirmed.extend(each);
             }
         }
+        self.outbox.forget(&record.forgotten);
         if let Ok(id) = record.forgotten.parse() {
             self.snapshots.remove(&id);
             self.secrets.remove(&id);
@@ -62,18 +66,15 @@ pub(super) fn opened(staged: &Staged, opening: &OpeningKey) -> Option<StagedSecr
     StagedSecrets::decode(octets.as_slice()).ok()
 }
 
-/// Proves who signed octets, by the serial number of a certificate.
-pub(super) type Verify<'a> = dyn FnMut(&str, &[u8], &[u8]) -> Result<Eui64, FileFault> + 'a;
-
 pub(super) fn outcome_of(
     delivery: &FileDelivery,
     verify: &mut Verify<'_>,
-) -> Result<(MigrationHeader, MigrationOutcomeFile), FileFault> {
+) -> Result<(OpenedSet, MigrationOutcomeFile), FileFault> {
     let set = delivery.set.clone().unwrap_or_default();
     let opened = file_set::read(&set, "rp", &[MigrationFileKind::Outcome], verify)?;
     let outcome = MigrationOutcomeFile::decode(opened.payload(MigrationFileKind::Outcome)?)
         .map_err(|error| FileFault::Malformed(error.to_string()))?;
-    Ok((opened.header, outcome))
+    Ok((opened, outcome))
 }
 
 /// The party that files claim to be from.

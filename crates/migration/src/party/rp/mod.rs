@@ -16,12 +16,12 @@ use proto::{
 };
 use tokio_util::sync::CancellationToken;
 use world::call::{self, Router};
-use world::file_set::{self, COMMON_ONLY, FileFault, REQUIRED};
+use world::file_set::{self, Admission, COMMON_ONLY, REQUIRED};
 use world::sealed::{OpeningKey, PublicKey};
 use world::{Caller, LinkEnd, LinkSender, Store, StoreError, World};
 
 use self::known::{Known, opened, outcome_of};
-use super::books::{Books, Record, Snapshot, Staged};
+use super::books::{Books, Record, Sent, Snapshot, Staged};
 use super::{again, ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
 use crate::InstallationId;
 use crate::machine::model::Installation;
@@ -121,11 +121,12 @@ impl Rp {
     fn take_outcome(&self, body: &[u8]) -> FileAcknowledgement {
         let delivery = FileDelivery::decode(body).unwrap_or_default();
         let reference = delivery.reference.clone();
-        let taken = outcome_of(&delivery, &mut verifier(&self.options.cp))
-            .and_then(|(header, _)| self.state().known.outcomes.check(&header));
-        let conditions = match taken {
-            Err(fault) => vec![condition(&fault)],
-            Ok(()) => {
+        let admitted = outcome_of(&delivery, &mut verifier(&self.options.cp))
+            .and_then(|(opened, _)| self.state().known.outcomes.admit(&reference, &opened));
+        let conditions = match admitted {
+            Err(fault) => vec![fault.to_condition()],
+            Ok(Admission::Again) => Vec::new(),
+            Ok(Admission::New) => {
                 let record = Record {
                     delivery: Some(delivery),
                     ..Record::default()
@@ -341,12 +342,13 @@ impl Rp {
         to: Option<KeyParty>,
     ) -> Result<FileAcknowledgement, Found> {
         let word = to.map_or("cp", recipient);
-        let set = self
-            .set(group, known, to)
-            .map_err(|problem| Found::new("unknown").saying(problem))?;
-        let delivery = FileDelivery {
-            reference: format!("{reference}/{word}"),
-            set: Some(set),
+        let of_set = format!("{reference}/{word}");
+        let sent = self.state().known.outbox.get(&of_set).cloned();
+        let delivery = match sent {
+            Some(sent) => sent,
+            None => self
+                .make(&of_set, group, known, to)
+                .map_err(|problem| Found::new("unknown").saying(problem))?,
         };
         let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
         let within = self.options.settings.timers.file_acknowledgement();
@@ -358,19 +360,45 @@ impl Rp {
             })
     }
 
-    fn set(&self, group: &str, known: &[&Installation], to: Option<KeyParty>) -> Result<MigrationFileSet, String> {
-        let mut state = self.state();
-        let sequence = state.known.sequence + 1;
+    /// Makes a set, and puts it on record before it leaves.
+    fn make(
+        &self,
+        reference: &str,
+        group: &str,
+        known: &[&Installation],
+        to: Option<KeyParty>,
+    ) -> Result<FileDelivery, String> {
+        let (sequence, set) = self.set(group, known, to)?;
+        let delivery = FileDelivery {
+            reference: reference.to_owned(),
+            set: Some(set),
+        };
+        let sent = Sent {
+            delivery: Some(delivery.clone()),
+            installations: known.iter().map(|one| one.id().to_string()).collect(),
+        };
         let record = Record {
             sequence,
+            sent: Some(sent),
             ..Record::default()
         };
-        state.books.write(&record).map_err(|error| error.to_string())?;
-        state.known.sequence = sequence;
+        self.write(record).map_err(|found| found.detail)?;
+        Ok(delivery)
+    }
+
+    fn set(
+        &self,
+        group: &str,
+        known: &[&Installation],
+        to: Option<KeyParty>,
+    ) -> Result<(u64, MigrationFileSet), String> {
+        let mut state = self.state();
+        // The number stands in the books with the set, before that leaves.
+        state.known.sequence += 1;
+        let sequence = state.known.sequence;
         let word = to.map_or("cp", recipient);
         let header = MigrationHeader {
-            // A group is named once per set: a set that is made anew after a failure is another one.
-            group_id: format!("{group}/{word}/{sequence}"),
+            group_id: format!("{group}/{word}"),
             schema_version: file_set::SCHEMA_VERSION,
             created_ms: self.world.clock.now().0,
             producer: self.options.eui.0,
@@ -414,9 +442,8 @@ impl Rp {
             };
             signed(&self.options.key, &content).map_err(|error| error.to_string())
         });
-        Ok(MigrationFileSet {
-            files: files.collect::<Result<_, _>>()?,
-        })
+        let files = files.collect::<Result<_, _>>()?;
+        Ok((sequence, MigrationFileSet { files }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -442,15 +469,6 @@ fn judged(answer: &FileAcknowledgement, id: InstallationId, done: Done) -> Resul
     } else {
         found
     })
-}
-
-/// A fault as a condition about the whole set.
-pub(super) fn condition(fault: &FileFault) -> Condition {
-    Condition {
-        kind: fault.condition().to_owned(),
-        detail: fault.to_string(),
-        ..Condition::default()
-    }
 }
 
 /// Answers a delivery; a closed link shows in the loop by itself.

@@ -1,0 +1,452 @@
+//! A lab with both parties of a migration and their control centre: what the tests of migrations start from.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use domain::{CommunicationsProvider, DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
+use duis::signature::Certificate;
+use jiff::civil::{Date, date, time};
+use lab::parts::Parts;
+use lab::pki::{CP_EUI, RP_EUI};
+use lab::{Config, KnownToDcc, Lab};
+use migration::day::{day_of, instant, plus_days};
+use migration::faults::{Draft, FaultRule, Rule, Spoilt, Target};
+use migration::machine::control::{Control, Options};
+use migration::machine::event::Event;
+use migration::machine::model::{DeviceFacts, Facts, Installation, PointFacts};
+use migration::machine::{State, journal};
+use migration::party::{Cp, CpOptions, Enrolment, Office, Registered, Requests, Rp, RpOptions, Sight, Surroundings};
+use migration::planning::authorisation::AuthorisationRow;
+use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
+use migration::settings::CohortSlug;
+use migration::{InstallationId, Settings};
+use proto::{Envelope, FileDelivery, InstallationRecord, Kind, Message};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use world::{LinkName, Verdict, World};
+
+/// The Monday of the week they migrate in.
+pub(crate) const MONDAY: Date = date(2019, 6, 10);
+
+/// Installations of the first release that are with their operator before enrolment.
+pub(crate) fn estate(count: usize, more: &str) -> String {
+    format!(
+        "[estate]\nname = \"parties\"\nsource = \"invented: installations to be moved\"\n\n[[template]]\nname = \"smso\"\n\
+         count = {count}\nprovider = \"vodafone\"\nchf = \"am110r@BASE\"\nesme = \"as300p@BASE\"\n\
+         gpf = \"am110r-gpf@BASE\"\ngsme = \"bk-g4e@BASE\"\npayment_mode = \"credit\"\nenrolled = false\n\n{more}"
+    )
+}
+
+/// All that is in the estate may be enrolled.
+pub(crate) struct All;
+
+impl Lists for All {
+    fn epcl(&self, _: &Combination, _: Date) -> Option<String> {
+        Some("LAB-E1".into())
+    }
+    fn cpl_active(&self, _: DeviceKind, _: &ListedModel) -> bool {
+        true
+    }
+    fn upgrade_target(&self, _: &Combination, _: Date) -> Option<(String, Combination)> {
+        None
+    }
+}
+
+/// Inventory and registration as the DCC has them, and the lists.
+struct Around {
+    dcc: KnownToDcc,
+    lists: Arc<dyn Lists + Send + Sync>,
+}
+
+impl Surroundings for Around {
+    fn look<'a>(
+        &'a self,
+        record: &'a InstallationRecord,
+        now: SimInstant,
+    ) -> Pin<Box<dyn Future<Output = Sight> + Send + 'a>> {
+        Box::pin(async move {
+            let points = record.points.iter().filter_map(|point| point.mpxn.parse::<Mpxn>().ok());
+            let registered = points.filter_map(|mpxn| {
+                let supply = self.dcc.supply(mpxn, now)?;
+                let next = supply.next.map(|(supplier, from)| (supplier, day_of(from)));
+                let supplier = supply.supplier;
+                Some((mpxn, Registered { supplier, next }))
+            });
+            Sight {
+                inventory: self.dcc.statuses(Eui64(record.hub)).await,
+                registration: Some(registered.collect()),
+                lists: Some(Arc::clone(&self.lists)),
+                ..Sight::default()
+            }
+        })
+    }
+}
+
+/// What is known of a site before it migrates.
+pub(crate) fn facts_of(parts: &Parts, site: &fleet::Site) -> Facts {
+    let registered = |mpxn, role| {
+        let at = parts.config.clock.start;
+        parts.directory.registered(mpxn, role, at).unwrap()
+    };
+    let devices = site.devices().into_iter().map(|device| {
+        let model = &parts.catalogue.profile(&device.profile).unwrap().model;
+        DeviceFacts {
+            id: device.device,
+            kind: device.kind,
+            model: ListedModel {
+                manufacturer: model.manufacturer.clone(),
+                model: model.model.clone(),
+                firmware: model.firmware.clone(),
+            },
+            hardware: model.hardware.clone(),
+            serial: String::new(),
+            profile: device.profile.to_string(),
+            configuration: String::new(),
+            epoch: 1,
+        }
+    });
+    let point = |mpxn, supplier, network| PointFacts {
+        mpxn,
+        supplier: registered(mpxn, supplier),
+        network: registered(mpxn, network),
+        active: true,
+        prepayment: site.payment_mode() == domain::operation::PaymentMode::Prepayment,
+    };
+    let electricity = Mpxn::Mpan(site.mpan());
+    let mut points = vec![point(
+        electricity,
+        UserRole::ImportSupplier,
+        UserRole::ElectricityDistributor,
+    )];
+    let gas = site.mprn().map(Mpxn::Mprn);
+    points.extend(gas.map(|mpxn| point(mpxn, UserRole::GasSupplier, UserRole::GasTransporter)));
+    Facts {
+        id: InstallationId(site.hub()),
+        cohort: CohortSlug::new("ioc"),
+        provider: CommunicationsProvider::Vodafone,
+        hub: site.hub(),
+        devices: devices.collect(),
+        points,
+        vulnerable: false,
+    }
+}
+
+/// An authorisation of every supplier, as it is about to be sent at an instant, for the week of [`MONDAY`].
+pub(crate) fn drafts(settings: &Settings, all: &[Facts], at: SimInstant) -> Vec<Draft> {
+    let points = || all.iter().flat_map(|facts| &facts.points).filter(|point| point.active);
+    let suppliers: BTreeSet<Eui64> = points().map(|point| point.supplier).collect();
+    let draft = |supplier: Eui64| {
+        let own = points().filter(|point| point.supplier == supplier);
+        let rows = (1..).zip(own).map(|(row, point)| AuthorisationRow {
+            row,
+            mpxn: point.mpxn,
+            not_before: MONDAY,
+            not_after: plus_days(MONDAY, 6),
+            supplier,
+            signing_certificate: "0A".into(),
+            agreement_certificate: "0A".into(),
+            prepayment: point.prepayment,
+            withdraw: false,
+        });
+        Draft::new(settings, "CGI", supplier, at, "pw", rows.collect())
+    };
+    suppliers.into_iter().map(draft).collect()
+}
+
+/// What a rig is made of.
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) lists: Arc<dyn Lists + Send + Sync>,
+    /// The calendar at the start.
+    pub(crate) start: SimInstant,
+    pub(crate) demand_is_committed: bool,
+    /// Rules on the links and in the requests, made once it is known who is there.
+    pub(crate) rules: Box<dyn FnOnce(&Settings, &[Facts]) -> Vec<FaultRule>>,
+}
+
+impl Setup {
+    /// Everything may be enrolled, nothing goes wrong; from the Monday before the week of [`MONDAY`] on.
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings::builtin().unwrap(),
+            lists: Arc::new(All),
+            start: instant(plus_days(MONDAY, -7), time(6, 0, 0, 0)),
+            demand_is_committed: false,
+            rules: Box::new(|_, _| Vec::new()),
+        }
+    }
+
+    /// The parts of a lab of this estate.
+    pub(crate) fn parts(&self, estate: &str) -> Arc<Parts> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("estate.toml");
+        std::fs::write(&file, estate).unwrap();
+        let mut config = Config::default();
+        config.estate.file = Some(file);
+        config.clock.start = self.start;
+        Parts::build(config).unwrap()
+    }
+}
+
+/// A lab with its two parties and a control centre.
+pub(crate) struct Rig {
+    pub(crate) lab: Lab,
+    pub(crate) office: Office,
+    pub(crate) rp: Rp,
+    pub(crate) cp: Cp,
+    pub(crate) all: Vec<Facts>,
+    pub(crate) settings: Arc<Settings>,
+    /// The commissioning party as a user.
+    pub(crate) commissioning: users::Client,
+    /// Every set of files that left, with the link it left on.
+    pub(crate) sets: Arc<Mutex<Vec<(String, String, FileDelivery)>>>,
+    shutdown: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+/// The name of the control centre's journal.
+const CONTROL: &str = "control";
+
+impl Rig {
+    /// A first life, or another one on the journals that the parts have.
+    pub(crate) fn start(parts: &Arc<Parts>, setup: Setup) -> Self {
+        let Setup {
+            settings,
+            lists,
+            start,
+            demand_is_committed,
+            rules,
+        } = setup;
+        let world = World::virtual_at(start, parts.config.world_seed());
+        let settings = Arc::new(settings);
+        let all: Vec<Facts> = parts.estate.sites().map(|site| facts_of(parts, &site)).collect();
+        let sets: Arc<Mutex<Vec<(String, String, FileDelivery)>>> = Arc::default();
+        let kept = Arc::clone(&sets);
+        world
+            .faults
+            .install(move |link: &LinkName, envelope: &Envelope, _: SimInstant| {
+                if envelope.kind() == Kind::FileDelivery {
+                    let delivery = FileDelivery::decode(envelope.body.clone()).unwrap();
+                    kept.lock()
+                        .unwrap()
+                        .push((link.from.to_string(), link.to.to_string(), delivery));
+                }
+                Verdict::Pass
+            });
+        let rules = rules(&settings, &all);
+        let about = |rule: &FaultRule| {
+            let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));
+            about.map(|facts| (facts.id, Target::of(facts))).collect::<Vec<_>>()
+        };
+        for rule in &rules {
+            if let Some(rule) = Rule::new(rule.clone(), about(rule)) {
+                world.faults.install(rule);
+            }
+        }
+        let named: Vec<_> = rules
+            .iter()
+            .map(|rule| (rule.clone(), about(rule).into_iter().map(|(id, _)| id).collect()))
+            .collect();
+
+        let mut lab = Lab::start_in(world.clone(), Arc::clone(parts)).unwrap();
+        let links = lab.take_migration_links().unwrap();
+        let shutdown = CancellationToken::new();
+        let (rp_end, cp_end) = world.link("rp", "cp");
+        let certificate = |pem: &str| Certificate::from_pem(pem).unwrap();
+        let rp_options = RpOptions {
+            eui: RP_EUI,
+            key: parts.signing_key("the RP", &parts.pki.rp).unwrap(),
+            opening: parts.pki.rp_opening.key().unwrap(),
+            s1sp: parts.pki.s1sp_opening.key().unwrap().public_key(),
+            dco: parts.pki.dco_opening.key().unwrap().public_key(),
+            cp: certificate(&parts.pki.cp.certificate_pem),
+            settings: Arc::clone(&settings),
+        };
+        let store = parts.journals.open("rp").unwrap();
+        let (rp, rp_routers) = Rp::new(world.clone(), [links.smso, rp_end], rp_options, store).unwrap();
+        let (client, task) = parts.commissioning_client(&world, links.dcc).unwrap();
+        let (commissioning, certificates) = (client.clone(), Arc::clone(parts));
+        let enrolment: Arc<dyn Requests> = Arc::new(Enrolment {
+            client,
+            certificates: Arc::new(move |user| certificates.organisation_certificates(user)),
+            variant: Arc::new(parts.esme_variants()),
+            limit: settings.timers.service_request(),
+        });
+        let cp_options = CpOptions {
+            eui: CP_EUI,
+            key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
+            rp: certificate(&parts.pki.rp.certificate_pem),
+            settings: Arc::clone(&settings),
+            surroundings: Arc::new(Around {
+                dcc: lab.known_to_dcc(),
+                lists: Arc::clone(&lists),
+            }),
+            requests: Arc::new(Spoilt::new(enrolment, world.clock.clone(), named)),
+        };
+        let store = parts.journals.open("cp").unwrap();
+        let (cp, cp_routers) = Cp::new(world.clone(), [cp_end, links.s1sp, links.dco], cp_options, store).unwrap();
+        let running = vec![
+            tokio::spawn(rp.clone().run(rp_routers, shutdown.clone())),
+            tokio::spawn(cp.clone().run(cp_routers, shutdown.clone())),
+            tokio::spawn(task.run(shutdown.clone())),
+        ];
+        let options = Options {
+            name: "parties".into(),
+            environment: Environment::Live,
+            settings: Arc::clone(&settings),
+            lists,
+            certificates: Arc::new(|serial: &str| serial == "0A"),
+            seed: (1, world.seed),
+            store: parts.journals.open(CONTROL).unwrap(),
+            demand_is_committed,
+        };
+        let now = world.clock.now();
+        let mut control = Control::open(options, now).unwrap();
+        for facts in &all {
+            if control.campaign().installation(facts.id).is_none() {
+                control.register(now, facts.clone()).unwrap();
+            }
+        }
+        Self {
+            office: Office::new(world, control, rp.clone(), cp.clone()),
+            rp,
+            cp,
+            lab,
+            all,
+            settings,
+            commissioning,
+            sets,
+            shutdown,
+            running,
+        }
+    }
+
+    pub(crate) fn now(&self) -> SimInstant {
+        self.lab.world().clock.now()
+    }
+
+    /// Sends an authorisation now.
+    pub(crate) fn send(&mut self, draft: &Draft) {
+        let now = self.now();
+        for file in draft.files(&self.settings).unwrap() {
+            self.office.control_mut().receive(now, file).unwrap();
+        }
+    }
+
+    /// Every supplier authorises its active points now.
+    pub(crate) fn authorise(&mut self) {
+        for draft in drafts(&self.settings, &self.all, self.now()) {
+            self.send(&draft);
+        }
+    }
+
+    /// Works until this time of the day so many days after [`MONDAY`].
+    pub(crate) async fn run_to(&mut self, days: i32, hour: i8) {
+        let until = instant(plus_days(MONDAY, days), time(hour, 0, 0, 0));
+        self.office.run_until(until).await.unwrap();
+    }
+
+    pub(crate) fn known(&self, id: InstallationId) -> &Installation {
+        self.office.control().campaign().installation(id).unwrap()
+    }
+
+    pub(crate) fn state(&self, id: InstallationId) -> State {
+        self.known(id).state
+    }
+
+    /// Runs on, a minute at a time, until an installation is in this state. Panics when it is not within so many hours.
+    pub(crate) async fn reaches(&mut self, id: InstallationId, state: State, hours: u64) {
+        let limit = self.now() + domain::SimDuration::from_hours(hours);
+        while self.state(id) != state {
+            let now = self.now();
+            assert!(now < limit, "{id} is {}: {:?}", self.state(id), self.codes(id));
+            self.office
+                .run_until(now + domain::SimDuration::from_secs(5))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// All that the journal says of an installation, by code.
+    pub(crate) fn codes(&self, id: InstallationId) -> BTreeSet<String> {
+        let mut codes = BTreeSet::new();
+        let store = self.lab.parts().journals.look(CONTROL).unwrap();
+        journal::replay(&*store, &mut |_, entry| {
+            if entry.installation == Some(id) {
+                match entry.event {
+                    Event::TryFailed { code, .. } | Event::Noted { code, .. } | Event::Stranded { code } => {
+                        codes.insert(code);
+                    }
+                    Event::Failed { failure, .. } => {
+                        codes.insert(failure.code);
+                    }
+                    Event::Triaged { code, .. } => {
+                        codes.insert(code);
+                    }
+                    Event::CaseOpened(case) => {
+                        codes.insert(case.code);
+                    }
+                    Event::LeftOut { exclusion, .. } | Event::Excluded(exclusion) => {
+                        codes.insert(exclusion.category);
+                    }
+                    Event::StepDone(step) => codes.extend(step.note.map(|(code, _)| code)),
+                    _ => {}
+                }
+            }
+        })
+        .unwrap();
+        codes
+    }
+
+    /// How many keyed devices of an installation are the DCC's, as they say themselves, and how many there are.
+    pub(crate) async fn with_dcc(&self, id: InstallationId) -> (usize, usize) {
+        let fleet = self.lab.fleet().unwrap();
+        let (mut with_dcc, mut all) = (0, 0);
+        for (device, _) in self.known(id).keyed() {
+            let status = fleet.status(device.id).await.unwrap();
+            with_dcc += usize::from(status.party != domain::keys::Party::Smso);
+            all += 1;
+        }
+        (with_dcc, all)
+    }
+
+    /// Sends every set that was seen once more, as somebody would who has captured it; names those that had an effect.
+    pub(crate) async fn replayed(&self, sets: &[(String, String, FileDelivery)]) -> Vec<String> {
+        let mut effective = Vec::new();
+        for (from, to, delivery) in sets {
+            let answer = match from.as_str() {
+                "rp" => self.rp.send_again(delivery).await,
+                _ => self.cp.send_again(to, delivery).await,
+            };
+            if answer.is_some_and(|answer| answer.accepted) {
+                effective.push(format!("{from} to {to}: {}", delivery.reference));
+            }
+        }
+        effective
+    }
+
+    /// Ends everything as a crash would. What was committed stays in the journals of the parts.
+    pub(crate) async fn kill(self) -> Vec<(String, String, FileDelivery)> {
+        let sets = std::mem::take(&mut *self.sets.lock().unwrap());
+        for task in self.running {
+            task.abort();
+            let _ended = task.await;
+        }
+        drop(self.office);
+        drop(self.lab);
+        tokio::task::yield_now().await;
+        sets
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.office);
+        self.shutdown.cancel();
+        for task in self.running {
+            task.await.unwrap();
+        }
+        self.lab.stop().await;
+    }
+}
