@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "control",
         "tape",
         "migration",
+        "instructions",
+        "campaigns",
     ]
     .map(|name| root.join(format!("s1lab/{name}.proto")));
     println!("cargo::rerun-if-changed={}", root.display());

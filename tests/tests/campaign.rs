@@ -21,7 +21,7 @@ fn migrate(out: &Path, resume: bool) -> Command {
 
 /// Octets in the campaign's own journal so far.
 fn written(out: &Path) -> u64 {
-    let journal = out.join("state/journals/0-migration-control");
+    let journal = out.join("state/journals/migration-control");
     let files = std::fs::read_dir(journal).into_iter().flatten().flatten();
     files
         .filter_map(|file| file.metadata().ok())

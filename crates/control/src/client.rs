@@ -58,13 +58,7 @@ impl Client {
     /// # Errors
     /// When it is no address or nobody answers there.
     pub async fn connect(address: &str) -> Result<Self, ClientError> {
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| ClientError::Address {
-            address: address.chars().take(200).collect(),
-        })?;
-        let channel = endpoint.connect().await.map_err(|source| ClientError::Connect {
-            address: address.to_owned(),
-            source,
-        })?;
+        let channel = connect(address).await?;
         let client = ControlClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
         Ok(Self(client.max_encoding_message_size(MESSAGE_MAX)))
     }
@@ -257,7 +251,18 @@ impl Client {
     }
 }
 
-fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T, ClientError> {
+/// A channel to an address.
+pub(crate) async fn connect(address: &str) -> Result<Channel, ClientError> {
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| ClientError::Address {
+        address: address.chars().take(200).collect(),
+    })?;
+    endpoint.connect().await.map_err(|source| ClientError::Connect {
+        address: address.to_owned(),
+        source,
+    })
+}
+
+pub(crate) fn answer<T>(response: Result<tonic::Response<T>, tonic::Status>) -> Result<T, ClientError> {
     response
         .map(tonic::Response::into_inner)
         .map_err(|status| ClientError::Refused(status.message().to_owned()))

@@ -5,6 +5,7 @@
 //!
 //! [`up`] runs a lab with its control service; [`Client`] asks one.
 
+mod campaigns;
 mod client;
 mod devices;
 mod faces;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 
 use tokio_util::sync::CancellationToken;
 
+pub use campaigns::{CampaignClient, CampaignServer};
 pub use client::{Client, ClientError};
 pub use proto::v1 as messages;
 pub use server::Server;

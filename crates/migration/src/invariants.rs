@@ -227,15 +227,26 @@ pub fn outcome_digest(campaign: &Campaign) -> [u8; 32] {
 /// Places where a secret stands in some octets: raw, or as hex in either case. For gathering the evidence of I2.
 #[must_use]
 pub fn exposures(name: &str, octets: &[u8], secrets: &[Vec<u8>]) -> Vec<String> {
-    let found = |needle: &[u8]| needle.len() >= 8 && octets.windows(needle.len()).any(|window| window == needle);
-    secrets
-        .iter()
-        .enumerate()
-        .filter(|(_, secret)| {
-            let hex = hex::encode(secret);
-            found(secret) || found(hex.as_bytes()) || found(hex.to_uppercase().as_bytes())
-        })
-        .map(|(number, _)| format!("secret {number} in {name}"))
+    let forms = secrets.iter().enumerate().flat_map(|(number, secret)| {
+        let hex = hex::encode(secret);
+        let upper = hex.to_uppercase().into_bytes();
+        [secret.clone(), hex.into_bytes(), upper].map(|form| (number, form))
+    });
+    let forms: Vec<(usize, Vec<u8>)> = forms.filter(|(_, form)| form.len() >= 8).collect();
+    // Journals are large: one pass, and a closer look only where the first two octets of a form stand.
+    let pair = |first: u8, second: u8| usize::from(first) << 8 | usize::from(second);
+    let mut begins = vec![false; 1 << 16];
+    forms.iter().for_each(|(_, form)| begins[pair(form[0], form[1])] = true);
+    let mut found = BTreeSet::new();
+    for (at, two) in octets.windows(2).enumerate() {
+        if begins[pair(two[0], two[1])] {
+            let here = forms.iter().filter(|(_, form)| octets[at..].starts_with(form));
+            found.extend(here.map(|(number, _)| *number));
+        }
+    }
+    found
+        .into_iter()
+        .map(|number| format!("secret {number} in {name}"))
         .collect()
 }
 

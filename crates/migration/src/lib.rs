@@ -14,6 +14,7 @@
 //! # Ok::<(), dmc::FileError>(())
 //! ```
 
+pub mod centre;
 pub mod day;
 pub mod faults;
 mod identity;

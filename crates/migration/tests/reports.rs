@@ -28,11 +28,7 @@ fn house() -> House {
     house
 }
 
-fn numbered(entries: &[Entry]) -> Vec<(u64, Entry)> {
-    (1..).zip(entries.iter().cloned()).collect()
-}
-
-fn inputs<'a>(house: &'a House, entries: &'a [(u64, Entry)], evidence: &'a [TestEvidence]) -> Inputs<'a> {
+fn inputs<'a>(house: &'a House, entries: &'a [Entry], evidence: &'a [TestEvidence]) -> Inputs<'a> {
     Inputs {
         campaign: house.control().campaign(),
         lists: &*house.lists,
@@ -49,7 +45,6 @@ fn inputs<'a>(house: &'a House, entries: &'a [(u64, Entry)], evidence: &'a [Test
 fn the_fifteen_reports_and_their_totals() {
     let house = house();
     let entries = house.store.entries();
-    let numbered = numbered(&entries);
     let evidence = [TestEvidence {
         run: "run-1".into(),
         phase: "migration-solution-test".into(),
@@ -59,7 +54,7 @@ fn the_fifteen_reports_and_their_totals() {
         result: "passed".into(),
         sha256: "00".repeat(32),
     }];
-    let inputs = inputs(&house, &numbered, &evidence);
+    let inputs = inputs(&house, &entries, &evidence);
     let tables = all(&inputs);
     assert_eq!(tables.len(), 15);
     let text: Vec<String> = tables
@@ -128,10 +123,9 @@ fn verdicts(evidence: &Evidence<'_>) -> Vec<(&'static str, Verdict)> {
 fn the_page_is_one_file_with_all_of_it() {
     let house = house();
     let entries = house.store.entries();
-    let numbered = numbered(&entries);
     let observations = Observations::default();
     let html = page(
-        &inputs(&house, &numbered, &[]),
+        &inputs(&house, &entries, &[]),
         &evidence(&house, &entries, &observations),
         house.control().head(),
     )

@@ -19,10 +19,12 @@ fn options(state: Option<&Path>) -> Options {
         file: street(),
         config: Config::default(),
         seed: None,
+        worlds: None,
         state: state.map(Path::to_owned),
         resume: false,
         until: Until::End,
         progress: None,
+        live: None,
         journal: None,
     }
 }
@@ -86,6 +88,56 @@ fn day_by_day_it_comes_to_the_same() {
     assert_eq!((status.state, status.attempts), (State::Migrated, 2));
     let again = campaign::run(&options(Some(&state)));
     assert!(matches!(again, Err(CampaignError::Begun(_))));
+}
+
+#[test]
+fn in_two_worlds_it_comes_to_the_same_outcomes_and_to_one_digest() {
+    let one = campaign::run(&options(None)).unwrap();
+    let in_two = || {
+        campaign::run(&Options {
+            worlds: Some(2),
+            ..options(None)
+        })
+        .unwrap()
+    };
+    let (two, again) = (in_two(), in_two());
+    assert_eq!((one.worlds, two.worlds), (1, 2));
+    assert_eq!(two.outcomes(), one.outcomes());
+    assert_eq!((two.digest, two.head), (again.digest, again.head));
+    assert_ne!(two.digest, one.digest, "the number of worlds is part of the run");
+    for (id, text, verdict) in two.invariants() {
+        assert_eq!(verdict, Verdict::Holds, "{id}: {text}");
+    }
+    let rows = |run: &CampaignRun| run.observations.inventory.as_ref().unwrap().len();
+    assert_eq!(rows(&two), rows(&one), "each world looked at its own");
+}
+
+#[test]
+fn a_campaign_keeps_its_worlds_when_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let stopped = Options {
+        worlds: Some(2),
+        until: Until::Day("2019-06-09".parse().unwrap()),
+        ..options(Some(&state))
+    };
+    campaign::run(&stopped).unwrap();
+    let asked = |worlds| Options {
+        worlds,
+        resume: true,
+        ..options(Some(&state))
+    };
+    let Err(refused) = campaign::run(&asked(Some(1))) else {
+        panic!("another number of worlds was taken")
+    };
+    assert_eq!(
+        refused.to_string(),
+        "the campaign was begun with 2 worlds, and goes on with as many: leave --worlds 1 out, or begin another one in \
+         another folder"
+    );
+    let run = campaign::run(&asked(None)).unwrap();
+    assert_eq!(run.worlds, 2);
+    assert_eq!(run.outcomes(), campaign::run(&options(None)).unwrap().outcomes());
 }
 
 /// A journal that refuses after so many writes.

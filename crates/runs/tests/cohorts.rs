@@ -37,10 +37,12 @@ fn runs_through(cohort: &str, set: &str) {
         file: file(cohort, set),
         config: Config::default(),
         seed: None,
+        worlds: None,
         state: None,
         resume: false,
         until: Until::End,
         progress: None,
+        live: None,
         journal: None,
     })
     .unwrap();

@@ -33,10 +33,12 @@ fn people_act_on_the_queue_between_two_days() {
             file: file.clone(),
             config: Config::default(),
             seed: None,
+            worlds: None,
             state: Some(state.clone()),
             resume,
             until,
             progress: None,
+            live: None,
             journal: None,
         };
         campaign::run(&options).unwrap()
@@ -58,7 +60,7 @@ fn people_act_on_the_queue_between_two_days() {
     };
     let act = |which: &Which, word: &str, to, text| {
         let deed = Deed::read(word, to, text).unwrap();
-        campaign::act(&file, &state, &ann, which, &deed).unwrap()
+        campaign::act(&state, &ann, which, &deed).unwrap()
     };
     // One, and then all of a code at once.
     let first = Which {

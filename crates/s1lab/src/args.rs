@@ -230,23 +230,30 @@ pub(crate) struct Migrate {
     /// Stop at the end of this day instead of the file's last one
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) until: Option<String>,
-    /// Keep journals and keys in memory only: faster, and nothing to resume or to ask for a status
+    /// Worlds in place of the file's, each on a thread of its own with its share of the installations; part of the run, like
+    /// the seed
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) worlds: Option<u32>,
+    /// Keep journals and keys in memory only: faster, and nothing to resume or to ask for a status afterwards
     #[arg(long, conflicts_with = "resume")]
     pub(crate) in_memory: bool,
+    /// Address of the campaign's control service while it runs; status and exceptions find it by the folder, or with --lab
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
     #[command(subcommand)]
     pub(crate) command: Option<MigrateCommand>,
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum MigrateCommand {
-    /// The exception queue of a campaign that does not run now: look at it, or act on one case or many
+    /// The exception queue of a campaign: look at it, or act on one case or many
     #[command(
-        after_help = "Without a deed the open cases are listed. Deeds are written in the campaign's journal; --resume goes on \
-        from there.\n\n\
+        after_help = "Without a deed the open cases are listed. Deeds are written in the campaign's journal; a campaign that runs \
+        goes on\nwith them at once, another one with --resume.\n\n\
         Example:\n  s1lab migrate exceptions --out street\n  \
-        s1lab migrate exceptions claim 3 4 --by ann --file street.toml --out street\n  \
-        s1lab migrate exceptions retry --code LAB-DV-03 --by ann --file street.toml --out street\n  \
-        s1lab migrate exceptions decide 5 --to RetryWait --text \"certificate renewed\" --by ann --file street.toml --out street"
+        s1lab migrate exceptions claim 3 4 --by ann --out street\n  \
+        s1lab migrate exceptions retry --code LAB-DV-03 --by ann --out street\n  \
+        s1lab migrate exceptions decide 5 --to RetryWait --text \"certificate renewed\" --by ann --out street"
     )]
     Exceptions(Box<Exceptions>),
     /// Where a metering point of a campaign stands, how it came there, what comes next
@@ -260,7 +267,7 @@ pub(crate) enum MigrateCommand {
 #[derive(Args, Debug)]
 pub(crate) struct Exceptions {
     /// What is done: assign, claim, decide, exclude, hold, note, release, resolve, retry, roll-back
-    #[arg(requires = "by", requires = "file")]
+    #[arg(requires = "by")]
     pub(crate) deed: Option<String>,
     /// Numbers of cases; without any, all open ones that the options below name
     pub(crate) cases: Vec<u64>,
@@ -276,9 +283,6 @@ pub(crate) struct Exceptions {
     /// For whom: MCC, CP, DCO, RP, S1SP, SMSO or supplier
     #[arg(long = "as", value_name = "OWNER", default_value = "MCC")]
     pub(crate) role: String,
-    /// The campaign file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
     /// Cases of this code
     #[arg(long)]
     pub(crate) code: Option<String>,

@@ -200,10 +200,31 @@ where
     F: Fn(WorldContext) -> W + Sync,
     W: Future<Output = T>,
 {
+    run_between(count, options, &|_| {}, work)
+}
+
+/// The same, with something that the worlds have in common: `between` is called once at each barrier, with its instant,
+/// on the thread of the world that came last, while all others stand still. What it finds is what every world did before
+/// that instant, and every world sees what it did once [`Exchange::exchanged`] is over; in between nothing but `between`
+/// may touch what is shared, or the order of threads would show.
+///
+/// # Errors
+/// [`WorldsError`]; the first world that fails ends all others at their next barrier.
+pub fn run_between<T, F, W>(
+    count: u32,
+    options: &Options,
+    between: &(dyn Fn(SimInstant) + Sync),
+    work: F,
+) -> Result<Run<T>, WorldsError>
+where
+    T: Send,
+    F: Fn(WorldContext) -> W + Sync,
+    W: Future<Output = T>,
+{
     if !(1..=WORLDS_MAX).contains(&count) {
         return Err(WorldsError::Count(count));
     }
-    let meeting = Meeting::new(count, options.until);
+    let meeting = Meeting::new(count, options.until, between);
     let ends: Vec<Option<(T, Tape)>> = std::thread::scope(|scope| {
         let (meeting, work) = (&meeting, &work);
         let start = |number| {
@@ -251,7 +272,7 @@ where
 }
 
 /// One world from its start to the end of all.
-fn live<T, F, W>(number: u32, count: u32, options: &Options, meeting: &Meeting, work: &F) -> Option<(T, Tape)>
+fn live<T, F, W>(number: u32, count: u32, options: &Options, meeting: &Meeting<'_>, work: &F) -> Option<(T, Tape)>
 where
     F: Fn(WorldContext) -> W,
     W: Future<Output = T>,
@@ -291,7 +312,7 @@ async fn live_through<T, F, W>(
     number: u32,
     count: u32,
     options: &Options,
-    meeting: &Meeting,
+    meeting: &Meeting<'_>,
     work: &F,
     tape: Tape,
 ) -> Result<T, Aborted>

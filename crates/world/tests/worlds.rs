@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
+use std::sync::Mutex;
+
 use domain::{Eui64, Seed, SimDuration, SimInstant};
 use proto::{Envelope, Kind, Message, WanSms};
 use world::tape;
@@ -160,4 +162,32 @@ fn a_run_that_does_not_end_is_ended() {
         worlds::run(65, &options(), async |_| ()).unwrap_err(),
         WorldsError::Count(65)
     );
+}
+
+#[test]
+fn what_is_common_changes_between_barriers_only_and_alike_for_all() {
+    for count in [1, 2, 3] {
+        // Each world brings its share of numbers; between two barriers they are put in order and given back to all.
+        let (brought, given) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let between = |at: SimInstant| {
+            let mut came = std::mem::take(&mut *brought.lock().unwrap());
+            came.sort_unstable();
+            *given.lock().unwrap() = came;
+            assert_eq!(at.since(options().start).as_millis() % 60_000, 0);
+        };
+        let run = worlds::run_between(count, &options(), &between, async |context: WorldContext| {
+            let mut seen = Vec::new();
+            for round in 0..3 {
+                let own = (0..12).filter(|number| number % context.worlds == context.world.number);
+                brought.lock().unwrap().extend(own.map(|number| number + round * 100));
+                context.exchange.exchanged().await;
+                seen.push(given.lock().unwrap().clone());
+            }
+            seen
+        });
+        let rounds: Vec<Vec<u32>> = (0..3)
+            .map(|round| (0..12).map(|number| number + round * 100).collect())
+            .collect();
+        assert_eq!(run.unwrap().results, vec![rounds; count as usize]);
+    }
 }

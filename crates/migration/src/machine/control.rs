@@ -122,6 +122,12 @@ impl Control {
         &self.campaign
     }
 
+    /// What the journal adds up to, alone. The journal is closed.
+    #[must_use]
+    pub fn into_campaign(self) -> Campaign {
+        self.campaign
+    }
+
     /// The journal's last sequence number and hash.
     #[must_use]
     pub fn head(&self) -> (u64, [u8; 32]) {

@@ -1,12 +1,11 @@
 //! Requesting party and commissioning party: two roles that do the control centre's instructions and exchange files.
 //!
-//! Everything they say to the SMSO, the S1SP, the DCO and each other is an envelope on a link. Instructions come from the
-//! control centre in the same process.
+//! Everything they say to the SMSO, the S1SP, the DCO and each other is an envelope on a link, and so are the instructions of
+//! the control centre.
 
 mod books;
 mod cp;
 mod enrolment;
-mod office;
 mod rp;
 mod validation;
 
@@ -26,9 +25,9 @@ use crate::machine::model::{DeviceFacts, Installation};
 use crate::machine::{Done, Found, Instruction, Report};
 use crate::planning::gates::ListedModel;
 
+pub use crate::centre::Office;
 pub use cp::{Cp, CpOptions, Requests};
 pub use enrolment::{CertificatesOf, Enrolment, VariantOf};
-pub use office::Office;
 pub use rp::{Rp, RpOptions};
 pub use validation::{Registered, Sight, Surroundings, validate};
 

@@ -32,8 +32,8 @@ pub struct Inputs<'a> {
     pub campaign: &'a Campaign,
     /// EPCL and CPL.
     pub lists: &'a dyn Lists,
-    /// The journal with its numbers, for traces; empty leaves traces empty.
-    pub entries: &'a [(u64, Entry)],
+    /// The journal from its first record on, for traces; empty leaves traces empty.
+    pub entries: &'a [Entry],
     /// Evidence of test sets.
     pub evidence: &'a [TestEvidence],
     /// When they are made.

@@ -159,7 +159,7 @@ pub(super) fn eligibility(inputs: &Inputs<'_>) -> Vec<Vec<String>> {
 pub(super) fn trace(inputs: &Inputs<'_>) -> Vec<Vec<String>> {
     let mut attempts = std::collections::BTreeMap::new();
     let mut rows = Vec::new();
-    for (sequence, entry) in inputs.entries {
+    for (sequence, entry) in (1u64..).zip(inputs.entries) {
         let Some(id) = entry.installation else { continue };
         if inputs.installation.is_some_and(|wanted| wanted != id) {
             continue;

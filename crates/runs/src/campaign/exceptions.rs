@@ -1,5 +1,5 @@
-//! The exception queue of a campaign at rest: what people see of it and do about it. What they do is in the campaign's own
-//! journal, and the campaign goes on from there.
+//! The exception queue of a campaign: what people see of it and do about it. What they do is in the campaign's own journal,
+//! and the campaign goes on from there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use migration::machine::{Campaign, State};
 use migration::settings::Owner;
 use serde_json::json;
 
+use super::begun::{self, Begun};
 use super::file::CampaignFile;
 use super::parties::Eligible;
 use super::status::{StatusError, at_rest};
-use super::{CampaignError, STOPPED, WORLD, began, journal_name};
+use super::{CONTROL, CampaignError};
 
 /// Which cases: those of these numbers, or all open ones that fit.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -116,21 +117,26 @@ impl Deed {
     }
 }
 
-/// The cases of a campaign, open ones or all, by number.
+/// The cases of a campaign that does not run, open ones or all, by number.
 ///
 /// # Errors
 /// [`StatusError`].
 pub fn exceptions(state: &Path, which: &Which, all: bool) -> Result<Vec<Exception>, StatusError> {
     let (campaign, now) = at_rest(state)?;
+    Ok(queue(&campaign, now, which, all))
+}
+
+/// The cases that fit, by number.
+pub(super) fn queue(campaign: &Campaign, now: SimInstant, which: &Which, all: bool) -> Vec<Exception> {
     let fits = |number: u64, case: &Case| {
         (all || case.is_open())
             && (which.numbers.is_empty() || which.numbers.contains(&number))
-            && which.filter.fits(&campaign, case)
+            && which.filter.fits(campaign, case)
     };
     let cases = campaign.cases.iter().filter(|(number, case)| fits(**number, case));
-    Ok(cases
-        .map(|(number, case)| exception(&campaign, *number, case, now))
-        .collect())
+    cases
+        .map(|(number, case)| exception(campaign, *number, case, now))
+        .collect()
 }
 
 fn exception(campaign: &Campaign, number: u64, case: &Case, now: SimInstant) -> Exception {
@@ -153,20 +159,14 @@ pub type Acted = (u64, Result<(), ActError>);
 ///
 /// # Errors
 /// [`CampaignError`]: the campaign file, or the journal cannot be opened (also while the campaign runs).
-pub fn act(
-    file: &Path,
-    state: &Path,
-    operator: &Operator,
-    which: &Which,
-    deed: &Deed,
-) -> Result<Vec<Acted>, CampaignError> {
-    let file = CampaignFile::read(file)?;
+pub fn act(state: &Path, operator: &Operator, which: &Which, deed: &Deed) -> Result<Vec<Acted>, CampaignError> {
+    let begun = Begun::read(state)?;
+    let file = CampaignFile::read(&begun.file)?;
     let journals = Journals::on_disk(state);
-    let name = journal_name(WORLD, "control");
-    if !state.join("journals").join(&name).exists() {
+    if !state.join("journals").join(CONTROL).exists() {
         return Err(CampaignError::NotBegun(state.to_owned()));
     }
-    let now = began(&journals, Some(&state.join(STOPPED)))?.unwrap_or(file.start);
+    let now = begun::stood_at(&journals, state)?.unwrap_or(file.start);
     let lists = Arc::new(Eligible::read(&file)?);
     let options = ControlOptions {
         name: file.name.clone(),
@@ -175,11 +175,22 @@ pub fn act(
         lists,
         // No authorisation is judged while people act.
         certificates: Arc::new(|_: &str| true),
-        seed: (file.seed, domain::Seed::root(file.seed)),
-        store: journals.open(&name)?,
+        seed: (begun.seed, domain::Seed::root(begun.seed)),
+        store: journals.open(CONTROL)?,
         demand_is_committed: false,
     };
     let mut control = Control::open(options, now)?;
+    act_in(&mut control, now, operator, which, deed)
+}
+
+/// Does something about cases, and has it written.
+pub(super) fn act_in(
+    control: &mut Control,
+    now: SimInstant,
+    operator: &Operator,
+    which: &Which,
+    deed: &Deed,
+) -> Result<Vec<Acted>, CampaignError> {
     let numbers = if which.numbers.is_empty() {
         control.cases(&which.filter)
     } else {
@@ -189,7 +200,7 @@ pub fn act(
         Deed::Case(act) => control.act(now, operator, &numbers, act),
         about => numbers
             .iter()
-            .map(|number| (*number, about_installation(&mut control, now, operator, *number, about)))
+            .map(|number| (*number, about_installation(control, now, operator, *number, about)))
             .collect(),
     };
     control.commit()?;

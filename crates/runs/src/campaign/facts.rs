@@ -1,5 +1,7 @@
 //! What is known of the installations of an estate before they migrate, and what suppliers authorise.
 
+use std::collections::BTreeMap;
+
 use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use duis::signature::Certificate;
 use fleet::Site;
@@ -70,16 +72,27 @@ fn of_site(parts: &Parts, site: &Site) -> Facts {
     }
 }
 
-/// The serial number of a supplier's signing certificate in hex, as authorisations name it.
-pub(super) fn certificate_of(parts: &Parts, supplier: Eui64) -> Option<String> {
-    let user = parts.pki.users.iter().find(|user| user.eui == supplier)?;
-    let pem = user
-        .organisation
-        .as_ref()
-        .map_or(&user.certificate_pem, |own| &own.signing);
-    Certificate::from_pem(pem)
-        .ok()
-        .map(|certificate| hex_of(certificate.serial()))
+/// Serial numbers of suppliers' signing certificates in hex, as authorisations name them.
+pub(super) struct Certificates(BTreeMap<Eui64, String>);
+
+impl Certificates {
+    pub(super) fn of(parts: &Parts) -> Self {
+        let serials = parts.pki.users.iter().filter_map(|user| {
+            let own = user.organisation.as_ref();
+            let pem = own.map_or(&user.certificate_pem, |own| &own.signing);
+            let certificate = Certificate::from_pem(pem).ok()?;
+            Some((user.eui, hex_of(certificate.serial())))
+        });
+        Self(serials.collect())
+    }
+
+    pub(super) fn is_known(&self, serial: &str) -> bool {
+        self.0.values().any(|known| known == serial)
+    }
+
+    fn of_supplier(&self, supplier: Eui64) -> String {
+        self.0.get(&supplier).cloned().unwrap_or_else(|| "00".to_owned())
+    }
 }
 
 /// A decimal number of any length in hex.
@@ -104,7 +117,7 @@ fn hex_of(decimal: &str) -> String {
 /// The authorisations of every supplier with active points for a week, one per SMSO, as sent at an instant.
 pub(super) fn authorisations(
     file: &CampaignFile,
-    parts: &Parts,
+    certificates: &Certificates,
     all: &[Facts],
     week: Date,
     at: SimInstant,
@@ -113,11 +126,11 @@ pub(super) fn authorisations(
         let cohort = file.settings.cohort(&facts.cohort);
         cohort.map(|cohort| cohort.smso.clone()).unwrap_or_default()
     };
-    let mut by_sender: std::collections::BTreeMap<(Eui64, String), Vec<AuthorisationRow>> = Default::default();
+    let mut by_sender: BTreeMap<(Eui64, String), Vec<AuthorisationRow>> = BTreeMap::new();
     for facts in all {
         for point in facts.points.iter().filter(|point| point.active) {
             let rows = by_sender.entry((point.supplier, smso(facts))).or_default();
-            let certificate = certificate_of(parts, point.supplier).unwrap_or_else(|| "00".to_owned());
+            let certificate = certificates.of_supplier(point.supplier);
             rows.push(AuthorisationRow {
                 row: u32::try_from(rows.len() + 1).unwrap_or(u32::MAX),
                 mpxn: point.mpxn,

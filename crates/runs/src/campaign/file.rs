@@ -10,6 +10,7 @@ use migration::planning::gates::Environment;
 use migration::strict::fault;
 use migration::{Settings, SettingsError};
 use serde::Deserialize;
+use world::limits::WORLDS_MAX;
 
 /// A campaign file as it stands.
 #[derive(Debug, Deserialize)]
@@ -40,6 +41,8 @@ struct Head {
     cpl: Option<PathBuf>,
     #[serde(default)]
     twin: bool,
+    #[serde(default = "one_world")]
+    worlds: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +53,10 @@ struct RawAuthorisation {
 }
 
 fn one() -> u64 {
+    1
+}
+
+fn one_world() -> u32 {
     1
 }
 
@@ -72,6 +79,8 @@ pub struct CampaignFile {
     pub lists: Option<(PathBuf, PathBuf)>,
     /// Whether it is run twice, to see that the same comes of it.
     pub twin: bool,
+    /// How many worlds it runs in, each on a thread of its own with its share of the installations.
+    pub worlds: u32,
     /// Weeks for which every supplier authorises its active points, each with when the files are sent.
     pub authorisations: Vec<(Date, SimInstant)>,
     /// What goes wrong.
@@ -134,6 +143,10 @@ impl CampaignFile {
             (None, None) => None,
             _ => return Err(fault(&file, line("[campaign]"), "epcl and cpl go together").into()),
         };
+        if !(1..=WORLDS_MAX).contains(&head.worlds) {
+            let text = format!("worlds is {}, expected 1 to {WORLDS_MAX}", head.worlds);
+            return Err(fault(&file, line("worlds"), text).into());
+        }
         let (start, until) = (instant(&head.start)?, date(&head.until)?);
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
@@ -175,6 +188,7 @@ impl CampaignFile {
             estate: beside(head.estate),
             lists,
             twin: head.twin,
+            worlds: head.worlds,
             authorisations,
             faults,
             settings,

@@ -3,46 +3,51 @@
 //!
 //! Everything that must outlive the process is in journals below one folder; a campaign that was killed goes on from there.
 
+mod begun;
 mod exceptions;
 mod facts;
 mod file;
+mod inside;
+mod live;
+mod messages;
 mod observer;
 mod output;
 mod parties;
+mod shared;
 mod status;
 mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::{SimDuration, SimInstant};
 use jiff::civil::{Date, Time};
-use lab::parts::Journals;
-use lab::{BuildError, Config, Lab, Parts};
+use lab::{BuildError, Config, Parts};
 use migration::day::{day_of, instant, plus_days};
-use migration::faults::{Rule, Target};
 use migration::invariants::{self, Observations};
 use migration::machine::control::{Control, Options as ControlOptions};
 use migration::machine::event::{Entry, Event};
 use migration::machine::journal::{self, JournalError};
 use migration::machine::model::Facts;
 use migration::machine::{Campaign, State};
-use migration::party::Office;
 use migration::planning::intake::ReceivedFile;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use world::tape::Digest;
 use world::worlds::{self, WorldContext};
 
 pub use exceptions::{Acted, DEEDS, Deed, Exception, Which, act, exceptions};
 pub use file::{CampaignFile, ReadError};
+pub use live::Live;
+pub use messages::Unknown;
 pub use migration::machine::operator::{CaseFilter, Operator};
 pub use migration::settings::{CohortSlug, Owner};
 pub use output::OutputError;
 pub use status::{Status, StatusError, status};
 
-use observer::Observer;
+use begun::Begun;
 use parties::Eligible;
+use shared::Shared;
 
 /// What to run.
 pub struct Options {
@@ -52,6 +57,8 @@ pub struct Options {
     pub config: Config,
     /// Seed in place of the file's.
     pub seed: Option<u64>,
+    /// Worlds in place of the file's; a campaign that goes on keeps its own.
+    pub worlds: Option<u32>,
     /// Folder of journals and keys; none: all in memory.
     pub state: Option<PathBuf>,
     /// Whether it goes on with what is in the folder; else the folder must have no campaign.
@@ -60,6 +67,8 @@ pub struct Options {
     pub until: Until,
     /// Told how far it is.
     pub progress: Option<Tell>,
+    /// Where others see the campaign while it runs, and act in it.
+    pub live: Option<Live>,
     /// Put around the journal of the control centre: for tests that let it fail.
     pub journal: Option<Wrap>,
 }
@@ -121,6 +130,29 @@ pub enum CampaignError {
     /// The folder has one already.
     #[error("{} has a campaign already: go on with it (--resume), or name another folder", .0.display())]
     Begun(PathBuf),
+    /// How it was begun cannot be written down.
+    #[error("write {}", .path.display())]
+    NotNoted {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// It is over: this run takes no more acts.
+    #[error("the campaign has come to its end: act once this run has stopped")]
+    Over,
+    /// It was begun with another number of worlds.
+    #[error(
+        "the campaign was begun with {begun} worlds, and goes on with as many: leave --worlds {asked} out, or begin \
+         another one in another folder"
+    )]
+    OtherWorlds {
+        /// As it was begun.
+        begun: u32,
+        /// As was asked for now.
+        asked: u32,
+    },
     /// The folder has none.
     #[error("{} has no campaign to go on with", .0.display())]
     NotBegun(PathBuf),
@@ -149,24 +181,29 @@ pub struct CampaignRun {
     /// The file.
     pub file: CampaignFile,
     /// What the journal adds up to.
-    pub campaign: Campaign,
-    /// The journal, with its numbers.
-    pub entries: Vec<(u64, Entry)>,
+    pub campaign: Arc<Campaign>,
+    /// The journal, from its first record on.
+    pub entries: Vec<Entry>,
     /// Number and hash of its last record.
     pub head: (u64, [u8; 32]),
     /// What was seen of everybody else.
     pub observations: Observations,
     /// When it stopped.
     pub now: SimInstant,
+    /// How many worlds it ran in.
+    pub worlds: u32,
+    /// The digest over what passed on all links, this time.
+    pub digest: Digest,
     lists: Arc<Eligible>,
 }
 
-/// The number of the one world that a campaign runs in.
-const WORLD: u32 = 0;
 /// How often somebody is told how far it is, in the lab's calendar.
 const PROGRESS_EVERY: SimDuration = SimDuration::from_mins(30);
 
-/// The name of a journal of the migration in one world.
+/// The name of the journal of the control centre, which all worlds share.
+pub(crate) const CONTROL: &str = "migration-control";
+
+/// The name of a journal of a party in one world.
 pub(crate) fn journal_name(world: u32, role: &str) -> String {
     format!("{world}-migration-{role}")
 }
@@ -178,6 +215,17 @@ pub(crate) fn journal_name(world: u32, role: &str) -> String {
 pub fn run(options: &Options) -> Result<CampaignRun, CampaignError> {
     let mut file = CampaignFile::read(&options.file)?;
     file.seed = options.seed.unwrap_or(file.seed);
+    file.worlds = options.worlds.unwrap_or(file.worlds);
+    if options.resume
+        && let Some(state) = &options.state
+    {
+        let begun = Begun::read(state)?;
+        if let Some(asked) = options.worlds.filter(|asked| *asked != begun.worlds) {
+            let begun = begun.worlds;
+            return Err(CampaignError::OtherWorlds { begun, asked });
+        }
+        (file.worlds, file.seed) = (begun.worlds, begun.seed);
+    }
     let twin = (file.twin && !options.resume)
         .then(|| twin(options, &file))
         .transpose()?;
@@ -190,10 +238,12 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
         file: options.file.clone(),
         config: options.config.clone(),
         seed: options.seed,
+        worlds: options.worlds,
         state: None,
         resume: false,
         until: options.until,
         progress: None,
+        live: None,
         journal: None,
     };
     let run = run_file(&alone, file.clone(), None)?;
@@ -205,44 +255,75 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     let mut config = options.config.clone();
     config.seed = file.seed;
     config.clock.start = file.start;
-    config.worlds.count = 1;
+    config.worlds.count = file.worlds;
     config.estate.file = Some(file.estate.clone());
     if let Some(state) = &options.state {
         keep(&mut config, state, options.resume)?;
     }
     let parts = Parts::build(config)?;
-    let stopped = options.state.as_ref().map(|state| state.join(STOPPED));
-    let began = began(&parts.journals, stopped.as_deref())?.map_or(file.start, |last| last.max(file.start));
-    // It is written again when this run stops in order.
-    let in_order = stopped
-        .as_deref()
-        .is_some_and(|path| std::fs::remove_file(path).is_ok());
-    let after_kill = options.resume && !in_order;
+    let mut began = file.start;
+    let mut after_kill = false;
+    if let Some(state) = &options.state {
+        if !options.resume {
+            let begun = Begun {
+                file: std::path::absolute(&options.file).unwrap_or_else(|_| options.file.clone()),
+                worlds: file.worlds,
+                seed: file.seed,
+            };
+            begun.write(state)?;
+        }
+        began = begun::stood_at(&parts.journals, state)?.map_or(began, |stood| stood.max(began));
+        after_kill = !begun::goes_on(state) && options.resume;
+    }
     let until = match options.until {
         Until::End => file.until,
         Until::Day(day) => day,
         Until::NextDay => day_of(began + SimDuration::from_hours(1)),
     };
     let until = instant(plus_days(until, 1), Time::midnight());
+    let all = facts::of_estate(&parts);
+    let (control, files) = centre(options, &file, &parts, &lists, &all, (began, until))?;
+    let shared = Arc::new(Shared::new(control, file.worlds, (began, until), files));
+    if let Some(live) = &options.live {
+        live.begin(&shared, &parts.journals);
+    }
     let worlds_options = worlds::Options {
         // A campaign's tape would not fit into memory: the digest is over all of it all the same.
         keep: Some(0),
         ..worlds::Options::new(began, parts.config.world_seed())
     };
-    let run = worlds::run(1, &worlds_options, async |context: WorldContext| {
-        in_world(context, options, &file, &parts, &lists, until, (twin, after_kill)).await
+    let told = AtomicI64::new(i64::MIN);
+    let between = |now: SimInstant| {
+        if shared.turn(now)
+            && let Some(tell) = &options.progress
+            && (now >= until || now.0 >= told.load(Ordering::Relaxed) + PROGRESS_EVERY.0.cast_signed())
+        {
+            told.store(now.0, Ordering::Relaxed);
+            shared.progress().iter().for_each(|progress| tell(progress));
+        }
+    };
+    let run = worlds::run_between(file.worlds, &worlds_options, &between, async |context: WorldContext| {
+        inside::campaign(context, &file, &parts, &lists, &all, &shared, after_kill).await
     })?;
-    let Some(end) = run.results.into_iter().next() else {
+    if let Some(error) = shared.take_failure() {
+        return Err(error.into());
+    }
+    let Some(campaign) = shared.campaign() else {
         return Err(worlds::WorldsError::Count(0).into());
     };
-    let (campaign, entries, head, observations) = end?;
-    if let Some(path) = &stopped {
-        // A run that goes on without it begins at the journal's last entry instead.
-        if let Err(error) = std::fs::write(path, until.to_string()) {
-            tracing::warn!(%error, "when the run stopped was not written down");
-        }
+    let mut observations = truth::together(run.results.into_iter().collect::<Result<Vec<_>, _>>()?);
+    observations.twin = twin;
+    let (mut entries, store) = (Vec::new(), parts.journals.look(CONTROL)?);
+    let head = journal::replay(&*store, &mut |_, entry| entries.push(entry))?;
+    if let Some(exposed) = &mut observations.exposed {
+        exposed.extend(truth::exposed_in_journal(&parts, &*store)?);
+    }
+    if let Some(state) = &options.state {
+        begun::stopped(state, until);
     }
     Ok(CampaignRun {
+        worlds: file.worlds,
+        digest: run.digest,
         file,
         campaign,
         entries,
@@ -251,6 +332,42 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         now: until,
         lists,
     })
+}
+
+/// The control centre's core on its journal, and the files that suppliers will have sent until the end.
+fn centre(
+    options: &Options,
+    file: &CampaignFile,
+    parts: &Parts,
+    lists: &Arc<Eligible>,
+    all: &[Facts],
+    (began, until): (SimInstant, SimInstant),
+) -> Result<(Control, Vec<ReceivedFile>), CampaignError> {
+    let certificates = facts::Certificates::of(parts);
+    let store = parts.journals.open(CONTROL)?;
+    let received = received(&*store)?;
+    let mut files = sent(file, &certificates, all)?;
+    files.retain(|file| !received.contains(&file.name) && file.at < until);
+    let store = match &options.journal {
+        Some(wrap) => wrap(store),
+        None => store,
+    };
+    let control_options = ControlOptions {
+        name: file.name.clone(),
+        environment: file.environment,
+        settings: Arc::new(file.settings.clone()),
+        lists: Arc::clone(lists) as _,
+        certificates: Arc::new(move |serial: &str| certificates.is_known(serial)),
+        seed: (file.seed, parts.config.world_seed()),
+        store,
+        demand_is_committed: false,
+    };
+    let mut control = Control::open(control_options, began)?;
+    for facts in all {
+        control.register(began, facts.clone())?;
+    }
+    control.commit()?;
+    Ok((control, files))
 }
 
 /// Journals, keys and custody below a folder.
@@ -269,105 +386,6 @@ fn keep(config: &mut Config, state: &Path, resume: bool) -> Result<(), CampaignE
     Ok(())
 }
 
-/// The file that says when a run stopped in order.
-const STOPPED: &str = "stopped-at";
-
-/// When the last run stopped: in order, or with the last entry of the campaign's journal.
-fn began(journals: &Journals, stopped: Option<&Path>) -> Result<Option<SimInstant>, CampaignError> {
-    let mut last = None;
-    if journals.are_durable() {
-        let store = journals.open(&journal_name(WORLD, "control"))?;
-        journal::replay(&*store, &mut |_, entry| last = Some(entry.at))?;
-    }
-    let stopped = stopped.and_then(|path| std::fs::read_to_string(path).ok());
-    Ok(last.max(stopped.and_then(|text| text.trim().parse().ok())))
-}
-
-type End = (Campaign, Vec<(u64, Entry)>, (u64, [u8; 32]), Observations);
-
-/// The campaign in its world.
-async fn in_world(
-    context: WorldContext,
-    options: &Options,
-    file: &CampaignFile,
-    parts: &Arc<Parts>,
-    lists: &Arc<Eligible>,
-    until: SimInstant,
-    (twin, after_kill): (Option<[u8; 32]>, bool),
-) -> Result<End, CampaignError> {
-    let world = context.world.clone();
-    let began = world.clock.now();
-    let all = facts::of_estate(parts);
-    let observer = Observer::new(after_kill);
-    world.faults.install(observer.hook());
-    for rule in &file.faults {
-        let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));
-        let targets: Vec<_> = about.map(|facts| (facts.id, Target::of(facts))).collect();
-        if let Some(rule) = Rule::new(rule.clone(), targets) {
-            world.faults.install(rule);
-        }
-    }
-    let mut lab = Lab::start_in(world.clone(), Arc::clone(parts))?;
-    let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
-    let (rp, cp) = parties::start(&mut lab, file, lists, &all, &mut tasks, &shutdown)?;
-    let certificates: BTreeSet<String> = parts
-        .pki
-        .users
-        .iter()
-        .filter_map(|user| facts::certificate_of(parts, user.eui))
-        .collect();
-    let settings = Arc::new(file.settings.clone());
-    let store = parts.journals.open(&journal_name(WORLD, "control"))?;
-    let received = received(&*store)?;
-    let store = match &options.journal {
-        Some(wrap) => wrap(store),
-        None => store,
-    };
-    let control_options = ControlOptions {
-        name: file.name.clone(),
-        environment: file.environment,
-        settings,
-        lists: Arc::clone(lists) as _,
-        certificates: Arc::new(move |serial: &str| certificates.contains(serial)),
-        seed: (file.seed, world.seed),
-        store,
-        demand_is_committed: false,
-    };
-    let mut control = Control::open(control_options, began)?;
-    for facts in &all {
-        control.register(began, facts.clone())?;
-    }
-    let mut office = Office::new(world.clone(), control, rp.clone(), cp.clone());
-    let mut files = sent(file, parts, &all)?;
-    files.retain(|file| !received.contains(&file.name) && file.at < until);
-    while world.clock.now() < until {
-        let now = world.clock.now();
-        if let Some(tell) = &options.progress {
-            tell(&progress(office.control().campaign(), now, began, until));
-        }
-        while files.first().is_some_and(|file| file.at <= now) {
-            let file = ReceivedFile {
-                at: now,
-                ..files.remove(0)
-            };
-            office.control_mut().receive(now, file)?;
-        }
-        let file = files.first().map_or(until, |file| file.at);
-        office.run_until((now + PROGRESS_EVERY).min(file).min(until)).await?;
-    }
-    let campaign = office.control().campaign().clone();
-    drop(office);
-    let (mut entries, store) = (Vec::new(), parts.journals.look(&journal_name(WORLD, "control"))?);
-    let head = journal::replay(&*store, &mut |sequence, entry| entries.push((sequence, entry)))?;
-    let mut octets = Vec::new();
-    store.replay(&mut |record| octets.extend_from_slice(record))?;
-    let observations = truth::observe(&lab, &campaign, observer.take(), (&rp, &cp), &octets, twin).await;
-    shutdown.cancel();
-    while tasks.join_next().await.is_some() {}
-    lab.stop().await;
-    Ok((campaign, entries, head, observations))
-}
-
 /// Names of the files that the journal has.
 fn received(store: &dyn world::Store) -> Result<BTreeSet<String>, CampaignError> {
     let mut names = BTreeSet::new();
@@ -380,26 +398,17 @@ fn received(store: &dyn world::Store) -> Result<BTreeSet<String>, CampaignError>
 }
 
 /// The files that suppliers send, in the order they do.
-fn sent(file: &CampaignFile, parts: &Parts, all: &[Facts]) -> Result<Vec<ReceivedFile>, CampaignError> {
+fn sent(
+    file: &CampaignFile,
+    certificates: &facts::Certificates,
+    all: &[Facts],
+) -> Result<Vec<ReceivedFile>, CampaignError> {
     let mut files = Vec::new();
     for (week, at) in &file.authorisations {
-        for draft in facts::authorisations(file, parts, all, *week, *at) {
+        for draft in facts::authorisations(file, certificates, all, *week, *at) {
             files.extend(draft.files(&file.settings)?);
         }
     }
     files.sort_by_key(|file| file.at);
     Ok(files)
-}
-
-fn progress(campaign: &Campaign, now: SimInstant, began: SimInstant, until: SimInstant) -> Progress {
-    let mut states: BTreeMap<State, usize> = BTreeMap::new();
-    for known in campaign.installations() {
-        *states.entry(known.state).or_default() += 1;
-    }
-    Progress {
-        now,
-        began,
-        until,
-        states,
-    }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use migration::invariants::{ALL, Evidence, Verdict};
-use migration::machine::event::Entry;
 use migration::machine::{Campaign, State};
 use migration::reports::{self, Inputs};
 use serde_json::json;
@@ -26,8 +25,7 @@ impl CampaignRun {
     /// What each invariant comes to: id, text, verdict.
     #[must_use]
     pub fn invariants(&self) -> Vec<(&'static str, &'static str, Verdict)> {
-        let entries = self.plain_entries();
-        let evidence = self.evidence(&entries);
+        let evidence = self.evidence();
         let each = ALL.iter();
         each.map(|invariant| (invariant.id, invariant.text, (invariant.check)(&evidence)))
             .collect()
@@ -58,14 +56,10 @@ impl CampaignRun {
         .collect()
     }
 
-    fn plain_entries(&self) -> Vec<Entry> {
-        self.entries.iter().map(|(_, entry)| entry.clone()).collect()
-    }
-
-    fn evidence<'a>(&'a self, entries: &'a [Entry]) -> Evidence<'a> {
+    fn evidence(&self) -> Evidence<'_> {
         Evidence {
             campaign: &self.campaign,
-            entries,
+            entries: &self.entries,
             // A journal whose links do not hold could not be read to its end.
             broken_link: None,
             observations: &self.observations,
@@ -92,9 +86,8 @@ impl CampaignRun {
             cohort: None,
             installation: None,
         };
-        let entries = self.plain_entries();
         let page = folder.join("index.html");
-        let html = reports::page(&inputs, &self.evidence(&entries), self.head)
+        let html = reports::page(&inputs, &self.evidence(), self.head)
             .map_err(|error| fault(&page, std::io::Error::other(error)))?;
         let mut files = vec![
             (page, html),
@@ -115,9 +108,11 @@ impl CampaignRun {
     #[must_use]
     pub fn text(&self) -> String {
         let mut lines = vec![format!(
-            "{}: seed {}, {} installations, journal of {} records ends at {}",
+            "{}: seed {}, {} world{}, {} installations, journal of {} records ends at {}",
             self.file.name,
             self.file.seed,
+            self.worlds,
+            if self.worlds == 1 { "" } else { "s" },
             self.campaign.installations().count(),
             self.head.0,
             self.now
@@ -154,6 +149,8 @@ impl CampaignRun {
         json!({
             "name": self.file.name,
             "seed": self.file.seed,
+            "worlds": self.worlds,
+            "digest": self.digest.to_string(),
             "records": self.head.0,
             "ended": self.now.to_string(),
             "states": states,

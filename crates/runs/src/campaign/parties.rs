@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use lab::Lab;
 use lab::pki::{CP_EUI, RP_EUI};
 use migration::InstallationId;
+use migration::centre::answer;
 use migration::faults::Spoilt;
 use migration::machine::model::Facts;
 use migration::party::{Cp, CpOptions, Enrolment, Requests, Rp, RpOptions};
@@ -15,6 +16,7 @@ use migration::planning::gates::{Combination, ListedModel, Lists};
 use migration::planning::lists::CsvLists;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use world::LinkEnd;
 
 use super::CampaignError;
 use super::file::{CampaignFile, ReadError};
@@ -71,15 +73,22 @@ impl Lists for Eligible {
     }
 }
 
+/// Both parties of one world, and the control centre's ends of its links with them.
+pub(super) struct Parties {
+    pub(super) rp: Rp,
+    pub(super) cp: Cp,
+    pub(super) links: [LinkEnd; 2],
+}
+
 /// Starts both parties on the links of a lab, on their journals. Their tasks go into `tasks`.
 pub(super) fn start(
     lab: &mut Lab,
     file: &CampaignFile,
     lists: &Arc<Eligible>,
-    all: &[Facts],
+    own: &[&Facts],
     tasks: &mut JoinSet<()>,
     shutdown: &CancellationToken,
-) -> Result<(Rp, Cp), CampaignError> {
+) -> Result<Parties, CampaignError> {
     let (parts, world) = (Arc::clone(lab.parts()), lab.world().clone());
     let links = lab.take_migration_links().ok_or(CampaignError::LinksTaken)?;
     let settings = Arc::new(file.settings.clone());
@@ -115,7 +124,7 @@ pub(super) fn start(
         limit: settings.timers.service_request(),
     });
     let named = file.faults.iter().map(|rule| {
-        let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));
+        let about = own.iter().filter(|facts| rule.is_about(&world.seed, facts));
         (
             rule.clone(),
             about.map(|facts| facts.id).collect::<Vec<InstallationId>>(),
@@ -134,9 +143,17 @@ pub(super) fn start(
         requests,
     };
     let store = parts.journals.open(&super::journal_name(world.number, "cp"))?;
+    let (to_rp, from_mcc) = world.link("mcc", "rp");
+    tasks.spawn(answer(rp.clone(), from_mcc, shutdown.clone()));
+    let (to_cp, from_mcc) = world.link("mcc", "cp");
     let (cp, cp_routers) = Cp::new(world, [cp_end, links.s1sp, links.dco], cp_options, store)?;
     tasks.spawn(rp.clone().run(rp_routers, shutdown.clone()));
     tasks.spawn(cp.clone().run(cp_routers, shutdown.clone()));
+    tasks.spawn(answer(cp.clone(), from_mcc, shutdown.clone()));
     tasks.spawn(task.run(shutdown.clone()));
-    Ok((rp, cp))
+    Ok(Parties {
+        rp,
+        cp,
+        links: [to_rp, to_cp],
+    })
 }

@@ -5,20 +5,25 @@ use std::sync::Arc;
 
 use domain::{Mpxn, SimInstant};
 use lab::file_store::FileReader;
-use migration::Settings;
+use migration::InstallationId;
 use migration::machine::event::{Entry, Event};
 use migration::machine::journal::{self, JournalError};
 use migration::machine::{Campaign, State};
 use migration::reports::next_action;
 use serde_json::json;
+use world::Store;
+
+use super::begun::Begun;
+use super::file::CampaignFile;
+use super::{CONTROL, CampaignError};
 
 /// Where a metering point stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     /// Which.
     pub mpxn: Mpxn,
     /// The installation it belongs to.
-    pub installation: String,
+    pub installation: InstallationId,
     /// State of the installation.
     pub state: State,
     /// Since when.
@@ -28,50 +33,54 @@ pub struct Status {
     /// What comes next, and when, where that is known.
     pub next: (String, Option<SimInstant>),
     /// When, by whom, what.
-    pub history: Vec<(SimInstant, &'static str, String)>,
+    pub history: Vec<(SimInstant, String, String)>,
 }
 
 /// Why there is no status.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatusError {
+    /// How the campaign was begun, or its file.
+    #[error(transparent)]
+    Begun(Box<CampaignError>),
     /// There is no journal.
     #[error("{} has no journal of a campaign: name the folder of the campaign (--out)", .0.display())]
     NoJournal(PathBuf),
     /// The journal.
     #[error("read the campaign's journal")]
     Journal(#[from] JournalError),
-    /// The built-in settings: our bug.
-    #[error(transparent)]
-    Settings(#[from] dmc::FileError),
+    /// No campaign runs, or its journal refused.
+    #[error("no campaign runs here now")]
+    NotRunning,
     /// The campaign does not have it.
     #[error("the campaign has no metering point {0}")]
     Unknown(Mpxn),
 }
 
-/// What a campaign at rest adds up to, and when its journal ends.
+/// What a campaign at rest adds up to under its own settings, and when its journal ends.
 ///
 /// # Errors
 /// [`StatusError`].
 pub(super) fn at_rest(state: &Path) -> Result<(Campaign, SimInstant), StatusError> {
     let mut last = SimInstant(0);
-    let campaign = replay(state, &mut |entry| last = entry.at)?;
+    let begun = |error| StatusError::Begun(Box::new(error));
+    let journal = journal_in(state)?;
+    let file = Begun::read(state).map_err(begun)?.file;
+    let file = CampaignFile::read(&file).map_err(|error| begun(error.into()))?;
+    let mut campaign = Campaign::new(Arc::new(file.settings));
+    journal::replay(&journal, &mut |_, entry| {
+        campaign.apply(&entry);
+        last = entry.at;
+    })?;
     Ok((campaign, last))
 }
 
-fn replay(state: &Path, each: &mut dyn FnMut(Entry)) -> Result<Campaign, StatusError> {
-    let folder = state
-        .join("journals")
-        .join(super::journal_name(super::WORLD, "control"));
+fn journal_in(state: &Path) -> Result<FileReader, StatusError> {
+    let folder = state.join("journals").join(CONTROL);
     if !folder.exists() {
         return Err(StatusError::NoJournal(state.to_owned()));
     }
-    let mut campaign = Campaign::new(Arc::new(Settings::builtin()?));
-    journal::replay(&FileReader::new(&folder), &mut |_, entry| {
-        campaign.apply(&entry);
-        each(entry);
-    })?;
-    Ok(campaign)
+    Ok(FileReader::new(&folder))
 }
 
 /// The status of a metering point, from the journals below the state folder of a campaign.
@@ -79,34 +88,37 @@ fn replay(state: &Path, each: &mut dyn FnMut(Entry)) -> Result<Campaign, StatusE
 /// # Errors
 /// [`StatusError`].
 pub fn status(state: &Path, mpxn: Mpxn) -> Result<Status, StatusError> {
-    let mut entries = Vec::new();
-    let campaign = replay(state, &mut |entry| entries.push(entry))?;
-    let known = campaign.by_mpxn(mpxn).ok_or(StatusError::Unknown(mpxn))?;
-    let about = entries.iter().filter(|entry| entry.installation == Some(known.id()));
-    let history = about.filter_map(|entry| {
-        let text = match (&entry.event, entry.change) {
-            (Event::Failed { failure, .. }, _) => format!("{}: {}", failure.code, failure.detail),
-            (Event::TryFailed { code, detail, .. }, _) => format!("a try failed: {code} {detail}"),
-            (Event::Noted { code, text }, _) => format!("noted: {code} {text}"),
-            (Event::StepDone(step), None) => format!("{} for {}: {}", step.request, step.device, step.response_code),
-            (Event::Slotted { day, .. }, Some((from, to))) => format!("{from} to {to}, slot on {day}"),
-            (_, Some((from, to))) => format!("{from} to {to}"),
-            _ => return None,
-        };
-        Some((entry.at, entry.actor.as_str(), text))
-    });
-    Ok(Status {
-        mpxn,
-        installation: known.id().to_string(),
-        state: known.state,
-        since: known.since,
-        attempts: known.attempt.number,
-        next: next_action(known, &campaign),
-        history: history.collect(),
-    })
+    let (campaign, _) = at_rest(state)?;
+    let status = Status::of(&campaign, mpxn)?;
+    status.with_history(&journal_in(state)?)
 }
 
 impl Status {
+    /// From what a campaign adds up to, without its history.
+    pub(super) fn of(campaign: &Campaign, mpxn: Mpxn) -> Result<Self, StatusError> {
+        let known = campaign.by_mpxn(mpxn).ok_or(StatusError::Unknown(mpxn))?;
+        Ok(Self {
+            mpxn,
+            installation: known.id(),
+            state: known.state,
+            since: known.since,
+            attempts: known.attempt.number,
+            next: next_action(known, campaign),
+            history: Vec::new(),
+        })
+    }
+
+    /// The same with its history, from the campaign's journal.
+    pub(super) fn with_history(mut self, journal: &dyn Store) -> Result<Self, StatusError> {
+        journal::replay(journal, &mut |_, entry| {
+            if entry.installation == Some(self.installation) {
+                self.history
+                    .extend(told(&entry).map(|text| (entry.at, entry.actor.as_str().to_owned(), text)));
+            }
+        })?;
+        Ok(self)
+    }
+
     /// For the terminal.
     #[must_use]
     pub fn text(&self) -> String {
@@ -135,7 +147,7 @@ impl Status {
         let history = each.map(|(at, who, text)| json!({ "at": at.to_string(), "by": who, "what": text }));
         json!({
             "mpxn": self.mpxn.to_string(),
-            "installation": self.installation,
+            "installation": self.installation.to_string(),
             "state": self.state.as_str(),
             "since": self.since.to_string(),
             "operator": self.state.operator(),
@@ -145,4 +157,17 @@ impl Status {
             "history": history.collect::<Vec<_>>(),
         })
     }
+}
+
+/// What an entry says of its installation, for people.
+fn told(entry: &Entry) -> Option<String> {
+    Some(match (&entry.event, entry.change) {
+        (Event::Failed { failure, .. }, _) => format!("{}: {}", failure.code, failure.detail),
+        (Event::TryFailed { code, detail, .. }, _) => format!("a try failed: {code} {detail}"),
+        (Event::Noted { code, text }, _) => format!("noted: {code} {text}"),
+        (Event::StepDone(step), None) => format!("{} for {}: {}", step.request, step.device, step.response_code),
+        (Event::Slotted { day, .. }, Some((from, to))) => format!("{from} to {to}, slot on {day}"),
+        (_, Some((from, to))) => format!("{from} to {to}"),
+        _ => return None,
+    })
 }

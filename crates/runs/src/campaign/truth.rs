@@ -7,6 +7,8 @@ use migration::invariants::{InventoryRow, Observations, ReadingPair, SupplyPair,
 use migration::machine::state::State;
 use migration::machine::{Campaign, model::Installation};
 use migration::party::{Cp, Rp};
+use world::worlds::world_of;
+use world::{Store, StoreError};
 
 use super::observer::Seen;
 
@@ -20,35 +22,80 @@ const ACCOUNT: [DataItem; 6] = [
     DataItem::PaymentDebt,
 ];
 
-/// Gathers the evidence. `journal` is everything of the journal and the reports that somebody may read.
-pub(super) async fn observe(
-    lab: &Lab,
-    campaign: &Campaign,
-    seen: Seen,
-    parties: (&Rp, &Cp),
-    journal: &[u8],
-    twin: Option<[u8; 32]>,
-) -> Observations {
+/// What one world shows at the end of a campaign.
+pub(super) async fn observe(lab: &Lab, campaign: &Campaign, seen: Seen, parties: (&Rp, &Cp)) -> Observations {
+    let (world, worlds) = (lab.world().number, lab.parts().config.worlds.count);
     let confirmed: Vec<&Installation> = campaign
         .installations()
         .filter(|known| {
-            matches!(
-                known.state,
-                State::Confirmed | State::Migrated | State::PartiallyMigrated
-            )
+            world_of(known.facts.hub, worlds) == world
+                && matches!(
+                    known.state,
+                    State::Confirmed | State::Migrated | State::PartiallyMigrated
+                )
         })
         .collect();
     let (readings, supply) = accounts(lab, &confirmed, &seen).await;
+    let secrets = secrets(lab.parts());
     Observations {
-        exposed: Some(exposed(lab.parts(), journal, &seen.readable)),
+        exposed: Some(exposures(
+            "a file for the commissioning party",
+            &seen.readable,
+            &secrets,
+        )),
         inventory: Some(inventory(lab, &confirmed).await),
         replayed: Some(replayed(&seen, parties).await),
         readings: Some(readings),
         supply: Some(supply),
         removed: Some(seen.removed),
         executed: Some(seen.executed),
-        twin,
+        twin: None,
     }
+}
+
+/// What several worlds showed, as one.
+pub(super) fn together(all: impl IntoIterator<Item = Observations>) -> Observations {
+    fn join<T>(into: &mut Option<Vec<T>>, more: Option<Vec<T>>) {
+        match (into.as_mut(), more) {
+            (Some(known), Some(more)) => known.extend(more),
+            (Some(_), None) => {}
+            (None, more) => *into = more,
+        }
+    }
+    let mut whole = Observations::default();
+    for one in all {
+        join(&mut whole.executed, one.executed);
+        join(&mut whole.exposed, one.exposed);
+        join(&mut whole.inventory, one.inventory);
+        join(&mut whole.removed, one.removed);
+        join(&mut whole.readings, one.readings);
+        join(&mut whole.supply, one.supply);
+        join(&mut whole.replayed, one.replayed);
+    }
+    if let Some(executed) = &mut whole.executed {
+        executed.sort_by_key(|command| (command.at, command.device));
+    }
+    whole
+}
+
+/// Secrets of this lab in the campaign's journal.
+pub(super) fn exposed_in_journal(parts: &Parts, store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    /// Octets searched at once.
+    const PIECE: usize = 1 << 20;
+    let secrets = secrets(parts);
+    let (mut piece, mut found) = (Vec::with_capacity(PIECE), std::collections::BTreeSet::new());
+    let mut search = |piece: &mut Vec<u8>| {
+        found.extend(exposures("the journal", piece, &secrets));
+        piece.clear();
+    };
+    store.replay(&mut |record| {
+        piece.extend_from_slice(record);
+        if piece.len() >= PIECE {
+            search(&mut piece);
+        }
+    })?;
+    search(&mut piece);
+    Ok(found.into_iter().collect())
 }
 
 async fn inventory(lab: &Lab, confirmed: &[&Installation]) -> Vec<InventoryRow> {
@@ -161,14 +208,11 @@ async fn replayed(seen: &Seen, (rp, cp): (&Rp, &Cp)) -> Vec<(String, bool)> {
     all
 }
 
-/// Secrets of this lab in what others can read.
-fn exposed(parts: &Parts, journal: &[u8], readable: &[u8]) -> Vec<String> {
+/// Secrets of this lab, in halves: as they are used.
+fn secrets(parts: &Parts) -> Vec<Vec<u8>> {
     let relations = parts.custody.relations();
-    let secrets: Vec<Vec<u8>> = [&relations.smso, &relations.s1sp, &relations.dco]
+    [&relations.smso, &relations.s1sp, &relations.dco]
         .into_iter()
         .flat_map(|relation| relation.expose().as_chunks::<16>().0.iter().map(|half| half.to_vec()))
-        .collect();
-    let mut found = exposures("the journal and the reports", journal, &secrets);
-    found.extend(exposures("a file for the commissioning party", readable, &secrets));
-    found
+        .collect()
 }

@@ -1,12 +1,16 @@
 //! `s1lab migrate`.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use control::messages::ActOnExceptionsRequest;
+use control::{CampaignClient, CampaignServer, StateFile};
 use indicatif::{ProgressBar, ProgressStyle};
 use runs::campaign::{
-    self, CampaignError, CaseFilter, CohortSlug, Deed, Operator, Options, Owner, Progress, Until, Which,
+    self, CampaignError, CaseFilter, CohortSlug, Deed, Live, Operator, Options, Owner, Progress, Until, Which,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{Exceptions, Global, Migrate, MigrateCommand};
 use crate::failure::Failure;
@@ -33,17 +37,21 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
             };
             let bar = bar();
             let shown = bar.clone();
+            let live = Live::default();
             let options = Options {
                 file: file.clone(),
                 config: super::config(global)?,
                 seed: global.seed,
+                worlds: args.worlds,
                 state: (!args.in_memory).then(|| state.clone()),
                 resume: args.resume,
                 until,
                 progress: Some(Arc::new(move |progress: &Progress| show(&shown, progress))),
+                live: Some(live.clone()),
                 journal: None,
             };
-            let run = campaign::run(&options).map_err(|error| match error {
+            let run = served(args.listen, live, options.state.as_deref(), || campaign::run(&options))?;
+            let run = run.map_err(|error| match error {
                 CampaignError::Worlds(_) | CampaignError::Journal(_) | CampaignError::Store(_) => Failure::start(error),
                 other => Failure::input(other),
             })?;
@@ -62,9 +70,45 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
     }
 }
 
-fn status(global: &Global, state: &std::path::Path, mpxn: &str) -> Result<(), Failure> {
-    let mpxn = mpxn.parse().map_err(Failure::input)?;
-    let status = campaign::status(state, mpxn).map_err(Failure::input)?;
+/// Does some work while the campaign's control service listens; its address stands in the folder meanwhile.
+fn served<T>(address: SocketAddr, live: Live, state: Option<&Path>, work: impl FnOnce() -> T) -> Result<T, Failure> {
+    let runtime = super::runtime()?;
+    let server = runtime
+        .block_on(CampaignServer::bind(address, live))
+        .map_err(|error| Failure::Start(anyhow::Error::from(error).context(format!("listen on {address}"))))?;
+    // Only a folder that has a campaign already may be written into before the campaign is judged.
+    let note = state.map(|state| StateFile::write(state, server.address()));
+    let note = note.transpose().map_err(Failure::start)?;
+    let stop = CancellationToken::new();
+    let serving = runtime.spawn(server.run(stop.clone()));
+    let done = work();
+    drop(note);
+    stop.cancel();
+    match runtime.block_on(serving) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => eprintln!("the control service ended early: {error}"),
+        Err(error) => eprintln!("the control service ended early: {error}"),
+    }
+    Ok(done)
+}
+
+/// The campaign, where it runs.
+fn running(
+    global: &Global,
+    state: &Path,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Option<CampaignClient>, Failure> {
+    runtime
+        .block_on(CampaignClient::find(global.lab.as_deref(), state))
+        .map_err(Failure::start)
+}
+
+fn status(global: &Global, state: &Path, mpxn: &str) -> Result<(), Failure> {
+    let runtime = super::runtime()?;
+    let status = match running(global, state, &runtime)? {
+        Some(mut client) => runtime.block_on(client.status(mpxn)).map_err(Failure::input)?,
+        None => campaign::status(state, mpxn.parse().map_err(Failure::input)?).map_err(Failure::input)?,
+    };
     if global.json {
         output::json(&status.json());
     } else {
@@ -73,7 +117,9 @@ fn status(global: &Global, state: &std::path::Path, mpxn: &str) -> Result<(), Fa
     Ok(())
 }
 
-fn exceptions(global: &Global, state: &std::path::Path, asked: &Exceptions) -> Result<(), Failure> {
+fn exceptions(global: &Global, state: &Path, asked: &Exceptions) -> Result<(), Failure> {
+    let runtime = super::runtime()?;
+    let mut client = running(global, state, &runtime)?;
     let owner = |word: &str| {
         let known = Owner::ALL.iter().map(|owner| owner.as_str());
         let all = known.collect::<Vec<_>>().join(", ");
@@ -87,8 +133,13 @@ fn exceptions(global: &Global, state: &std::path::Path, asked: &Exceptions) -> R
             owner: asked.owner.as_deref().map(owner).transpose()?,
         },
     };
-    let (Some(word), Some(name), Some(file)) = (&asked.deed, &asked.by, &asked.file) else {
-        let found = campaign::exceptions(state, &which, asked.all).map_err(Failure::input)?;
+    let (Some(word), Some(name)) = (&asked.deed, &asked.by) else {
+        let found = match &mut client {
+            Some(client) => runtime
+                .block_on(client.exceptions(&which, asked.all))
+                .map_err(Failure::input)?,
+            None => campaign::exceptions(state, &which, asked.all).map_err(Failure::input)?,
+        };
         if global.json {
             let all: Vec<_> = found.iter().map(campaign::Exception::json).collect();
             output::json(&all.into());
@@ -106,11 +157,31 @@ fn exceptions(global: &Global, state: &std::path::Path, asked: &Exceptions) -> R
     }
     let deed = Deed::read(word, asked.to.as_deref(), asked.text.as_deref())
         .map_err(|problem| Failure::Input(anyhow::anyhow!(problem)))?;
-    let operator = Operator {
-        name: name.clone(),
-        role: owner(&asked.role)?,
+    let role = owner(&asked.role)?;
+    let done: Vec<(u64, Result<(), String>)> = match &mut client {
+        Some(client) => {
+            let request = ActOnExceptionsRequest {
+                which: Some((&which).into()),
+                deed: word.clone(),
+                to: asked.to.clone().unwrap_or_default(),
+                text: asked.text.clone().unwrap_or_default(),
+                by: name.clone(),
+                r#as: role.as_str().to_owned(),
+            };
+            runtime.block_on(client.act(request)).map_err(Failure::input)?
+        }
+        None => {
+            let operator = Operator {
+                name: name.clone(),
+                role,
+            };
+            let done = campaign::act(state, &operator, &which, &deed).map_err(Failure::input)?;
+            let words = done.into_iter();
+            words
+                .map(|(number, result)| (number, result.map_err(|error| error.to_string())))
+                .collect()
+        }
     };
-    let done = campaign::act(file, state, &operator, &which, &deed).map_err(Failure::input)?;
     let mut good = true;
     for (number, result) in &done {
         match result {

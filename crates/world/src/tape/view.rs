@@ -4,9 +4,9 @@ use proto::{
     ApprovalReply, ApprovalRequest, Condition, Countersigned, CountersignedServiceRequest, DcoMigrationCommand,
     DcoMigrationOutcome, DuisDelivery, DuisDeliveryAck, DuisReply, DuisRequest, Envelope, FileAcknowledgement,
     FileDelivery, FirmwareImage, FirmwareReport, ImageJob, ImageJobResult, Kind, Message, MigrationFileContent,
-    OperationOutcome, S1spAlert, S1spMigrationCommand, S1spMigrationOutcome, S1spResponse, SmsoCommand,
-    SmsoMigrationCommand, SmsoMigrationOutcome, SmsoOutcome, WanClose, WanData, WanOpen, WanSms, approval_reply,
-    dco_migration_command, s1sp_migration_command, smso_migration_command,
+    MigrationInstruction, MigrationReport, OperationOutcome, S1spAlert, S1spMigrationCommand, S1spMigrationOutcome,
+    S1spResponse, SmsoCommand, SmsoMigrationCommand, SmsoMigrationOutcome, SmsoOutcome, WanClose, WanData, WanOpen,
+    WanSms, approval_reply, dco_migration_command, s1sp_migration_command, smso_migration_command,
 };
 
 use super::TapeRecord;
@@ -272,6 +272,14 @@ fn migration(kind: Kind, body: bytes::Bytes) -> Result<String, prost::DecodeErro
         Kind::DcoMigrationOutcome => {
             let message = DcoMigrationOutcome::decode(body)?;
             ended(&message.reference, &message.conditions)
+        }
+        // The reference says who and what.
+        Kind::MigrationInstruction => MigrationInstruction::decode(body)?.reference,
+        Kind::MigrationReport => {
+            let message = MigrationReport::decode(body)?;
+            let found = message.installations.iter().flat_map(|report| &report.found);
+            let words = found.map(|finding| format!(" {}", finding.kind));
+            format!("{}{}", message.reference, words.collect::<String>())
         }
         _ => String::new(),
     })

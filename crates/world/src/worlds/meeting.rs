@@ -31,9 +31,11 @@ pub(super) struct Agreement {
     pub(super) all_over: bool,
 }
 
-pub(super) struct Meeting {
+pub(super) struct Meeting<'h> {
     count: u32,
     until: Option<SimInstant>,
+    /// What is done once for all at each barrier, while every world stands still.
+    between: &'h (dyn Fn(SimInstant) + Sync),
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -54,11 +56,12 @@ struct State {
     failed: Option<WorldsError>,
 }
 
-impl Meeting {
-    pub(super) fn new(count: u32, until: Option<SimInstant>) -> Self {
+impl<'h> Meeting<'h> {
+    pub(super) fn new(count: u32, until: Option<SimInstant>, between: &'h (dyn Fn(SimInstant) + Sync)) -> Self {
         Self {
             count,
             until,
+            between,
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -85,6 +88,7 @@ impl Meeting {
         }
         if state.arrived == self.count {
             state.conclude(self.count, report.barrier, self.until);
+            (self.between)(report.barrier);
             self.changed.notify_all();
             if state.failed.is_some() {
                 return Err(Aborted);
