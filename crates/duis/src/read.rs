@@ -112,9 +112,17 @@ pub fn check(xml: &[u8]) -> Result<Root, ReadError> {
 /// # Errors
 /// The first fault, with its place.
 pub fn check_against(xml: &[u8], version: Version, limits: &Limits) -> Result<Root, ReadError> {
-    Reader::new(xml, version, limits, None)?
-        .run(None)
-        .map(|document| document.root)
+    check_and_span(xml, version, limits).map(|(root, _)| root)
+}
+
+/// As [`check_against`], and gives the octets of the root element.
+pub(crate) fn check_and_span<'a>(
+    xml: &'a [u8],
+    version: Version,
+    limits: &Limits,
+) -> Result<(Root, &'a str), ReadError> {
+    let document = Reader::new(xml, version, limits, None)?.run(None)?;
+    Ok((document.root, document.span))
 }
 
 /// Whatever a request that was refused still tells about itself, so that the refusal can name it: its id and its service
@@ -159,21 +167,23 @@ pub fn check_well_formed(xml: &[u8]) -> Result<(), ReadError> {
 }
 
 /// A document that passed the check.
-pub(crate) struct Document {
+pub(crate) struct Document<'a> {
     pub(crate) root: Root,
+    /// The octets of the root element.
+    span: &'a str,
     /// Without signatures.
     pub(crate) tree: Element,
     /// The part of an S1SP, cut out.
     pub(crate) signed_part: Option<Vec<u8>>,
 }
 
-impl Document {
-    pub(crate) fn read(xml: &[u8], wanted: Root) -> Result<Self, ReadError> {
+impl<'a> Document<'a> {
+    pub(crate) fn read(xml: &'a [u8], wanted: Root) -> Result<Self, ReadError> {
         let mut tree = Vec::with_capacity(16);
         Reader::new(xml, Version::V5_4, &Limits::DEFAULT, Some(wanted))?.run(Some(&mut tree))
     }
 
-    fn read_and_proof(xml: &[u8], wanted: Root) -> Result<(Self, Proof), ReadError> {
+    fn read_and_proof(xml: &'a [u8], wanted: Root) -> Result<(Self, Proof), ReadError> {
         let mut tree = Vec::with_capacity(16);
         let mut reader = Reader::new(xml, Version::V5_4, &Limits::DEFAULT, Some(wanted))?;
         let mut gathered = Ok(Survey::new(xml.len(), true));
@@ -218,6 +228,8 @@ struct Reader<'a, 's> {
     /// The S1SP's part being read: its depth and where it begins.
     part: Option<(usize, usize, &'a str)>,
     signed_part: Option<Vec<u8>>,
+    /// Where the root element begins and ends.
+    span: (usize, usize),
 }
 
 impl<'a> Reader<'a, '_> {
@@ -232,10 +244,11 @@ impl<'a> Reader<'a, '_> {
             signature: None,
             part: None,
             signed_part: None,
+            span: (0, 0),
         })
     }
 
-    fn run(mut self, mut tree: Option<&mut Vec<Element>>) -> Result<Document, ReadError> {
+    fn run(mut self, mut tree: Option<&mut Vec<Element>>) -> Result<Document<'a>, ReadError> {
         let mut complete = None;
         loop {
             let event = self.scanner.next()?;
@@ -275,6 +288,7 @@ impl<'a> Reader<'a, '_> {
         let tree = complete.unwrap_or_else(|| Element::new(self.root.name().0, self.root.name().1));
         Ok(Document {
             root: self.root,
+            span: self.scanner.span(self.span.0, self.span.1),
             tree,
             signed_part: self.signed_part,
         })
@@ -296,6 +310,7 @@ impl<'a> Reader<'a, '_> {
             Err(fault) => return Err(self.fault(start.at, fault)),
         };
         if depth == 1 {
+            self.span.0 = start.at;
             self.check_root(&start, namespace, name)?;
         } else if namespace == Namespace::Sr && matches!(name, "SMETS1SignedResponse" | "S1SPAlert") {
             self.scanner.watch();
@@ -386,6 +401,7 @@ impl<'a> Reader<'a, '_> {
 
     fn end(&mut self, at: usize, after: usize) -> Result<Cow<'a, str>, ReadError> {
         let path_depth = self.scanner.depth() + 1;
+        self.span.1 = after;
         let text = std::mem::take(&mut self.text);
         let text = match self.validator.end(text) {
             Ok(text) => text,

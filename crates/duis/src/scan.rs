@@ -148,31 +148,27 @@ impl<'a> Scanner<'a> {
         }
         loop {
             let rest = self.rest();
-            if rest.is_empty() {
-                return self.complete();
-            }
-            if !rest.starts_with('<') {
-                if let Some(text) = self.text(rest)? {
-                    return Ok(text);
+            match *rest.as_bytes() {
+                [] => return self.complete(),
+                [b'<', b'/', ..] => return self.end_tag(rest),
+                [b'<', b'!', ..] if rest.starts_with("<!--") => self.comment(rest)?,
+                [b'<', b'!', ..] if rest.starts_with("<![CDATA[") => return self.cdata(rest),
+                [b'<', b'!', ..] => {
+                    return Err(self.fail(
+                        ReadErrorKind::Forbidden,
+                        "an element",
+                        "a document type or other declaration",
+                    ));
                 }
-                continue;
-            }
-            if rest.starts_with("<!--") {
-                self.comment(rest)?;
-            } else if rest.starts_with("<![CDATA[") {
-                return self.cdata(rest);
-            } else if rest.starts_with("<!") {
-                return Err(self.fail(
-                    ReadErrorKind::Forbidden,
-                    "an element",
-                    "a document type or other declaration",
-                ));
-            } else if rest.starts_with("<?") {
-                return Err(self.fail(ReadErrorKind::Forbidden, "an element", "a processing instruction"));
-            } else if rest.starts_with("</") {
-                return self.end_tag(rest);
-            } else {
-                return self.start_tag();
+                [b'<', b'?', ..] => {
+                    return Err(self.fail(ReadErrorKind::Forbidden, "an element", "a processing instruction"));
+                }
+                [b'<', ..] => return self.start_tag(),
+                _ => {
+                    if let Some(text) = self.text(rest)? {
+                        return Ok(text);
+                    }
+                }
             }
         }
     }
@@ -362,7 +358,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn text(&mut self, rest: &'a str) -> Scanned<Option<Event<'a>>> {
-        let raw = rest.get(..rest.find('<').unwrap_or(rest.len())).unwrap_or_default();
+        let raw = rest.get(..until(rest, b'<').unwrap_or(rest.len())).unwrap_or_default();
         let at = self.at;
         if self.open.is_empty() {
             if raw.chars().all(is_space) {
@@ -376,7 +372,7 @@ impl<'a> Scanner<'a> {
             };
             return Err(self.fail(ReadErrorKind::Syntax, expected, raw.trim_start_matches(is_space)));
         }
-        if raw.contains("]]>") {
+        if any(raw, |b| b == b']') && raw.contains("]]>") {
             return Err(self.fail(ReadErrorKind::Syntax, "text without ]]>", "]]>"));
         }
         self.long(raw)?;
@@ -403,7 +399,17 @@ impl<'a> Scanner<'a> {
 
     fn end_tag(&mut self, rest: &'a str) -> Scanned<Event<'a>> {
         let at = self.at;
-        let Some((name, _)) = rest.get(2..).unwrap_or_default().split_once('>') else {
+        let inner = rest.get(2..).unwrap_or_default();
+        let as_opened = self.open.last().filter(|open| {
+            let after = inner.as_bytes().strip_prefix(open.qualified.as_bytes());
+            after.is_some_and(|after| after.first() == Some(&b'>'))
+        });
+        if let Some(open) = as_opened {
+            self.at += 2 + open.qualified.len() + 1;
+            self.close();
+            return Ok(Event::End { at, after: self.at });
+        }
+        let Some((name, _)) = inner.split_once('>') else {
             return Err(self.fail(ReadErrorKind::Syntax, "> at the end of the tag", "none"));
         };
         let name_only = name.trim_end_matches(is_space);
@@ -449,14 +455,17 @@ impl<'a> Scanner<'a> {
         loop {
             let spaced = self.skip_space();
             let rest = self.rest();
-            if rest.starts_with('>') {
-                self.at += 1;
-                break;
-            }
-            if rest.starts_with("/>") {
-                self.at += 2;
-                self.empty = true;
-                break;
+            match *rest.as_bytes() {
+                [b'>', ..] => {
+                    self.at += 1;
+                    break;
+                }
+                [b'/', b'>', ..] => {
+                    self.at += 2;
+                    self.empty = true;
+                    break;
+                }
+                _ => {}
             }
             if rest.is_empty() || !spaced {
                 let found = rest
@@ -497,14 +506,16 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         self.skip_space();
-        let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        let quote = self.rest().bytes().next();
+        let Some(quote) = quote.filter(|b| matches!(b, b'"' | b'\'')) else {
             return Err(self.fail(ReadErrorKind::Syntax, "a quoted attribute value", first(self.rest())));
         };
         self.at += 1;
-        let Some((raw, _)) = self.rest().split_once(quote) else {
+        let rest = self.rest();
+        let Some(raw) = until(rest, quote).and_then(|end| rest.get(..end)) else {
             return Err(self.fail(ReadErrorKind::Syntax, "the closing quote of an attribute value", "none"));
         };
-        if raw.contains('<') {
+        if any(raw, |b| b == b'<') {
             return Err(self.fail(ReadErrorKind::Syntax, "an attribute value without <", "<"));
         }
         self.long(raw)?;
@@ -592,7 +603,7 @@ impl<'a> Scanner<'a> {
         if prefix == "xml" {
             return Ok(Ns::Other);
         }
-        match self.bindings.iter().rposition(|binding| binding.prefix == prefix) {
+        match self.bindings.iter().rposition(|binding| same(binding.prefix, prefix)) {
             Some(found) => {
                 self.note(found);
                 Ok(self.bindings.get(found).map_or(Ns::None, |binding| binding.ns))
@@ -617,19 +628,38 @@ impl<'a> Scanner<'a> {
     /// A qualified name: all of it, prefix, local part.
     fn name(&mut self, expected: &str) -> Scanned<(&'a str, &'a str, &'a str)> {
         let rest = self.rest();
-        let end = rest
-            .bytes()
-            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':') || b >= 0x80))
-            .unwrap_or(rest.len());
+        // Octet by octet, all in one go: names are too short for a search to pay.
+        let (mut end, mut colon, mut colons, mut ascii) = (0, 0, 0, true);
+        for octet in rest.bytes() {
+            match octet {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => {}
+                b':' => {
+                    colons += 1;
+                    colon = if colons == 1 { end } else { colon };
+                }
+                0x80.. => ascii = false,
+                _ => break,
+            }
+            end += 1;
+        }
         let qualified = rest.get(..end).unwrap_or_default();
-        // Octet by octet: names are too short for a search to pay.
-        let colon = qualified.bytes().position(|b| b == b':').and_then(|at| {
-            let local = qualified.get(at + 1..)?;
-            Some((qualified.get(..at)?, local))
-        });
-        let (prefix, local) = colon.unwrap_or(("", qualified));
-        let prefixed = qualified.len() > local.len();
-        if !is_ncname(local) || prefixed && !is_ncname(prefix) {
+        let (prefix, local) = match colons {
+            0 => ("", qualified),
+            _ => (
+                qualified.get(..colon).unwrap_or_default(),
+                qualified.get(colon + 1..).unwrap_or_default(),
+            ),
+        };
+        let fits = |name: &str| {
+            if ascii {
+                name.bytes()
+                    .next()
+                    .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            } else {
+                is_ncname(name)
+            }
+        };
+        if colons > 1 || !fits(local) || colons == 1 && !fits(prefix) {
             return Err(self.fail(ReadErrorKind::Syntax, expected, first(rest)));
         }
         self.at += end;
@@ -637,10 +667,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_space(&mut self) -> bool {
-        let rest = self.rest();
-        let trimmed = rest.trim_start_matches(is_space);
-        self.at += rest.len() - trimmed.len();
-        trimmed.len() < rest.len()
+        let space = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r');
+        let spaces = self.rest().bytes().take_while(space).count();
+        self.at += spaces;
+        spaces > 0
     }
 
     fn long(&self, raw: &str) -> Scanned<()> {
@@ -654,7 +684,7 @@ impl<'a> Scanner<'a> {
     /// Resolves references and line ends; in attributes white space becomes spaces.
     fn decode(&self, raw: &'a str, at: usize, attribute: bool) -> Scanned<Cow<'a, str>> {
         let special = |b: u8| matches!(b, b'&' | b'\r') || attribute && matches!(b, b'\n' | b'\t');
-        if !raw.bytes().any(special) {
+        if !any(raw, special) {
             return Ok(Cow::Borrowed(raw));
         }
         let mut out = String::with_capacity(raw.len());
@@ -783,9 +813,9 @@ fn is_character(c: char) -> bool {
 }
 
 fn forbidden_character(xml: &str) -> Option<usize> {
-    let low = |b: &u8| *b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
-    if let Some(at) = xml.bytes().position(|b| low(&b)) {
-        return Some(at);
+    let low = |b: u8| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
+    if any(xml, low) {
+        return xml.bytes().position(low);
     }
     if xml.is_ascii() {
         None
@@ -794,11 +824,25 @@ fn forbidden_character(xml: &str) -> Option<usize> {
     }
 }
 
+/// Where an octet of ASCII stands first: mostly near, and a search made for far things begins slowly.
+fn until(text: &str, octet: u8) -> Option<usize> {
+    const NEAR: usize = 64;
+    let (near, far) = text.split_at(text.floor_char_boundary(NEAR));
+    let found = near.bytes().position(|b| b == octet);
+    found.or_else(|| far.find(char::from(octet)).map(|at| near.len() + at))
+}
+
+/// Whether an octet of some kind is in a text: without a way out on the first one, so that many are looked at together.
+fn any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |found, b| found | is(b))
+}
+
+/// Equal, for texts of a few octets.
+fn same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().eq(other.bytes())
+}
+
 fn is_ncname(name: &str) -> bool {
-    let ascii_start = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    if name.is_ascii() {
-        return name.bytes().next().is_some_and(ascii_start) && name.bytes().all(|b| b != b':');
-    }
     name.chars().next().is_some_and(is_name_start) && name.chars().all(is_name_character)
 }
 

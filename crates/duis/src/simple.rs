@@ -22,6 +22,8 @@ pub(crate) struct Simple {
     fraction: Option<usize>,
     patterns: Vec<Pattern>,
     values: Vec<&'static str>,
+    /// The same in order, where there are so many that a search pays.
+    sorted: Vec<&'static str>,
     /// The definition as it stands in the table, for messages.
     definition: &'static str,
 }
@@ -54,10 +56,17 @@ enum Pattern {
 
 impl Simple {
     pub(crate) fn parse(definition: &'static str) -> Result<Self, String> {
-        let (facets, values) = match definition.split_once(" in=") {
+        const MANY: usize = 8;
+        let (facets, values): (_, Vec<&str>) = match definition.split_once(" in=") {
             Some((facets, values)) => (facets, values.split('|').collect()),
             None => (definition, Vec::new()),
         };
+        let mut sorted = if values.len() > MANY {
+            values.clone()
+        } else {
+            Vec::new()
+        };
+        sorted.sort_unstable();
         let mut words = facets.split(' ');
         let name = words.next().unwrap_or_default();
         let (base, min, max) = builtin(name).ok_or_else(|| format!("unknown type {name:?}"))?;
@@ -76,6 +85,7 @@ impl Simple {
             fraction: None,
             patterns: Vec::new(),
             values,
+            sorted,
             definition,
         };
         for word in words.filter(|word| !word.is_empty()) {
@@ -156,7 +166,15 @@ impl Simple {
             && self.length_min.is_none_or(|min| length >= min)
             && self.length_max.is_none_or(|max| length <= max)
             && self.patterns.iter().all(|pattern| pattern.matches(text))
-            && (self.values.is_empty() || self.values.contains(&text))
+            && self.lists(text)
+    }
+
+    /// Whether a text is one of the values, where there is a list of them.
+    fn lists(&self, text: &str) -> bool {
+        if self.sorted.is_empty() {
+            return self.values.is_empty() || self.values.contains(&text);
+        }
+        self.sorted.binary_search(&text).is_ok()
     }
 
     fn permits_number(&self, text: &str) -> bool {
@@ -289,12 +307,13 @@ fn is_space(c: char) -> bool {
 }
 
 fn collapsed(text: Cow<'_, str>) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let single = |pair: &[u8]| pair != b"  ";
-    let plain = !bytes.iter().any(|b| matches!(b, b'\t' | b'\n' | b'\r'))
-        && bytes.first() != Some(&b' ')
-        && bytes.last() != Some(&b' ')
-        && bytes.windows(2).all(single);
+    // As after a space: one at the beginning is one too many.
+    let mut spaced = true;
+    let plain = text.bytes().all(|b| {
+        let before = std::mem::replace(&mut spaced, b == b' ');
+        !matches!(b, b'\t' | b'\n' | b'\r') && !(before && spaced)
+    });
+    let plain = plain && !spaced || text.is_empty();
     if plain {
         return text;
     }

@@ -13,7 +13,7 @@ use crate::read::Document;
 
 type Read<T> = Result<T, ReadError>;
 
-pub(crate) fn request(document: Document) -> Read<Request> {
+pub(crate) fn request(document: Document<'_>) -> Read<Request> {
     let mut tree = document.tree;
     let body = take(&mut tree, "Body").and_then(|mut body| take_first(&mut body));
     let header = need(&tree, "Header")?;
@@ -29,7 +29,7 @@ pub(crate) fn request(document: Document) -> Read<Request> {
     })
 }
 
-pub(crate) fn response(document: Document) -> Read<Response> {
+pub(crate) fn response(document: Document<'_>) -> Read<Response> {
     let Document {
         mut tree, signed_part, ..
     } = document;

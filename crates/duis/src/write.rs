@@ -11,7 +11,7 @@ use crate::codes::DccAlertCode;
 use crate::element::{Element, Namespace};
 use crate::error::{ReadError, WriteError};
 use crate::message::{DeviceAlert, Request, ResponseHeader, Root, S1spAlert, SignedBody, SignedHeader, Throttled};
-use crate::read::{Limits, check_against};
+use crate::read::{Limits, check_and_span};
 use crate::scan::{Event, Scanner};
 use crate::table::Version;
 use crate::validate::{Fault, Validator};
@@ -234,25 +234,19 @@ fn device_alert(alert: &DeviceAlert) -> Element {
 
 /// The root element's octets of a signed document that passes the check.
 fn signed_part(signed: &[u8], wanted: Root) -> Result<&str, WriteError> {
-    let root = check_against(signed, Version::V5_4, &Limits::DEFAULT).map_err(WriteError::Signed)?;
-    let mut scanner = Scanner::new(signed, Limits::DEFAULT).map_err(WriteError::Signed)?;
-    let mut from = 0;
-    loop {
-        match scanner.next().map_err(WriteError::Signed)? {
-            Event::Start(start) if scanner.depth() == 1 => {
-                from = start.at;
-                if root != wanted {
-                    let (namespace, name) = wanted.name();
-                    let expected = format!("{}:{name}", namespace.prefix());
-                    let kind = crate::ReadErrorKind::Root;
-                    return Err(WriteError::Signed(scanner.error(from, kind, expected, start.local)));
-                }
-            }
-            Event::End { after, .. } if scanner.depth() == 0 => return Ok(scanner.span(from, after)),
-            Event::Complete => return Ok(""),
-            _ => {}
-        }
+    let (root, span) = check_and_span(signed, Version::V5_4, &Limits::DEFAULT).map_err(WriteError::Signed)?;
+    if root == wanted {
+        return Ok(span);
     }
+    let mut scanner = Scanner::new(signed, Limits::DEFAULT).map_err(WriteError::Signed)?;
+    let Event::Start(start) = scanner.next().map_err(WriteError::Signed)? else {
+        // Nothing but comments and white space stands before a root, and neither is an event.
+        return Ok("");
+    };
+    let (namespace, name) = wanted.name();
+    let expected = format!("{}:{name}", namespace.prefix());
+    let kind = crate::ReadErrorKind::Root;
+    Err(WriteError::Signed(scanner.error(start.at, kind, expected, start.local)))
 }
 
 /// Puts elements one after another while the table watches.
