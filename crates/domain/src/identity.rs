@@ -40,17 +40,22 @@ impl Eui64 {
     pub fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(bytes))
     }
+
+    /// As it is written. Identities are written many times for every message.
+    fn digits(self) -> [u8; 23] {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut text = [b'-'; 23];
+        for (pair, octet) in text.chunks_mut(3).zip(self.to_bytes()) {
+            pair[0] = DIGITS[usize::from(octet >> 4)];
+            pair[1] = DIGITS[usize::from(octet & 15)];
+        }
+        text
+    }
 }
 
 impl fmt::Display for Eui64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, byte) in self.to_bytes().iter().enumerate() {
-            if i > 0 {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02X}")?;
-        }
-        Ok(())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -65,16 +70,25 @@ impl FromStr for Eui64 {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let err = || ParseError::new("an EUI-64 such as 00-DB-12-34-56-78-90-A0", text);
+        let octets = text.as_bytes();
+        if octets.len() != 23 {
+            return Err(err());
+        }
         let mut value = 0u64;
-        let mut pairs = 0;
-        for pair in text.split('-') {
-            if pair.len() != 2 || !pair.bytes().all(|b| b.is_ascii_hexdigit()) || pairs == 8 {
+        for (at, octet) in octets.iter().enumerate() {
+            let digit = match octet {
+                b'-' if at % 3 == 2 => continue,
+                b'0'..=b'9' => octet - b'0',
+                b'a'..=b'f' => octet - b'a' + 10,
+                b'A'..=b'F' => octet - b'A' + 10,
+                _ => return Err(err()),
+            };
+            if at % 3 == 2 {
                 return Err(err());
             }
-            value = value << 8 | u64::from(u8::from_str_radix(pair, 16).map_err(|_| err())?);
-            pairs += 1;
+            value = value << 4 | u64::from(digit);
         }
-        if pairs == 8 { Ok(Self(value)) } else { Err(err()) }
+        Ok(Self(value))
     }
 }
 
@@ -128,7 +142,10 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.originator, self.target, self.counter)
+        fmt::Display::fmt(&self.originator, f)?;
+        f.write_str(":")?;
+        fmt::Display::fmt(&self.target, f)?;
+        write!(f, ":{}", self.counter)
     }
 }
 
@@ -317,6 +334,9 @@ mod tests {
             "00-DB-12-34-56-78-90-A0-11",
             "00:DB",
             "+0-DB-12-34-56-78-90-A0",
+            "00-DB-12-34-56-78-90AA0",
+            "00-DB-12-34-56-78-9-0A0",
+            "00-DB-12-34-56-78-90-AG",
         ] {
             assert!(text.parse::<Eui64>().is_err(), "{text}");
         }
