@@ -10,6 +10,7 @@ use domain::keys::Party;
 use domain::seed::mix;
 use domain::{DataItem, DeviceKind, Eui64, Operation, Seed, SimDuration, SimInstant};
 use head_end::{Custody, Engine, Job};
+use lab::chain::Chain;
 use lab::{Config, Parts};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use super::table::{Against, Table};
 
 /// Bytes per installation that the design allows.
 const MEMORY_AIM: f64 = 6_000.0;
+/// The same for each role that has no devices.
+const ROLE_MEMORY_AIM: f64 = 1_000.0;
 /// Times as fast as the calendar that the design wants.
 const SPEED_AIM: f64 = 500.0;
 /// Worlds of a large run.
@@ -41,6 +44,20 @@ pub(crate) fn memory(table: &mut Table, installations: u32) -> Result<()> {
         idle,
         "octets",
         Against::AtMost(MEMORY_AIM, "aim"),
+    );
+    let numbers = ask_child("roles", installations)?;
+    let [inventory, directory, together] = numbers[..] else {
+        bail!("roles: {numbers:?}")
+    };
+    let name = |what: &str| format!("memory per installation of {installations}, {what}");
+    let aim = Against::AtMost(ROLE_MEMORY_AIM, "aim for each role");
+    table.row(&name("inventory of the DCC"), inventory, "octets", aim);
+    table.row(&name("directory of a head-end"), directory, "octets", aim);
+    table.row(
+        &name("DCC, S1SP, DCO, SMSO and WAN, started"),
+        together,
+        "octets",
+        Against::AtMost(5.0 * ROLE_MEMORY_AIM, "aim for each role, five times"),
     );
     Ok(())
 }
@@ -141,6 +158,39 @@ pub(crate) fn memory_here(installations: u32) -> Result<()> {
         drop(handle);
         Ok(())
     })
+}
+
+/// Prints octets per installation in roles that have no devices: what the DCC and a head-end know of them, and everything
+/// that all roles but the fleet hold once they are started.
+pub(crate) fn roles_here(installations: u32) -> Result<()> {
+    let mut whole = Parts::clone(&*parts(installations)?);
+    whole.config.worlds.count = 1;
+    let whole = Arc::new(whole);
+    let mut at = vec![resident_octets()];
+    let inventory = whole.inventory(0);
+    at.push(resident_octets());
+    let directory = whole.head_end_directory(0, Party::S1sp);
+    at.push(resident_octets());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    // Those above are still held: nothing of them is used again for these.
+    runtime.block_on(async {
+        let mut world = World::virtual_at(whole.config.clock.start, Seed::root(1));
+        world.tape = world::Tape::keeping(0);
+        let chain = Chain::start(world.clone(), Arc::clone(&whole), false)?;
+        world.clock.sleep(SimDuration::from_mins(1)).await;
+        at.push(resident_octets());
+        chain.stop().await;
+        anyhow::Ok(())
+    })?;
+    let per = at
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]) as f64 / f64::from(installations));
+    println!("{}", per.map(|octets| octets.to_string()).collect::<Vec<_>>().join(" "));
+    drop((inventory, directory));
+    Ok(())
 }
 
 /// What one world measured.

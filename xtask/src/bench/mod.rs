@@ -59,6 +59,7 @@ pub(crate) fn child(name: &str, count: u32) -> Result<()> {
         "reads" => chain::reads_here(count),
         "switches" => chain::switches_here(count),
         "memory" => fleet::memory_here(count),
+        "roles" => fleet::roles_here(count),
         "speed" => fleet::speed_here(count),
         _ => anyhow::bail!("there is no measurement {name}"),
     }

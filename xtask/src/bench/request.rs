@@ -20,6 +20,17 @@ const VERIFIED: f64 = 6.0;
 /// The DCO verifies the user and the DCC once more.
 const VERIFIED_FOR_CRITICAL: f64 = 2.0;
 
+/// Of an alert: the S1SP signs it once, the DCC once for each user it goes to, and each user verifies both.
+const SIGNED_PER_DELIVERY: f64 = 1.0;
+const VERIFIED_PER_DELIVERY: f64 = 2.0;
+
+/// Alerts that come with a request, and messages to users that carry them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Alerts {
+    pub(crate) raised: f64,
+    pub(crate) delivered: f64,
+}
+
 /// Microseconds of one P-256 operation.
 #[derive(Clone, Copy)]
 pub(crate) struct Floor {
@@ -35,6 +46,13 @@ impl Floor {
 
     pub(crate) fn critical(self) -> f64 {
         self.plain() + VERIFIED_FOR_CRITICAL * self.verify
+    }
+
+    /// A critical request with the device alerts that it brings about: messages of their own, which the fixed floor leaves
+    /// out.
+    pub(crate) fn critical_with(self, alerts: Alerts) -> f64 {
+        let per_delivery = SIGNED_PER_DELIVERY * self.sign + VERIFIED_PER_DELIVERY * self.verify;
+        self.critical() + alerts.raised * self.sign + alerts.delivered * per_delivery
     }
 
     /// The lower of two measurements.
