@@ -71,3 +71,38 @@ async fn what_a_version_does_not_have_is_held_back() {
         running.stop().await;
     }
 }
+
+/// The answer to 12.1 has another form in each version: it is the user's, or else that of its request.
+#[tokio::test(start_paused = true)]
+async fn what_differs_by_version_is_said_in_that_of_the_user() {
+    let order = orders::coverage(DCC, "AB1 2CD", "1");
+    for (policy, request, answered) in [
+        (None, "5.1", "5.1"),
+        (None, "5.4", "5.4"),
+        (Some("5.1"), "5.4", "5.1"),
+        (Some("5.4"), "5.1", "5.4"),
+    ] {
+        let bench = match policy {
+            Some(version) => bench_with(version, OtherVersions::Accept),
+            None => Bench::new(),
+        };
+        let mut running = bench.start();
+        let id = RequestId {
+            originator: SUPPLIER,
+            target: DCC,
+            counter: 1,
+        };
+        let mut asked = duis::Request::new(id, order.srv)
+            .with_command_variant(order.command_variant)
+            .with_body(order.body.clone());
+        asked.schema_version = request.into();
+        let reply = running.supplier.post(NON_DEVICE, bench.parties.sign(&asked)).await;
+        running.stop().await;
+        let case = format!("{policy:?} {request}");
+        let message = users::read(&reply.xml, DCC, &*bench.parties.book).unwrap();
+        assert_eq!(message.response.header.code.as_str(), "I0", "{case}");
+        assert_eq!(message.response.header.schema_version, answered, "{case}");
+        let of_its_version = duis::check_against(&reply.xml, duis::Version::of(answered), &duis::Limits::DEFAULT);
+        assert!(of_its_version.is_ok(), "{case}: {of_its_version:?}");
+    }
+}

@@ -86,6 +86,9 @@ fn alert(code: DccAlertCode) -> Explained {
     if let Some(trigger) = facts.trigger {
         more.push(("raised here by", trigger.to_string()));
     }
+    if let Some(why) = steps::codes::unraised(code) {
+        more.push(("not raised here", format!("{} ({})", why.reason, why.confidence)));
+    }
     if let Some(payload) = facts.payload {
         let part = facts.part.map(|part| format!("/{part}")).unwrap_or_default();
         more.push(("payload", format!("{payload}{part}")));

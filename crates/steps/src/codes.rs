@@ -1,7 +1,7 @@
 //! Every response code and DCC alert code of the schema: what it is used for here, and how sure that is.
 //!
 //! The rows live in `data/codes.tsv`. Which failure gets which response code stands in [`crate::errors`]; what raises which
-//! DCC alert stands here.
+//! DCC alert stands here, and why nothing raises the others in `data/unraised.tsv`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,8 +52,6 @@ triggers! {
     FirmwareDiffers = "firmware-differs",
     /// A device has a firmware that the product list does not have as active.
     FirmwareNotListed = "firmware-not-listed",
-    /// A firmware upgrade was asked for.
-    FirmwareUpgradeRequested = "firmware-upgrade-requested",
     /// A held request was cancelled: its device was decommissioned.
     HeldCancelledDecommission = "held-cancelled-decommission",
     /// A held request was cancelled: the supplier changed.
@@ -92,8 +90,6 @@ triggers! {
     NoResponse = "no-response",
     /// A future-dated or scheduled request could not be delivered.
     NotDelivered = "not-delivered",
-    /// A PPMID raised an alert.
-    PpmidAlert = "ppmid-alert",
     /// A PPMID was removed from a hub.
     PpmidRemoved = "ppmid-removed",
     /// A waiting request was given up because its predecessor failed or did not come.
@@ -112,8 +108,6 @@ triggers! {
     ScheduleRemovedAuthority = "schedule-removed-authority",
     /// A schedule was removed: its device was decommissioned.
     ScheduleRemovedDecommission = "schedule-removed-decommission",
-    /// A schedule was removed: its device was deleted from the inventory.
-    ScheduleRemovedDeletion = "schedule-removed-deletion",
     /// A schedule was removed: the supplier changed.
     ScheduleRemovedSupplier = "schedule-removed-supplier",
     /// A schedule was removed: its device was withdrawn.
@@ -272,6 +266,46 @@ pub fn alert(code: DccAlertCode) -> &'static AlertFacts {
         .iter()
         .find(|facts| facts.code == code)
         .expect("every code has its row, which the tests prove")
+}
+
+/// Why nothing raises a DCC alert code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unraised {
+    /// The code.
+    pub code: DccAlertCode,
+    /// How sure the reason is.
+    pub confidence: Confidence,
+    /// The reason, without full stop.
+    pub reason: &'static str,
+}
+
+/// Why nothing raises this code, unless something does.
+///
+/// # Panics
+/// Never: that the compiled-in text reads is proved by the tests.
+#[must_use]
+pub fn unraised(code: DccAlertCode) -> Option<&'static Unraised> {
+    static TABLE: OnceLock<Vec<Unraised>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        read_unraised("unraised.tsv", include_str!("../data/unraised.tsv"))
+            .expect("the compiled-in table reads, which the tests prove")
+    });
+    let row = table.iter().find(|row| row.code == code)?;
+    // A table of the user's own may give the code a trigger.
+    alert(code).trigger.is_none().then_some(row)
+}
+
+fn read_unraised(file: &'static str, text: &'static str) -> Result<Vec<Unraised>, TableError> {
+    let rows = Cells::rows(file, text)?;
+    rows.iter()
+        .map(|cells| {
+            Ok(Unraised {
+                code: cells.parse("code")?,
+                confidence: cells.parse("confidence")?,
+                reason: cells.text("reason")?,
+            })
+        })
+        .collect()
 }
 
 /// All response codes, in the order of the schema.
@@ -438,6 +472,20 @@ mod tests {
         for class in Failure::ALL {
             let facts = response(class.response_code());
             assert!(facts.classes().any(|other| other == *class), "{class}");
+        }
+        for facts in alerts() {
+            let why = unraised(facts.code);
+            assert_ne!(
+                facts.trigger.is_some(),
+                why.is_some(),
+                "{}: a trigger or a reason",
+                facts.code
+            );
+            assert!(
+                why.is_none_or(|why| !why.reason.is_empty() && why.reason.len() <= 250),
+                "{}",
+                facts.code
+            );
         }
         assert_eq!(alert(DccAlertCode::N55).trigger, Some(AlertTrigger::S1spAlert));
         assert_eq!(response(ResponseCode::I99).classes().count(), 0);

@@ -201,10 +201,12 @@ impl Core {
             }),
             ..Entry::at(now)
         };
+        let passed_on = alert.is_s1sp_alert.then(|| AlertTrigger::S1spAlert.alert());
         let record = Record {
             device: Some(device),
             hop: "s1sp".to_owned(),
-            code: Some(if alert.is_s1sp_alert { "N55" } else { "I0" }.to_owned()),
+            code: Some(passed_on.map_or("I0", |facts| facts.code.as_str()).to_owned()),
+            confidence: passed_on.map(|facts| facts.confidence),
             ..Record::new(Event::Alert, now)
         };
         let reported = match self.reported(&alert) {

@@ -163,7 +163,6 @@ impl Core {
             .about(id)
             .because_of(by);
         self.raise(entry, &notice, now);
-        self.remove_schedules(entry, id, AlertTrigger::ScheduleRemovedDeletion, Some(by), now);
         for other in device.more().joined.clone() {
             self.part(entry, id, other);
         }

@@ -1,12 +1,15 @@
 //! The Smart Metering Inventory: devices, their SMI status with its history, and what was last reported of them.
 
 mod device;
+mod place;
 mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, SimInstant};
+
+use self::place::{AtAddress, AtUprn};
 
 pub use device::{Device, More, Property};
 pub use status::{SmiStatus, StatusError};
@@ -37,6 +40,8 @@ pub struct Inventory {
     by_mpxn: BTreeMap<Mpxn, Vec<Eui64>>,
     /// Hubs by the gas proxy that was named with them.
     by_proxy: BTreeMap<Eui64, Vec<Eui64>>,
+    by_uprn: BTreeMap<AtUprn, Vec<Eui64>>,
+    by_address: BTreeMap<AtAddress, Vec<Eui64>>,
 }
 
 impl Inventory {
@@ -63,6 +68,14 @@ impl Inventory {
         if let Some(proxy) = device.more().proxy {
             self.by_proxy.entry(proxy).or_default().push(id);
         }
+        if let Some(property) = &device.property {
+            if let Some(place) = AtUprn::of(property) {
+                self.by_uprn.entry(place).or_default().push(id);
+            }
+            if let Some(place) = AtAddress::of(property) {
+                self.by_address.entry(place).or_default().push(id);
+            }
+        }
         self.devices.insert(id, device);
     }
 
@@ -83,6 +96,14 @@ impl Inventory {
         }
         if let Some(proxy) = old.more().proxy {
             take_out(&mut self.by_proxy, proxy, id);
+        }
+        if let Some(property) = &old.property {
+            if let Some(place) = AtUprn::of(property) {
+                take_out(&mut self.by_uprn, place, id);
+            }
+            if let Some(place) = AtAddress::of(property) {
+                take_out(&mut self.by_address, place, id);
+            }
         }
         Some(old)
     }
@@ -158,14 +179,14 @@ impl Inventory {
                 let devices = mpxn.into_iter().flat_map(|mpxn| self.at_point(mpxn));
                 devices.flat_map(|device| self.with_hub(device)).collect()
             }
-            Lookup::Uprn(uprn) => self.at(|property| property.uprn.as_ref() == Some(uprn)),
+            Lookup::Uprn(uprn) => self.named(self.by_uprn.get(uprn.as_str())),
             Lookup::Property {
                 post_code,
                 address_identifier,
-            } => self.at(|property| {
-                property.post_code.as_ref() == Some(post_code)
-                    && property.address_identifier.as_ref() == Some(address_identifier)
-            }),
+            } => {
+                let place = AtAddress::new(post_code, address_identifier);
+                self.named(self.by_address.get(&place))
+            }
         };
         found.sort_by_key(|device| (device.kind, device.id));
         found.dedup_by_key(|device| device.id);
@@ -179,9 +200,9 @@ impl Inventory {
         }
     }
 
-    fn at(&self, matches: impl Fn(&Property) -> bool) -> Vec<&Device> {
-        let there = |device: &&Device| device.property.as_deref().is_some_and(&matches);
-        self.devices.values().filter(there).collect()
+    fn named(&self, ids: Option<&Vec<Eui64>>) -> Vec<&Device> {
+        let ids = ids.map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.devices.get(id)).collect()
     }
 
     /// Changes the status of a device and keeps the old one in its history.
@@ -274,6 +295,95 @@ mod tests {
             [0_u64; 0],
             "no metering point has eleven digits"
         );
+    }
+
+    /// What a look-up gives when every device is looked at.
+    fn scanned(devices: &BTreeMap<Eui64, Device>, by: &Lookup) -> Vec<Eui64> {
+        let behind = |hub: Option<Eui64>, own: Eui64| {
+            devices
+                .values()
+                .filter(move |device| device.id == own || (hub.is_some() && device.hub == hub))
+        };
+        let at = |matches: &dyn Fn(&Property) -> bool| -> Vec<&Device> {
+            let there = |device: &&Device| device.property.as_deref().is_some_and(matches);
+            devices.values().filter(there).collect()
+        };
+        let mut found: Vec<&Device> = match by {
+            Lookup::Device(id) => devices
+                .get(id)
+                .into_iter()
+                .flat_map(|device| behind(device.hub, *id))
+                .collect(),
+            Lookup::Mpxn(digits) => devices
+                .values()
+                .filter(|device| device.points().any(|point| point.to_string() == *digits))
+                .flat_map(|device| behind(device.hub, device.id))
+                .collect(),
+            Lookup::Uprn(uprn) => at(&|property| property.uprn.as_ref() == Some(uprn)),
+            Lookup::Property {
+                post_code,
+                address_identifier,
+            } => at(&|property| {
+                property.post_code.as_ref() == Some(post_code)
+                    && property.address_identifier.as_ref() == Some(address_identifier)
+            }),
+        };
+        found.sort_by_key(|device| (device.kind, device.id));
+        found.dedup_by_key(|device| device.id);
+        found.iter().map(|device| device.id).collect()
+    }
+
+    const POINTS: [&str; 3] = ["1200000000001", "1200000000002", "77"];
+
+    fn property(of: u8) -> Option<Arc<Property>> {
+        let text = |number: u8| (number > 0).then(|| format!("P{number}"));
+        (of > 0).then(|| {
+            Arc::new(Property {
+                uprn: text(of % 3),
+                post_code: text(of % 2),
+                address_identifier: text(of / 3 % 3),
+            })
+        })
+    }
+
+    proptest::proptest! {
+        /// Whatever was put, put again with something else, or taken out: each index gives what a scan gives.
+        #[test]
+        fn every_look_up_gives_what_a_scan_gives(
+            changes in proptest::collection::vec((1_u64..8, 0_u8..4, 0_u64..3, 0_u8..10, 0_usize..5), 0..40),
+        ) {
+            let mut inventory = Inventory::default();
+            let mut devices = BTreeMap::new();
+            for (id, kind, hub, place, point) in changes {
+                let id = Eui64(id);
+                if place == 9 {
+                    inventory.remove(id);
+                    devices.remove(&id);
+                    continue;
+                }
+                let kinds = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
+                let device = Device {
+                    hub: (hub > 0).then_some(Eui64(hub)),
+                    mpxn: POINTS.get(point).map(|digits| digits.parse().unwrap()),
+                    property: property(place),
+                    ..Device::new(id, kinds[usize::from(kind)], model("01"), SmiStatus::Pending, SimInstant(0))
+                };
+                inventory.put(device.clone());
+                devices.insert(id, device);
+            }
+            let text = |number: u8| format!("P{number}");
+            let mut searches: Vec<Lookup> = (1..8).map(|id| Lookup::Device(Eui64(id))).collect();
+            searches.extend(POINTS.map(|digits| Lookup::Mpxn(digits.into())));
+            searches.extend((0..4).map(|number| Lookup::Uprn(text(number))));
+            searches.extend((0..9).map(|number| Lookup::Property {
+                post_code: text(number / 3),
+                address_identifier: text(number % 3),
+            }));
+            for by in searches {
+                let found: Vec<Eui64> = inventory.look_up(&by).iter().map(|device| device.id).collect();
+                proptest::prop_assert_eq!(found, scanned(&devices, &by), "{:?}", by);
+            }
+        }
     }
 
     #[test]

@@ -23,8 +23,11 @@ pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
     let echo = Element::sr("Request").with_all(body.children.iter().cloned());
     let matrix = Element::sr("DSPWANMatrix").with(echo);
     let region = Element::sr("CSPRegion").with_text(coverage.region.as_str());
-    // Version 5.3 brought an answer per region; before it there was one for all.
-    let matrix = match Version::of(&scene.request.schema_version) {
+    // Version 5.3 brought an answer per region; before it there was one for all. A user that says which version it works
+    // with can read that one, whatever its request says.
+    let policy = scene.user.schema.as_ref();
+    let version = policy.map_or(&scene.request.schema_version, |policy| &policy.version);
+    let matrix = match Version::of(version) {
         Version::V5_1 => matrix.with(region).with_all(leaves(coverage)),
         Version::V5_4 => matrix.with(
             Element::sr("DSPWANMatrixResponse")
@@ -35,7 +38,7 @@ pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
     };
     let answer = Answer::done(format!("{}, {}", coverage.region, coverage.likelihood)).with(matrix);
     Ok(Answer {
-        schema_version: Some(scene.request.schema_version.clone()),
+        schema_version: Some(version.clone()),
         ..answer
     })
 }
