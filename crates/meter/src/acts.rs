@@ -48,6 +48,11 @@ impl Meter {
         Ok(Answer::Done)
     }
 
+    /// Before when its data is not to be shown on the HAN.
+    pub(crate) fn restricted_before(&self) -> Option<SimInstant> {
+        self.changed.as_ref()?.shown.restricted_before
+    }
+
     /// Sets the customer's PIN, or sets it aside.
     pub(crate) fn protect(&mut self, pin: bool) -> Outcome {
         self.shown().pin = pin;

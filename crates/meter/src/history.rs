@@ -42,6 +42,8 @@ pub(crate) struct History {
     pub(crate) switches_on: u8,
     /// Switchings of auxiliary loads: number of the switch, and whether on.
     pub(crate) switchings: VecDeque<(SimInstant, u8, bool)>,
+    /// What switches of auxiliary loads go back to and when, at most one entry for each.
+    pub(crate) switch_backs: Vec<(SimInstant, u8, bool)>,
     /// When the clock was invalid, where that stops the rest.
     pub(crate) frozen: VecDeque<Frozen>,
     /// Causes of the open switch, as bits, where they are logged.
@@ -100,8 +102,36 @@ impl History {
         push(&mut self.changes, row, CHANGES_MAX);
     }
 
-    /// Switches load `switch` (1 to 5).
-    pub(crate) fn switching(&mut self, at: SimInstant, switch: u8, on: bool) {
+    /// Switches load `switch` (1 to 5), and has it go back at `until` to what it was before anybody switched it.
+    pub(crate) fn switching(&mut self, at: SimInstant, switch: u8, on: bool, until: Option<SimInstant>) {
+        let under_way = self.switch_backs.iter().position(|(_, other, _)| *other == switch);
+        let before = match under_way {
+            Some(place) => self.switch_backs.remove(place).2,
+            None => self.switched_on(switch),
+        };
+        self.switched(at, switch, on);
+        if let Some(until) = until.filter(|_| before != on) {
+            self.switch_backs.push((until, switch, before));
+        }
+    }
+
+    /// Switches back every load whose time is over by `to`; what fell into an outage, at its end.
+    pub(crate) fn switch_back(&mut self, to: SimInstant) {
+        while let Some(next) = self.next_switch_back().filter(|at| *at <= to) {
+            let Some(place) = self.switch_backs.iter().position(|(at, ..)| *at == next) else {
+                return;
+            };
+            let (at, switch, on) = self.switch_backs.remove(place);
+            let dark = self.outages.iter().find(|(from, until)| (*from..*until).contains(&at));
+            self.switched(dark.map_or(at, |(_, until)| *until), switch, on);
+        }
+    }
+
+    pub(crate) fn next_switch_back(&self) -> Option<SimInstant> {
+        self.switch_backs.iter().map(|(at, ..)| *at).min()
+    }
+
+    fn switched(&mut self, at: SimInstant, switch: u8, on: bool) {
         let bit = 1u8.checked_shl(u32::from(switch.saturating_sub(1))).unwrap_or(0);
         self.switches_on = if on {
             self.switches_on | bit

@@ -377,7 +377,9 @@ impl Installation {
         if let Some(since) = self.dark_since.take() {
             let profile = context.profiles.esme;
             let outage = context.now.since(since);
-            self.esme.history.get_or_insert_default().outage(since, context.now);
+            let history = self.esme.history.get_or_insert_default();
+            history.outage(since, context.now);
+            history.switch_back(context.now);
             for (clock, profile) in [(&mut self.clock, context.profiles.chf), (&mut self.esme.clock, profile)] {
                 if profile.clock_survives_outage.is_some_and(|reserve| outage > reserve) {
                     clock.stand_still(since, context.now);
@@ -793,6 +795,9 @@ impl Installation {
     /// Brings everything up to `context.now`.
     pub(crate) fn advance(&mut self, context: &Context<'_>) {
         let powered = self.powered();
+        if let Some(history) = self.esme.history.as_mut().filter(|_| powered) {
+            history.switch_back(context.now);
+        }
         self.esme
             .begin_delayed(context.now, powered, context.profiles.esme, &mut self.effects);
         self.esme
@@ -839,6 +844,8 @@ impl Installation {
         let sync = self.hub_sync_due(context).filter(|_| powered);
         let limit = self.esme.next_limit_event(context.profiles.esme);
         let delayed = self.esme.next_delayed(powered);
+        let history = self.esme.history.as_ref().filter(|_| powered);
+        let switch_back = history.and_then(|history| history.next_switch_back());
         let rejoin = self.next_rejoin().filter(|_| powered);
         let image = self.next_image_event();
         self.next = [
@@ -846,6 +853,7 @@ impl Installation {
             gas,
             limit,
             delayed,
+            switch_back,
             Some(self.esme.next_billing),
             gas_billing,
             sync,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use domain::keys::Party;
 use domain::operation::{Counter, PaymentMode};
 use domain::{
-    Answer, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit, Value,
+    Answer, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal, SimDuration, SimInstant, SupplyState,
+    Unit, Value,
 };
 
 use crate::alerts::{self, AlertCode};
@@ -390,11 +391,14 @@ impl Meter {
             }
             Operation::ResetCounters(counters) => self.reset_counters(now, counters),
             Operation::ClearLog(log) => return self.clear_log(*log),
-            Operation::SwitchAuxiliaryLoad { switch, on } => {
+            Operation::SwitchAuxiliaryLoad { switch, on, minutes } => {
                 if !(1..=profile.supply.auxiliary_switches).contains(switch) {
                     return Err(Refusal::NotSupported);
                 }
-                self.history.get_or_insert_default().switching(now, *switch, *on);
+                // The end is put off by the random delay of this meter, as its switching times are (LAB: inferred).
+                let delay = SimDuration::from_secs(self.view(now, profile).random_delay_s());
+                let until = (*minutes > 0).then(|| now + SimDuration::from_mins((*minutes).into()) + delay);
+                self.history.get_or_insert_default().switching(now, *switch, *on, until);
             }
             Operation::RecordNetworkData if profile.logs.records_flow => return Ok(self.record_flow(now)),
             Operation::SynchroniseClock { time, tolerance_s } => {

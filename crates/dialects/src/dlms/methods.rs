@@ -46,7 +46,10 @@ pub(super) fn operation(
             match place.map(|place| place.item) {
                 Some(domain::DataItem::AuxiliaryLoadSwitch(switch)) => {
                     let on = index == 2;
-                    Operation::SwitchAuxiliaryLoad { switch, on }
+                    // The standard method has no duration: a positive number is ours.
+                    let minutes = parameter.and_then(Data::as_i64).unwrap_or(0);
+                    let minutes = u16::try_from(minutes).map_err(|_| AccessResult::ScopeViolated)?;
+                    Operation::SwitchAuxiliaryLoad { switch, on, minutes }
                 }
                 _ => return Err(AccessResult::ObjectUndefined),
             }
@@ -89,7 +92,11 @@ mod tests {
         );
         assert_eq!(
             of(70, Obis::new(0, 3, 96, 3, 10, 255), 2, None),
-            Ok(Operation::SwitchAuxiliaryLoad { switch: 3, on: true })
+            Ok(Operation::SwitchAuxiliaryLoad {
+                switch: 3,
+                on: true,
+                minutes: 0
+            })
         );
         assert_eq!(
             of(7, Obis::new(0, 0, 99, 98, 0, 255), 1, None),

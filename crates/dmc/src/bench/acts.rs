@@ -31,7 +31,7 @@ impl Bench {
             ["plan-mode", mode, span] => self.plan_mode(slot, mode, span).map(|()| None),
             ["load", switch, on] => number(switch).map(|switch| {
                 let on = *on == "on";
-                let operation = Operation::SwitchAuxiliaryLoad { switch, on };
+                let operation = Operation::SwitchAuxiliaryLoad { switch, on, minutes: 0 };
                 Some(outcome_words(&self.execute(slot, &operation).0))
             }),
             ["intrude"] => {

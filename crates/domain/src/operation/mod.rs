@@ -332,6 +332,8 @@ pub enum Operation {
         switch: u8,
         /// On or off.
         on: bool,
+        /// For so many minutes, after which it goes back by itself; 0: until it is switched again.
+        minutes: u16,
     },
     /// A firmware image follows.
     BeginImage {
@@ -540,8 +542,12 @@ impl fmt::Display for Operation {
             Self::JoinListener(other) | Self::UnjoinListener(other) => write!(f, "{kind} {other}"),
             Self::RemoveFromHan(other) | Self::RestoreDeviceLog(other) => write!(f, "{kind} {other}"),
             Self::AddToHan(entry) => write!(f, "{kind} {}", entry.device),
-            Self::SwitchAuxiliaryLoad { switch, on } => {
-                write!(f, "{kind} {switch} {}", if *on { "on" } else { "off" })
+            Self::SwitchAuxiliaryLoad { switch, on, minutes } => {
+                write!(f, "{kind} {switch} {}", if *on { "on" } else { "off" })?;
+                match minutes {
+                    0 => Ok(()),
+                    minutes => write!(f, " for {minutes} min"),
+                }
             }
             Self::BeginImage { octets, .. } => write!(f, "{kind} of {octets} octets"),
             Self::ImageBlock { number, .. } => write!(f, "{kind} {number}"),

@@ -3,6 +3,7 @@
 use domain::{Answer, DataItem, DeviceKind, Outcome, Quantity, Refusal, SimInstant, Value};
 
 use super::DISPLAYS;
+use crate::calendar::LocalDay;
 use crate::installation::{Installation, profile};
 use crate::profile::Context;
 use crate::readings::View;
@@ -65,15 +66,26 @@ impl Installation {
     #[must_use]
     pub fn screen(&self, context: &Context<'_>, slot: DeviceKind) -> Option<Screen> {
         let display = self.display(slot)?;
-        let messages: Vec<Message> = display.messages.iter().cloned().collect();
+        // Messages do not say of which meter they are: what any of the meters keeps from the customer is not shown.
+        let kept = DISPLAYED
+            .map(|meter| self.kept_before(context.now, meter))
+            .into_iter()
+            .max();
+        let kept = kept.unwrap_or_default();
+        let messages: Vec<Message> = display
+            .messages
+            .iter()
+            .filter(|message| message.at >= kept)
+            .cloned()
+            .collect();
         let joined = self.display_takes_part(slot);
         let rules = &profile(context, slot).han;
         let blocked = rules.messages_block && messages.iter().any(|message| !message.acknowledged);
         Some(Screen {
             joined,
             blocked,
-            electricity: self.shown(context, slot, DeviceKind::Esme).map(|view| panel(&view)),
-            gas: self.shown(context, slot, DeviceKind::Gpf).map(|view| panel(&view)),
+            electricity: self.panel(context, slot, DeviceKind::Esme),
+            gas: self.panel(context, slot, DeviceKind::Gpf),
             messages,
         })
     }
@@ -85,18 +97,50 @@ impl Installation {
             DataItem::Manufacturer => Some(Value::Text(own.manufacturer.clone())),
             DataItem::ModelType => Some(Value::Text(own.model.clone())),
             DataItem::SupplierMessage => {
-                let last = self.display(slot).and_then(|display| display.messages.back());
+                let screen = self.screen(context, slot).unwrap_or_default();
                 Some(Value::Text(
-                    last.map(|message| message.text.clone()).unwrap_or_default(),
+                    screen
+                        .messages
+                        .last()
+                        .map(|message| message.text.clone())
+                        .unwrap_or_default(),
                 ))
             }
-            _ if SHOWN.contains(&item) => [DeviceKind::Esme, DeviceKind::Gpf]
-                .into_iter()
-                .filter_map(|meter| self.shown(context, slot, meter))
-                .find_map(|view| view.item(item)),
+            _ if SHOWN.contains(&item) => DISPLAYED.into_iter().find_map(|meter| {
+                let view = self.shown(context, slot, meter)?;
+                shown_item(&view, self.kept_before(context.now, meter), item)
+            }),
             _ => None,
         };
         value.map(Answer::Value).ok_or(Refusal::NotSupported)
+    }
+
+    fn panel(&self, context: &Context<'_>, slot: DeviceKind, meter: DeviceKind) -> Option<Panel> {
+        let view = self.shown(context, slot, meter)?;
+        let kept = self.kept_before(context.now, meter);
+        // How things stood before that is not for whoever lives here now: nothing until the display knows newer.
+        if view.at < kept {
+            return None;
+        }
+        let items = SHOWN
+            .iter()
+            .filter_map(|item| Some((*item, shown_item(&view, kept, *item)?)));
+        Some(Panel {
+            at: view.at,
+            items: items.collect(),
+        })
+    }
+
+    /// Before when a meter's data is not shown any more, since a change of tenancy that has come (3.2); the first instant
+    /// where there was none. What displays do then is ours: the sources have the date, not its effect.
+    fn kept_before(&self, now: SimInstant, meter: DeviceKind) -> SimInstant {
+        let slot = if meter == DeviceKind::Gpf {
+            DeviceKind::Gsme
+        } else {
+            meter
+        };
+        let restricted = self.meter(slot).and_then(|meter| meter.restricted_before());
+        restricted.filter(|before| *before <= now).unwrap_or_default()
     }
 
     /// A meter as a display shows it: electricity as old as its refresh; gas as the proxy had it at the last refresh.
@@ -161,13 +205,27 @@ impl Installation {
     }
 }
 
-fn panel(view: &View<'_>) -> Panel {
-    let items = SHOWN.iter().filter_map(|item| Some((*item, view.item(*item)?)));
-    Panel {
-        at: view.at,
-        items: items.collect(),
+/// An item as a display shows it: what counts from midnight counts from `kept` where that is later.
+fn shown_item(view: &View<'_>, kept: SimInstant, item: DataItem) -> Option<Value> {
+    if view.at < kept {
+        return None;
     }
+    let shown = view.item(item)?;
+    let counts_today = matches!(item, DataItem::ActiveImportToday | DataItem::GasConsumptionToday);
+    if !counts_today || LocalDay::of(kept) != LocalDay::of(view.at) {
+        return Some(shown);
+    }
+    let before = View { at: kept, ..*view }.item(item)?;
+    Some(match (shown, before) {
+        (Value::Quantity(shown), Value::Quantity(before)) => {
+            Value::Quantity(Quantity::new(shown.value - before.value, shown.unit))
+        }
+        (shown, _) => shown,
+    })
 }
+
+/// The meters that displays show, as they are looked at: gas through its proxy.
+const DISPLAYED: [DeviceKind; 2] = [DeviceKind::Esme, DeviceKind::Gpf];
 
 /// The last whole multiple of a refresh.
 fn refreshed(now: SimInstant, every_ms: u64) -> SimInstant {

@@ -162,8 +162,7 @@ impl View<'_> {
             DataItem::LoadLimitCounter => Some(quantity(i64::from(self.meter.load_limit_trips()), Unit::Count)),
             DataItem::LoadLimitActive => Some(Value::Flag(self.meter.supply.has(Cause::Load))),
             DataItem::RandomisedOffset => {
-                let seconds = self.random_number() * self.random_limit() / RANDOM_NUMBERS;
-                Some(quantity(seconds, Unit::Count))
+                Some(quantity(i64::try_from(self.random_delay_s()).unwrap_or(0), Unit::Count))
             }
             DataItem::RandomisedOffsetLimit => Some(quantity(self.random_limit(), Unit::Count)),
             DataItem::RandomisedOffsetNumber => Some(quantity(self.random_number(), Unit::Count)),
@@ -180,6 +179,12 @@ impl View<'_> {
     fn random_number(&self) -> i64 {
         let drawn = mix(self.meter.metering.load.seed ^ RANDOM_LABEL, 0);
         i64::from(drawn.to_be_bytes()[0])
+    }
+
+    /// The random delay of this device, seconds.
+    pub(crate) fn random_delay_s(&self) -> u64 {
+        let seconds = self.random_number() * self.random_limit() / RANDOM_NUMBERS;
+        u64::try_from(seconds).unwrap_or(0)
     }
 
     /// Largest random delay, seconds.

@@ -288,3 +288,53 @@ fn a_hub_has_room_for_so_many_and_knows_its_own() {
     );
     assert!(home.screen(DeviceKind::Ihd).joined);
 }
+
+#[test]
+fn after_a_change_of_tenancy_displays_show_nothing_from_before_it() {
+    let mut home = home(with_displays());
+    home.say("for the old tenant");
+    home.run(SimDuration::from_hours(4));
+    let today = |screen: &meter::Screen| {
+        let panel = screen.electricity.as_ref();
+        panel
+            .and_then(|panel| panel.number(DataItem::ActiveImportToday))
+            .map(|number| number.value)
+    };
+    for slot in [DeviceKind::Ppmid, DeviceKind::Ihd] {
+        let screen = home.screen(slot);
+        assert!(today(&screen).is_some_and(|used| used > 0), "{slot}");
+        assert!(screen.gas.is_some() && screen.messages.len() == 1, "{slot}");
+    }
+    // A date to come hides nothing until it comes.
+    let moves_in = home.now + SimDuration::from_hours(1);
+    for slot in [DeviceKind::Esme, DeviceKind::Gsme] {
+        home.execute(slot, S1SP, &Operation::RestrictAccess { before: moves_in }, None);
+    }
+    home.run(SimDuration::from_mins(59));
+    let before = home.screen(DeviceKind::Ihd);
+    assert!(before.gas.is_some() && before.messages.len() == 1);
+    let used = today(&before).expect("shown");
+    home.run_to(moves_in);
+    // The gas figures are older than that until the meter reports anew.
+    for slot in [DeviceKind::Ppmid, DeviceKind::Ihd] {
+        let screen = home.screen(slot);
+        assert!(screen.gas.is_none() && screen.messages.is_empty(), "{slot}: {screen:?}");
+        assert_eq!(
+            home.finished(slot, S1SP, &Operation::Read(DataItem::GasConsumption), None),
+            Err(Refusal::NotSupported)
+        );
+        assert_eq!(home.value(slot, DataItem::SupplierMessage), Value::Text(String::new()));
+    }
+    home.say("for the new one");
+    home.run(SimDuration::from_mins(75));
+    let screen = home.screen(DeviceKind::Ihd);
+    assert_eq!(screen.messages.len(), 1);
+    assert!(
+        screen.gas.as_ref().is_some_and(|panel| panel.at >= moves_in),
+        "{screen:?}"
+    );
+    let since = today(&screen).expect("shown");
+    assert!(since > 0 && since < used, "{since} of {used}");
+    // The meter itself keeps all: what a supplier may read is another matter.
+    assert!(home.number(DeviceKind::Esme, DataItem::ActiveImportToday) > since);
+}

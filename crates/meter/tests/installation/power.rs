@@ -118,8 +118,53 @@ fn voltage_counters_follow_their_limits() {
 }
 
 #[test]
+fn auxiliary_loads_go_back_by_themselves_after_their_time_and_the_random_delay() {
+    let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[_, esme, ..]| {
+        esme.supply.auxiliary_switches = 2;
+    });
+    let write = Operation::Write(Box::new(Setting::RandomisedOffsetLimit(1_799)));
+    let approval = home.approval(DeviceKind::Esme, &write);
+    home.finished(DeviceKind::Esme, S1SP, &write, Some(&approval))
+        .expect("a limit");
+    let delay = home.number(DeviceKind::Esme, DataItem::RandomisedOffset);
+    assert!((1..1_799).contains(&delay), "{delay}");
+    let switch = |home: &mut Home, switch, on, minutes| {
+        let operation = Operation::SwitchAuxiliaryLoad { switch, on, minutes };
+        home.finished(DeviceKind::Esme, S1SP, &operation, None)
+            .expect("a switch");
+    };
+    let start = home.now;
+    let at = |home: &mut Home, minutes: u64, seconds: i64| {
+        home.run_to(start + SimDuration::from_mins(minutes) + SimDuration::from_secs(seconds.unsigned_abs()));
+        [1, 2].map(|switch| home.value(DeviceKind::Esme, DataItem::AuxiliaryLoadSwitch(switch)) == Value::Flag(true))
+    };
+    switch(&mut home, 1, true, 30);
+    switch(&mut home, 2, true, 0);
+    assert_eq!(at(&mut home, 30, delay - 1), [true, true]);
+    assert_eq!(at(&mut home, 30, delay + 1), [false, true]);
+    // A second act takes the place of the first, and what there was before both comes back.
+    switch(&mut home, 2, false, 10);
+    switch(&mut home, 2, false, 120);
+    assert_eq!(at(&mut home, 150, 2 * delay - 1), [false, false]);
+    // A restart in between changes nothing.
+    let (octets, config) = (home.installation.durable(), home.config.clone());
+    let restored = home.act(|_, context| Installation::restore(&config, context, &octets));
+    home.installation = restored.expect("our own octets");
+    assert_eq!(at(&mut home, 150, 2 * delay + 3), [false, true]);
+    // Where the mains are away the time runs on, and the switch goes back with them.
+    switch(&mut home, 1, true, 10);
+    home.act(Installation::cut_power);
+    home.run(SimDuration::from_hours(1));
+    home.act(Installation::restore_power);
+    let mains_back = home.now;
+    assert_eq!(at(&mut home, 300, 0), [false, true]);
+    let rows = home.log(DeviceKind::Esme, LogKind::AuxiliaryLoad, SimInstant(0), home.now);
+    assert_eq!(rows.last().expect("switchings").at, mains_back);
+}
+
+#[test]
 fn auxiliary_loads_are_switched_where_there_are_any() {
-    let on = |switch, on| Operation::SwitchAuxiliaryLoad { switch, on };
+    let on = |switch, on| Operation::SwitchAuxiliaryLoad { switch, on, minutes: 0 };
     let mut home = Home::with("2019-05-02T08:00:00Z", config(), |[_, esme, ..]| {
         esme.supply.auxiliary_switches = 2;
     });

@@ -57,8 +57,12 @@ fn acts(case: &Case<'_>, operation: &Operation) -> Option<Judged<Operation>> {
 }
 
 fn switched(body: &Element, name: &str, on: bool) -> Judged<Operation> {
-    let switch = place(part(body, name)?)?;
-    Ok(Operation::SwitchAuxiliaryLoad { switch, on })
+    let form = part(body, name)?;
+    Ok(Operation::SwitchAuxiliaryLoad {
+        switch: place(form)?,
+        on,
+        minutes: whole_of(form, "Duration")?,
+    })
 }
 
 fn counters(case: &Case<'_>) -> Option<Vec<Counter>> {

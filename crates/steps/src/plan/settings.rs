@@ -313,5 +313,7 @@ fn switch(form: &Element, on: bool, target: &Target<'_>) -> Read<Operation> {
         return Err(Refused::new(Failure::NotApplicable, text));
     }
     let switch = super::forms::index(form)?;
-    Ok(Operation::SwitchAuxiliaryLoad { switch, on })
+    // Minutes (recalled); the schema gives no unit.
+    let minutes = child_number(form, "Duration")?;
+    Ok(Operation::SwitchAuxiliaryLoad { switch, on, minutes })
 }
