@@ -133,6 +133,35 @@ async fn a_gas_tariff_with_its_prices_takes_one_wake_and_the_way_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_alert_behaviour_gets_the_form_for_its_part() {
+    let lab = Lab::start(Config::default()).expect("started");
+    let meter = device(&lab, DeviceKind::Esme);
+    let order = orders::read_alert_behaviour(meter);
+    for (role, form, other) in [
+        (
+            UserRole::ImportSupplier,
+            "ElectricitySupplierAlertEventSettings",
+            "ElectricityNetworkOperatorAlert",
+        ),
+        (
+            UserRole::ElectricityDistributor,
+            "ElectricityNetworkOperatorAlertEventSettings",
+            "ElectricitySupplier",
+        ),
+    ] {
+        let user = lab.user_in(role).expect("one in this role");
+        let exchange = user
+            .request(&order, SimDuration::from_hours(3))
+            .await
+            .expect("an outcome");
+        let text = text(&exchange);
+        assert!(text.contains("MessageSuccess=\"true\""), "{role:?}: {text}");
+        assert!(text.contains(form) && !text.contains(other), "{role:?}: {text}");
+    }
+    lab.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_critical_request_needs_the_dco() {
     let lab = Lab::start(Config::default()).expect("started");
     let meter = device(&lab, DeviceKind::Esme);

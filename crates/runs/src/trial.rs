@@ -246,6 +246,7 @@ impl Trial {
             kind: self.profile.kind,
             hub: HUB,
             profile: &self.profile,
+            asked_by: steps::AskedBy::Supplier,
         }
     }
 

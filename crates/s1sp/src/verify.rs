@@ -4,6 +4,7 @@ use domain::{Credentials, DeviceKind, Eui64};
 use duis::Request;
 use duis::signature::{self, Certificates};
 use proto::{Countersigned, CountersignedServiceRequest, Message};
+use steps::AskedBy;
 
 /// A request that both signatures carry.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Verified {
     pub(crate) originator_counter: u64,
     /// The record of the device's certificates before this request, where the DCC has one.
     pub(crate) credentials: Option<Credentials>,
+    /// In which part its user asks, by the DCC's word.
+    pub(crate) asked_by: AskedBy,
 }
 
 /// Why a request is not taken. The blame is the sender's.
@@ -89,5 +92,10 @@ pub(crate) fn verify(
         remote_party_counter: countersigned.supplementary_remote_party_counter,
         originator_counter: countersigned.supplementary_originator_counter,
         credentials: facts.credentials.map(world::credentials::from_proto),
+        asked_by: if facts.for_network_operator {
+            AskedBy::NetworkOperator
+        } else {
+            AskedBy::Supplier
+        },
     })
 }

@@ -120,6 +120,7 @@ impl Context {
             kind: device.slot,
             hub: task.verified.hub,
             profile: device.profile.as_ref(),
+            asked_by: task.verified.asked_by,
         };
         let plan = match steps::plan(&task.verified.request, &target) {
             Ok(plan) => plan,

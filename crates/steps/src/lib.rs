@@ -31,6 +31,6 @@ pub use dmc::Holder;
 pub use errors::Failure;
 pub use overlay::{Overlay, OverlayError, overlay};
 pub use permits::{NotPermitted, permits};
-pub use plan::{Derived, Plan, Refused, Step, Target, Via, execution_at, holder, plan};
+pub use plan::{AskedBy, Derived, Plan, Refused, Step, Target, Via, execution_at, holder, plan};
 pub use respond::{Smets1Payload, StepOutcome, StepResult, respond};
 pub use table::{Row, ServicePath, critical_operations, table};

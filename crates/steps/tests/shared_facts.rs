@@ -100,6 +100,7 @@ fn every_template_finds_its_row_and_those_of_this_lab_their_plan() {
                 kind: profile.kind,
                 hub: request.id.target,
                 profile,
+                asked_by: steps::AskedBy::Supplier,
             };
             if steps::credentials::concerns(request.srv) {
                 // No device is asked; of a load controller a SMETS1 device knows nothing.

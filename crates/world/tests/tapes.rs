@@ -22,6 +22,7 @@ fn messages(value: &str, secret: u8) -> Vec<(Kind, Vec<u8>)> {
         device_kind: "ESME".into(),
         hub: 2,
         credentials: None,
+        for_network_operator: false,
     };
     let inner = Countersigned {
         request_xml: xml.clone().into(),

@@ -1,6 +1,6 @@
 //! The way of a request through the S1SP: handed over, accepted, answered, ended.
 
-use domain::{RequestId, SimInstant};
+use domain::{RequestId, SimInstant, Srv, UserRole};
 use duis::SignedBody;
 use prost::Message;
 use prost::bytes::Bytes;
@@ -14,6 +14,7 @@ use super::{Core, Effect, Open, Released, Stage};
 use crate::answers;
 use crate::audit::{Event, Record};
 use crate::credentials::{self, Records};
+use crate::directory::User;
 use crate::front_door::said;
 use crate::images::read_job_id;
 use crate::journal::{AcceptedMessage, Entry, SequenceEnded, id_octets};
@@ -67,7 +68,8 @@ impl Core {
         }
         open.attempts += 1;
         let again = open.attempts > 1;
-        let countersigned = countersigned(id, open, released, &self.options.credentials);
+        let user = self.options.directory.user(open.user);
+        let countersigned = countersigned(id, open, released, &self.options.credentials, user);
         let countersigned = Bytes::from(countersigned.encode_to_vec());
         let signature = match duis::signature::sign_octets(&countersigned, &self.options.key) {
             Ok(signature) => Bytes::copy_from_slice(&signature),
@@ -375,8 +377,25 @@ fn alert_of(code: &str) -> Option<&'static steps::codes::AlertFacts> {
     }
 }
 
+/// Whether a user has no other part in which it may send this than that of a network operator.
+fn asks_as_operator(user: &User, srv: Srv) -> bool {
+    let Some(row) = steps::table().row(srv) else {
+        return false;
+    };
+    let mut able = user.roles.iter().filter(|role| row.allows(**role)).peekable();
+    able.peek().is_some()
+        && able.all(|role| matches!(role, UserRole::ElectricityDistributor | UserRole::GasTransporter))
+}
+
 /// What the countersignature covers.
-fn countersigned(id: RequestId, open: &Open, released: Released, records: &Records) -> Countersigned {
+fn countersigned(
+    id: RequestId,
+    open: &Open,
+    released: Released,
+    records: &Records,
+    user: Option<&User>,
+) -> Countersigned {
+    let for_network_operator = user.is_some_and(|user| asks_as_operator(user, open.srv));
     let goes_along = steps::table().row(open.srv).is_some_and(credentials::goes_along);
     // The record of a device goes along with what is judged by it, as it was before this request counted.
     let record = records.of(id.target).filter(|_| goes_along);
@@ -392,6 +411,7 @@ fn countersigned(id: RequestId, open: &Open, released: Released, records: &Recor
             device_kind: released.kind.as_str().to_owned(),
             hub: released.hub.0,
             credentials: record.as_ref().map(world::credentials::to_proto),
+            for_network_operator,
         }),
     }
 }

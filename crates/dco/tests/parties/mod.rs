@@ -111,6 +111,7 @@ impl Parties {
                 device_kind: kind.as_str().into(),
                 hub: hub.0,
                 credentials: None,
+                for_network_operator: false,
             }),
         };
         seal(countersigned.encode_to_vec(), &self.dcc)

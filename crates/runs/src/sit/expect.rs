@@ -83,6 +83,7 @@ pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order,
         kind: device.kind,
         hub: device.hub,
         profile,
+        asked_by: steps::AskedBy::Supplier,
     };
     let request = Request::new(any_id(order), order.srv).with_body(order.body.clone());
     let plan = match steps::plan(&request, &target) {

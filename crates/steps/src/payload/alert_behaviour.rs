@@ -1,15 +1,16 @@
 //! Payload of 6.2.10: which alerts a device sends and which events it logs.
 //!
-//! An element per event code; a code the device says nothing of is left out. The supplier's form is given: which of the
-//! two electricity forms a network operator would get is up to who asks, which no device knows.
+//! An element per event code; a code the device says nothing of is left out. Of the two electricity forms a network
+//! operator gets its own: which codes are whose is the schema's, that each gets its own form alone is inferred.
 
 use domain::operation::{AlertBehaviour, Setting, SettingKind};
 use duis::Element;
 
 use super::values::Values;
+use crate::plan::{AskedBy, Target};
 
 /// Fills the payload; gives it back where it is another.
-pub(super) fn fill(rsp: Element, gas: bool, values: &Values) -> Result<Element, Element> {
+pub(super) fn fill(rsp: Element, target: &Target<'_>, values: &Values) -> Result<Element, Element> {
     if rsp.name != "ReadDeviceConfigurationEventAndAlertBehavioursRsp" {
         return Err(rsp);
     }
@@ -18,11 +19,30 @@ pub(super) fn fill(rsp: Element, gas: bool, values: &Values) -> Result<Element, 
         Some(Setting::AlertBehaviour(behaviour)) => behaviour,
         _ => &empty,
     };
-    Ok(rsp.with(if gas {
-        gas_supplier(behaviour)
-    } else {
-        electricity_supplier(behaviour)
+    Ok(rsp.with(match target.asked_by {
+        _ if target.kind.is_gas() => gas_supplier(behaviour),
+        AskedBy::NetworkOperator => network_operator(behaviour),
+        AskedBy::Supplier => electricity_supplier(behaviour),
     }))
+}
+
+/// Alerts and log entries alone: a network operator switches nothing on the HAN and no alarm. None of the meters here has
+/// three phases.
+fn network_operator(behaviour: &AlertBehaviour) -> Element {
+    let part = |name: &'static str, codes: &[(&'static str, u16)], list: &[(u16, bool)]| {
+        let codes = codes
+            .iter()
+            .filter_map(|(name, code)| said(list, *code).map(|on| Element::ra(name).with_text(word(on))));
+        Element::ra(name).with_all(codes)
+    };
+    let group = |name: &'static str, list: &[(u16, bool)]| {
+        Element::ra(name)
+            .with(part("NetworkOperatorESMECommon", OPERATOR_CODES, list))
+            .with(part("NetworkOperatorESMESinglePhase", SINGLE_PHASE_CODES, list))
+    };
+    Element::ra("ElectricityNetworkOperatorAlertEventSettings")
+        .with(group("ElectricityNetworkOperatorWANAlertSettings", &behaviour.wan))
+        .with(group("ElectricityNetworkOperatorLoggingSettings", &behaviour.logged))
 }
 
 fn electricity_supplier(behaviour: &AlertBehaviour) -> Element {
@@ -92,6 +112,12 @@ const SUPPLIER_CODES: &[(&str, u16)] = codes! {
     "810D" "810E" "8119" "8145" "8154" "8155" "8161" "8162" "8168" "8183" "81A0" "81A1" "81A2" "81A3" "81A4" "81A5"
     "81A6" "81A7" "81A8" "81A9" "81AA" "81AB" "81AC" "81AD" "81AE" "81AF" "81B0" "81B1" "81B2" "81B3" "81B8" "81B9"
     "81BA" "81BB" "81BC" "81BD" "81BE" "81C0" "81C1" "81C4" "81C5" "81C6"
+};
+
+const OPERATOR_CODES: &[(&str, u16)] = codes! { "8014" "8015" };
+
+const SINGLE_PHASE_CODES: &[(&str, u16)] = codes! {
+    "8002" "8006" "8020" "8024" "8028" "802C" "8085" "8089" "808D" "8091" "8095" "8099" "8010"
 };
 
 const GAS_CODES: &[(&str, u16)] = codes! {

@@ -21,7 +21,7 @@ pub(super) fn fill(rsp: Element, target: &Target<'_>, values: &Values) -> Result
         registers::fill(rsp, gas, values)
             .or_else(|rsp| tariff::fill(rsp, gas, values))
             .or_else(|rsp| configuration::fill(rsp, target, values))
-            .or_else(|rsp| alert_behaviour::fill(rsp, gas, values))
+            .or_else(|rsp| alert_behaviour::fill(rsp, target, values))
             .map(|rsp| (rsp, None))
     });
     let rsp = match filled {

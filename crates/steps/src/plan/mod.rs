@@ -34,6 +34,18 @@ pub struct Target<'a> {
     pub hub: Eui64,
     /// What it is.
     pub profile: &'a DeviceProfile,
+    /// In which part the user asks: answers that have a form for each are in that of the asker.
+    pub asked_by: AskedBy,
+}
+
+/// The part a user asks in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum AskedBy {
+    /// As a network operator.
+    NetworkOperator,
+    /// As a supplier, or as anybody else.
+    #[default]
+    Supplier,
 }
 
 /// From where a step's answer is to come.

@@ -76,6 +76,7 @@ pub(crate) fn of(profile: &DeviceProfile) -> Target<'_> {
         kind: profile.kind,
         hub: HUB,
         profile,
+        asked_by: steps::AskedBy::Supplier,
     }
 }
 
