@@ -269,7 +269,7 @@ mod tests {
         let (dcc, user_end) = world.link("dcc", &format!("user:{user}"));
         let own = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let listener = format!("http://{}/smartdcc/duis", own.local_addr().expect("bound"));
-        let tls = crate::tls::of_nobody().expect("made");
+        let tls = crate::tls::of_client(None, None).expect("made");
         let poster = Poster::new(&listener, tls, world.clock.clone(), SimDuration::from_secs(5));
         let poster = poster.expect("an address");
         let (port, task) = UserPort::new(user, user_end, Some(poster));

@@ -36,6 +36,7 @@ pub mod tape_file;
 pub mod tls;
 pub mod tunnel;
 pub mod up;
+pub mod user_http;
 pub mod user_port;
 pub mod view;
 

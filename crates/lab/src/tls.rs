@@ -106,28 +106,28 @@ pub fn of_call_backs(config: &CallBackConfig, pki: &Pki) -> Result<ClientConfig,
         Some(path) => read_text(path)?,
         None => pki.tunnel_ca.certificate_pem.clone(),
     };
+    of_client(own.as_ref(), Some(&authorities))
+}
+
+/// A client that shows a certificate, if it has one, and trusts these authorities (PEM); for plain HTTP it needs neither.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn of_client(own: Option<&Identity>, authorities_pem: Option<&str>) -> Result<ClientConfig, TlsError> {
+    let roots = match authorities_pem {
+        Some(pem) => roots("authorities", pem)?,
+        None => RootCertStore::empty(),
+    };
     let builder = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("protocol", error))?
-        .with_root_certificates(roots("listeners' authorities", &authorities)?);
+        .with_root_certificates(roots);
     match own {
         None => Ok(builder.with_no_client_auth()),
         Some(own) => builder
-            .with_client_auth_cert(chain(&own.certificate_pem)?, key(&own)?)
-            .map_err(|error| unusable("certificate for call-backs", error)),
+            .with_client_auth_cert(chain(&own.certificate_pem)?, key(own)?)
+            .map_err(|error| unusable("client's certificate", error)),
     }
-}
-
-/// A client that shows nothing and trusts nobody: for plain HTTP.
-///
-/// # Errors
-/// When the crypto library refuses its own protocols: our bug.
-pub fn of_nobody() -> Result<ClientConfig, TlsError> {
-    Ok(ClientConfig::builder_with_provider(crypto::provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable("protocol", error))?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth())
 }
 
 fn unusable(what: &'static str, problem: impl std::fmt::Display) -> TlsError {

@@ -376,7 +376,7 @@ impl LabHandle {
 
     /// The message with a signature: its own, or a fresh one.
     fn signed(&self, xml: &[u8]) -> Result<Bytes, ViewError> {
-        if contains(xml, b"SignatureValue") {
+        if is_signed(xml) {
             return Ok(Bytes::copy_from_slice(xml));
         }
         let mut request =
@@ -512,6 +512,11 @@ pub fn path_of(xml: &[u8]) -> String {
         _ => "serviceS",
     };
     format!("/api/v1/{service}")
+}
+
+/// Whether a document has a signature, good or not.
+pub(crate) fn is_signed(xml: &[u8]) -> bool {
+    contains(xml, b"SignatureValue")
 }
 
 fn parse<T: FromStr<Err = domain::ParseError>>(text: &str) -> Result<T, ViewError> {

@@ -126,7 +126,14 @@ fn texts(xml: &str, name: &str) -> Vec<String> {
 
 /// The published flow's receiver, and what it was posted.
 async fn receiver(stop: CancellationToken) -> (String, mpsc::Receiver<Received>, JoinHandle<()>) {
-    let bound = Listener::bind(LOOPBACK, RECEIVE, Manner::DccBoxed, BTreeMap::new()).await;
+    let bound = Listener::bind(
+        LOOPBACK,
+        RECEIVE,
+        Manner::DccBoxed,
+        lab::Config::default().dcc.eui,
+        BTreeMap::new(),
+    )
+    .await;
     let (listener, heard) = bound.expect("bound");
     let address = format!("http://{}{RECEIVE}", listener.address().expect("bound"));
     let task = tokio::spawn(async move { listener.run(stop).await.expect("serves") });

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
-pub(crate) use duis::Duis;
+pub(crate) use duis::{Duis, SendOver};
 pub(crate) use estate::{Estate, EstateArgs};
 pub(crate) use image::ImageCommand;
 

@@ -4,7 +4,8 @@
 //! proves every message that comes back: structure, the DCC's signature, the S1SP's signature inside.
 //! [`orders`] has the requests of this lab; [`Supplier`] is a user that runs through a list of them.
 //!
-//! This crate deliberately knows nothing of the roles behind the DCC, and no HTTP: lab puts a socket around its link.
+//! This crate deliberately knows nothing of the roles behind the DCC, and no HTTP: `lab::user_http` puts sockets around its
+//! link, for a user that speaks to a front door elsewhere.
 //!
 //! ```
 //! use domain::Eui64;

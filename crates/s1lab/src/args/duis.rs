@@ -7,6 +7,35 @@ use clap::Subcommand;
 
 use super::ShelfArgs;
 
+/// What a user outside the lab signs with, believes and listens on.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SendOver {
+    /// Private key to sign with, PKCS#8 PEM
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) key: Option<PathBuf>,
+    /// Its certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Certificate of the DCC or of an S1SP, PEM; may be given again
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) trust: Vec<PathBuf>,
+    /// Address to take the outcome on; without it the outcome is fetched
+    #[arg(long, value_name = "ADDR", requires = "to")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// Path of that address
+    #[arg(long, default_value = "/smartdcc/duis", requires = "to")]
+    pub(crate) path: String,
+    /// Certificate to show over TLS, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Authority whose certificates are good over TLS, PEM
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub(crate) authority: Option<PathBuf>,
+}
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum Duis {
     /// List the 129 service requests, or write a template of each
@@ -160,10 +189,15 @@ pub(crate) enum Duis {
         /// EUI-64 of the user
         user: String,
     },
-    /// Send a request to a running lab as one of its users and wait for the outcome
+    /// Send a request to a running lab and wait for the outcome: as one of its users, or as a user outside it over HTTP
     #[command(
-        after_help = "The file may be unsigned: then the lab's user of its originator signs it, with a fresh counter.\n\n\
-        Example:\n  s1lab duis send fixtures/requests/4.1.1.xml"
+        after_help = "The file may be unsigned: then it gets a fresh counter and a signature, by the lab's user of its \
+        originator, or with --key and --cert.\nWith --to it is posted to a front door, and everything that comes back is \
+        judged by --trust: posted to --bind, where the lab has\nthat address as the user's listener, or else fetched, for a \
+        user with fetches = true.\n\n\
+        Example:\n  s1lab duis send fixtures/requests/4.1.1.xml\n  \
+        s1lab duis send request.xml --to http://127.0.0.1:8079 --bind 127.0.0.1:9000 \\\n    \
+        --key user.key.pem --cert user.crt.pem --trust dcc.crt.pem --trust s1sp.crt.pem"
     )]
     Send {
         /// File with the request; - for standard input
@@ -171,6 +205,11 @@ pub(crate) enum Duis {
         /// Give up waiting for the outcome after so many seconds of the machine's clock
         #[arg(long, default_value_t = 120)]
         wait: u64,
+        /// Address of a front door, without the path
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        #[command(flatten)]
+        over: SendOver,
     },
     /// Exercise every request of a folder: as it stands, and made one of this lab; count what became of them
     #[command(

@@ -39,7 +39,8 @@ pub(crate) fn run(global: &Global, wanted: &Wanted) -> Result<(), Failure> {
     }
     super::super::runtime()?.block_on(async {
         let shutdown = super::super::up::on_interrupt()?;
-        let (listener, mut heard) = Listener::bind(wanted.bind, &wanted.path, manner, certificates)
+        let dcc = super::super::config(global)?.dcc.eui;
+        let (listener, mut heard) = Listener::bind(wanted.bind, &wanted.path, manner, dcc, certificates)
             .await
             .map_err(Failure::start)?;
         let address = listener.address().map_err(Failure::start)?;

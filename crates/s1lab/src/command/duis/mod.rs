@@ -6,6 +6,7 @@ mod listen;
 mod make;
 mod plan;
 mod quarantine;
+mod send;
 
 use lab::messages;
 use serde_json::json;
@@ -95,7 +96,13 @@ pub(crate) fn run(global: &Global, args: Duis) -> Result<(), Failure> {
                 write,
             },
         ),
-        Duis::Send { file, wait } => send(global, output::read(&file)?, wait),
+        Duis::Send { file, wait, to, over } => {
+            let xml = output::read(&file)?;
+            match to {
+                Some(to) => send::over_http(global, &xml, wait, &to, &over),
+                None => send::by_the_lab(global, xml, wait),
+            }
+        }
     }
 }
 
@@ -124,26 +131,4 @@ fn verify(global: &Global, xml: &[u8], certificates: &[(String, String)]) -> Res
         }
     }
     Ok(())
-}
-
-fn send(global: &Global, xml: Vec<u8>, wait: u64) -> Result<(), Failure> {
-    super::runtime()?.block_on(async {
-        let mut client = super::client(global).await?;
-        let reply = client
-            .send(xml, "", wait.saturating_mul(1000))
-            .await
-            .map_err(Failure::input)?;
-        eprintln!("{} answered with HTTP {}", reply.request_id, reply.http_status);
-        if reply.outcome_xml.is_empty() {
-            output::octets(&reply.acknowledgement_xml)?;
-        } else {
-            output::octets(&reply.outcome_xml)?;
-        }
-        output::line("");
-        if reply.timed_out {
-            eprintln!("no outcome within {wait} s; look at: s1lab audit {}", reply.request_id);
-            return Err(Failure::Checks);
-        }
-        Ok(())
-    })
 }
