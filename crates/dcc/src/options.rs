@@ -23,7 +23,7 @@ pub struct Options {
     /// Which of them are believed, and when.
     pub trust: Trust,
     /// Users and registrations.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// The inventory at the start; changes in the journal are applied over it.
     pub inventory: Inventory,
     /// What anomaly detection lets through.

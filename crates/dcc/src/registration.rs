@@ -57,7 +57,9 @@ pub struct Registrations {
 impl Registrations {
     /// Adds one; it replaces another of the same metering point and role that begins at the same instant.
     pub fn add(&mut self, registration: Registration) {
-        let of_point = self.by_point.entry((registration.mpxn, registration.role)).or_default();
+        let of_point = self.by_point.entry((registration.mpxn, registration.role));
+        // Most metering points keep the one they have.
+        let of_point = of_point.or_insert_with(|| Vec::with_capacity(1));
         of_point.retain(|other| other.from != registration.from);
         let at = of_point.partition_point(|other| other.from < registration.from);
         of_point.insert(at, registration);

@@ -4,6 +4,8 @@
 
 mod bench;
 
+use std::sync::Arc;
+
 use bench::*;
 use dcc::Records;
 use domain::{CertificateId, Credentials, Eui64, Notified, PartyCredentials, SimDuration};
@@ -20,8 +22,8 @@ fn of(party: Eui64, execution_counter: u64) -> PartyCredentials {
         fingerprint: [0; 20],
     };
     PartyCredentials {
-        critical: Some(notified.clone()),
-        non_critical: Some(notified),
+        critical: Some(Arc::new(notified.clone())),
+        non_critical: Some(Arc::new(notified)),
         execution_counter,
     }
 }

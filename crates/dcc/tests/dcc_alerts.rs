@@ -134,8 +134,8 @@ fn prepared(trigger: T) -> Bench {
             fingerprint: [0; 20],
         };
         let supplier = PartyCredentials {
-            critical: Some(notified.clone()),
-            non_critical: Some(notified),
+            critical: Some(Arc::new(notified.clone())),
+            non_critical: Some(Arc::new(notified)),
             execution_counter: 0,
         };
         let record = Credentials {

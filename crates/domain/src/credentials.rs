@@ -4,6 +4,7 @@
 //! the draft S1SR). A certificate is named by serial number and issuer's common name.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::Eui64;
 
@@ -56,10 +57,10 @@ impl RemoteParty {
 /// The two certificates of one remote party, and its counter.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PartyCredentials {
-    /// Checked for critical requests.
-    pub critical: Option<Notified>,
+    /// Checked for critical requests. Shared, because few parties are notified for many devices.
+    pub critical: Option<Arc<Notified>>,
     /// For everything else.
-    pub non_critical: Option<Notified>,
+    pub non_critical: Option<Arc<Notified>>,
     /// The Execution Counter: the highest counter of a critical request so far, or the floor set with the certificates.
     pub execution_counter: u64,
 }
@@ -103,10 +104,10 @@ impl Credentials {
     pub fn apply(&mut self, change: &CredentialsChange) {
         let of = self.of_mut(change.party);
         if let Some(critical) = &change.critical {
-            of.critical = Some(critical.clone());
+            of.critical = Some(Arc::new(critical.clone()));
         }
         if let Some(non_critical) = &change.non_critical {
-            of.non_critical = Some(non_critical.clone());
+            of.non_critical = Some(Arc::new(non_critical.clone()));
         }
         if let Some(floor) = change.floor {
             of.execution_counter = floor;
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn a_change_touches_what_it_names() {
         let mut record = Credentials::default();
-        record.supplier.non_critical = Some(notified("1", 1));
+        record.supplier.non_critical = Some(Arc::new(notified("1", 1)));
         record.supplier.execution_counter = 900;
         record.apply(&CredentialsChange {
             party: RemoteParty::Supplier,
@@ -154,7 +155,7 @@ mod tests {
             floor: Some(5),
         });
         assert_eq!(record.critical_party(RemoteParty::Supplier), Some(Eui64(2)));
-        assert_eq!(record.supplier.non_critical, Some(notified("1", 1)));
+        assert_eq!(record.supplier.non_critical, Some(Arc::new(notified("1", 1))));
         assert_eq!((record.supplier.execution_counter, record.cos_counter), (5, 0));
         assert_eq!(record.critical_party(RemoteParty::NetworkOperator), None);
     }

@@ -238,7 +238,7 @@ impl Chain {
             key: Arc::new(parts.signing_key("the DCC", &parts.pki.dcc)?),
             certificates: Arc::clone(&parts.certificates) as _,
             trust: parts.config.access.trust(),
-            directory: dcc::Directory::clone(&parts.directory),
+            directory: Arc::clone(&parts.directory),
             inventory: parts.inventory(self.world.number),
             // Checked when the configuration was read.
             thresholds: parts.config.access.anomaly_detection().unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use dcc::{Directory, DirectoryError, Records, Registration, Registrations};
 use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials, UserRole};
@@ -135,8 +136,8 @@ fn of_user(user: &User) -> Result<PartyCredentials, BuildError> {
         None => (&user.certificate_pem, &user.certificate_pem),
     };
     Ok(PartyCredentials {
-        critical: Some(notified(critical)?),
-        non_critical: Some(notified(other)?),
+        critical: Some(Arc::new(notified(critical)?)),
+        non_critical: Some(Arc::new(notified(other)?)),
         execution_counter: 0,
     })
 }

@@ -211,7 +211,7 @@ fn outcome(request: &Request, record: &Credentials, now: SimInstant) -> (Element
                 (AGREEMENT, &before.non_critical, &change.non_critical),
             ] {
                 if let Some(new) = new {
-                    element = element.with(replaced(role, usage, old.as_ref(), new));
+                    element = element.with(replaced(role, usage, old.as_deref(), new));
                 }
             }
             (element, true)

@@ -1,5 +1,7 @@
 //! Records of certificates between the words of the field and those of the wire.
 
+use std::sync::Arc;
+
 use domain::{CertificateId, Credentials, Eui64, Notified, PartyCredentials};
 use proto::{Credentials as ProtoCredentials, NotifiedCertificate, PartyCredentials as ProtoPartyCredentials};
 
@@ -24,7 +26,7 @@ pub fn from_proto(record: ProtoCredentials) -> Credentials {
 }
 
 fn party_to_proto(party: &PartyCredentials) -> ProtoPartyCredentials {
-    let certificate = |notified: &Notified| NotifiedCertificate {
+    let certificate = |notified: &Arc<Notified>| NotifiedCertificate {
         serial: notified.id.serial.clone(),
         issuer: notified.id.issuer.clone(),
         party: notified.party.0,
@@ -38,13 +40,15 @@ fn party_to_proto(party: &PartyCredentials) -> ProtoPartyCredentials {
 }
 
 fn party_from_proto(party: ProtoPartyCredentials) -> PartyCredentials {
-    let certificate = |notified: NotifiedCertificate| Notified {
-        id: CertificateId {
-            serial: notified.serial,
-            issuer: notified.issuer,
-        },
-        party: Eui64(notified.party),
-        fingerprint: notified.fingerprint.as_ref().try_into().unwrap_or_default(),
+    let certificate = |notified: NotifiedCertificate| {
+        Arc::new(Notified {
+            id: CertificateId {
+                serial: notified.serial,
+                issuer: notified.issuer,
+            },
+            party: Eui64(notified.party),
+            fingerprint: notified.fingerprint.as_ref().try_into().unwrap_or_default(),
+        })
     };
     PartyCredentials {
         critical: party.critical.map(certificate),
@@ -59,14 +63,14 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_went() {
-        let notified = Notified {
+        let notified = Arc::new(Notified {
             id: CertificateId {
                 serial: "167048897159233642262001557408276884033".into(),
                 issuer: "Z1".into(),
             },
             party: Eui64(7),
             fingerprint: [9; 20],
-        };
+        });
         let record = Credentials {
             supplier: PartyCredentials {
                 critical: Some(notified.clone()),

@@ -250,7 +250,7 @@ impl Bench {
             key: Arc::clone(self.parties.key(DCC)),
             certificates: self.parties.book.clone(),
             trust: self.trust.clone(),
-            directory: self.directory.clone(),
+            directory: Arc::new(self.directory.clone()),
             inventory: self.inventory.clone(),
             credentials: self.credentials.clone(),
             products: self.products.clone(),

@@ -1,5 +1,7 @@
 //! What a user may not do, and when.
 
+use std::sync::Arc;
+
 use dcc::{OtherVersions, Records, SchemaPolicy};
 use domain::{CertificateId, Credentials, DeviceKind, Eui64, Notified, PartyCredentials};
 use duis::signature::sign;
@@ -36,8 +38,8 @@ pub(super) fn notified(bench: &mut Bench, party: Eui64, counter: u64) {
         fingerprint: [0; 20],
     };
     let supplier = PartyCredentials {
-        critical: Some(notified.clone()),
-        non_critical: Some(notified),
+        critical: Some(Arc::new(notified.clone())),
+        non_critical: Some(Arc::new(notified)),
         execution_counter: counter,
     };
     let record = Credentials {
