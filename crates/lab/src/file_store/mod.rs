@@ -172,8 +172,8 @@ impl Store for FileStore {
         }
         let folder = self.folder.clone();
         let failed = |error: io::Error| problem(&folder, &error);
-        self.file.write_all(&self.pending).map_err(failed)?;
-        self.file.sync_data().map_err(failed)?;
+        let (file, pending) = (&mut self.file, &self.pending);
+        aside(|| file.write_all(pending).and_then(|()| file.sync_data())).map_err(failed)?;
         self.written += self.pending.len() as u64;
         self.since_snapshot += self.pending.len() as u64;
         self.pending.clear();
@@ -292,6 +292,18 @@ impl FileReader {
             scan(&octets, each).map_err(|error| problem(path, &error))?;
         }
         Ok(())
+    }
+}
+
+/// Waits for the disk without keeping a runtime of several threads from its other tasks: one role's journal must not hold up
+/// another role. On a runtime of one thread, and outside of one, there is nobody to make way for.
+fn aside<T>(wait: impl FnOnce() -> T) -> T {
+    let several = tokio::runtime::Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    if several {
+        tokio::task::block_in_place(wait)
+    } else {
+        wait()
     }
 }
 
