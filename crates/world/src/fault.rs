@@ -72,10 +72,15 @@ impl Faults {
     }
 
     /// The verdict, with the other body of a replaced envelope.
-    pub(crate) fn judge(&self, link: &LinkName, envelope: &Envelope, now: SimInstant) -> (Verdict, Option<Bytes>) {
+    pub(crate) fn judge<'e>(
+        &self,
+        link: &LinkName,
+        now: SimInstant,
+        envelope: impl Fn() -> &'e Envelope,
+    ) -> (Verdict, Option<Bytes>) {
         let mut hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for hook in hooks.iter_mut() {
-            match hook.judge(link, envelope, now) {
+            match hook.judge(link, envelope(), now) {
                 Verdict::Pass => {}
                 Verdict::Replace => return (Verdict::Replace, Some(hook.replacement())),
                 other => return (other, None),

@@ -9,6 +9,7 @@
 //! A link is always a channel of octets in memory; where the other role is behind a socket, `lab` pumps the octets of a
 //! link end through it.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
@@ -21,8 +22,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use domain::{SimDuration, SimInstant};
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use proto::{Envelope, Kind, WanOpen};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::fault::Verdict;
 use crate::limits::LINK_CAPACITY;
@@ -105,6 +108,29 @@ pub struct LinkSender {
 struct Parcel {
     due: Option<SimInstant>,
     octets: Bytes,
+}
+
+/// An envelope on its way out. It is read again only where somebody wants to know what is in it.
+struct Outgoing {
+    kind: Kind,
+    octets: Bytes,
+    envelope: OnceCell<Envelope>,
+}
+
+impl Outgoing {
+    fn new(kind: Kind, octets: Bytes) -> Self {
+        Self {
+            kind,
+            octets,
+            envelope: OnceCell::new(),
+        }
+    }
+
+    fn envelope(&self) -> &Envelope {
+        // What we have encoded, or decoded once already, can be read.
+        self.envelope
+            .get_or_init(|| Envelope::decode(self.octets.clone()).unwrap_or_default())
+    }
 }
 
 /// The receiving half.
@@ -249,16 +275,8 @@ impl LinkSender {
     }
 
     pub(crate) async fn send_as(&self, id: u64, envelope: Envelope, kind: Kind, body: &[u8]) -> Result<(), LinkClosed> {
-        let envelope = Envelope {
-            from: self.name.from.to_string(),
-            to: self.name.to.to_string(),
-            kind: kind.into(),
-            body: Bytes::copy_from_slice(body),
-            id,
-            ..envelope
-        };
-        let octets = Bytes::from(envelope.encode_to_vec());
-        self.pass(&envelope, octets).await
+        let octets = encoded(&self.name, id, &envelope, kind, body);
+        self.pass(Outgoing::new(kind, octets)).await
     }
 
     /// Passes on an envelope that the role at this end sent from elsewhere, as it came out of a tunnel: checks that it
@@ -275,38 +293,39 @@ impl LinkSender {
                 claimed,
             });
         }
-        self.pass(&envelope, octets).await.map_err(ForwardError::Closed)
+        let outgoing = Outgoing::new(envelope.kind(), octets);
+        self.pass(outgoing).await.map_err(ForwardError::Closed)
     }
 
     /// Tape, fault rules, delivery.
-    async fn pass(&self, envelope: &Envelope, octets: Bytes) -> Result<(), LinkClosed> {
+    async fn pass(&self, outgoing: Outgoing) -> Result<(), LinkClosed> {
         let now = self.world.clock.now();
-        let (verdict, body) = self.world.faults.judge(&self.name, envelope, now);
-        let verdict = self.break_off(envelope, verdict);
+        let (verdict, body) = self.world.faults.judge(&self.name, now, || outgoing.envelope());
+        let verdict = self.break_off(&outgoing, verdict);
         let tape = |verdict, octets: &Bytes| {
             self.world
                 .tape
                 .record(self.world.number, now, &self.name, verdict, octets);
         };
-        tape(verdict, &octets);
+        tape(verdict, &outgoing.octets);
         let span = match verdict {
             Verdict::Drop => return Ok(()),
             Verdict::Delay(span) => span,
             Verdict::Duplicate | Verdict::Pass | Verdict::Replace => SimDuration::ZERO,
         };
+        let due = self.due(&outgoing, now, span);
         let octets = match body {
             Some(body) if verdict == Verdict::Replace => {
                 let other = Envelope {
                     body,
-                    ..envelope.clone()
+                    ..outgoing.envelope().clone()
                 };
                 let octets = Bytes::from(other.encode_to_vec());
                 tape(Verdict::Pass, &octets);
                 octets
             }
-            _ => octets,
+            _ => outgoing.octets,
         };
-        let due = self.due(envelope, now, span);
         if verdict == Verdict::Duplicate {
             self.deliver(due, octets.clone()).await?;
         }
@@ -314,15 +333,15 @@ impl LinkSender {
     }
 
     /// A lost piece of a connection takes with it what follows.
-    fn break_off(&self, envelope: &Envelope, verdict: Verdict) -> Verdict {
-        if envelope.kind() != Kind::WanData {
+    fn break_off(&self, outgoing: &Outgoing, verdict: Verdict) -> Verdict {
+        if outgoing.kind != Kind::WanData {
             return verdict;
         }
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         if verdict != Verdict::Drop && broken.is_empty() {
             return verdict;
         }
-        let WanOpen { hub, session, .. } = connection_of(envelope);
+        let WanOpen { hub, session, .. } = connection_of(outgoing.envelope());
         if verdict == Verdict::Drop {
             broken.insert(hub, session);
         } else if broken.get(&hub) == Some(&session) {
@@ -332,13 +351,13 @@ impl LinkSender {
     }
 
     /// When an envelope arrives that is delayed by `span`; `None` for at once.
-    fn due(&self, envelope: &Envelope, now: SimInstant, span: SimDuration) -> Option<SimInstant> {
+    fn due(&self, outgoing: &Outgoing, now: SimInstant, span: SimDuration) -> Option<SimInstant> {
         let mut due = (span > SimDuration::ZERO).then(|| now + span);
-        if keeps_order(envelope.kind()) {
+        if keeps_order(outgoing.kind) {
             let mut held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
             if due.is_some() || !held_back.is_empty() {
                 held_back.retain(|_, until| *until > now);
-                let hub = connection_of(envelope).hub;
+                let hub = connection_of(outgoing.envelope()).hub;
                 due = due.max(held_back.get(&hub).copied());
                 if let Some(due) = due {
                     held_back.insert(hub, due);
@@ -349,10 +368,12 @@ impl LinkSender {
     }
 
     async fn deliver(&self, due: Option<SimInstant>, octets: Bytes) -> Result<(), LinkClosed> {
-        self.parcels
-            .send(Parcel { due, octets })
-            .await
-            .map_err(|_| self.closed())
+        match self.parcels.try_send(Parcel { due, octets }) {
+            Ok(()) => Ok(()),
+            // Those who wait for room already go first.
+            Err(TrySendError::Full(parcel)) => self.parcels.send(parcel).await.map_err(|_| self.closed()),
+            Err(TrySendError::Closed(_)) => Err(self.closed()),
+        }
     }
 
     /// Answers `request` on this link: as [`LinkSender::send`] with its trace id and `in_reply_to` set.
@@ -494,4 +515,65 @@ fn keeps_order(kind: Kind) -> bool {
 /// The connection an envelope is about: all connection messages begin with the same fields.
 fn connection_of(envelope: &Envelope) -> WanOpen {
     WanOpen::decode(envelope.body.clone()).unwrap_or_default()
+}
+
+/// The octets of an [`Envelope`], as `prost` would encode it: there is one for every hop, and this copies its body once.
+fn encoded(name: &LinkName, id: u64, envelope: &Envelope, kind: Kind, body: &[u8]) -> Bytes {
+    /// Keys, lengths and numbers, at their longest.
+    const OTHERS: usize = 64;
+    let texts = envelope.trace_id.len() + name.from.len() + name.to.len();
+    let mut out = Vec::with_capacity(texts + body.len() + OTHERS);
+    let octets = |out: &mut Vec<u8>, tag, octets: &[u8]| {
+        if !octets.is_empty() {
+            encode_key(tag, WireType::LengthDelimited, out);
+            encode_varint(octets.len() as u64, out);
+            out.extend_from_slice(octets);
+        }
+    };
+    let number = |out: &mut Vec<u8>, tag, number: u64| {
+        if number != 0 {
+            encode_key(tag, WireType::Varint, out);
+            encode_varint(number, out);
+        }
+    };
+    octets(&mut out, 1, envelope.trace_id.as_bytes());
+    octets(&mut out, 2, name.from.as_bytes());
+    octets(&mut out, 3, name.to.as_bytes());
+    number(&mut out, 4, u64::from(kind as u32));
+    octets(&mut out, 5, body);
+    number(&mut out, 6, id);
+    number(&mut out, 7, envelope.in_reply_to);
+    Bytes::from(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn envelopes_are_encoded_as_the_schema_has_them(
+            trace_id in ".{0,40}",
+            from in "[a-z0-9:]{0,20}",
+            to in "[a-z0-9:]{0,20}",
+            kind in prop::sample::select(vec![Kind::Unspecified, Kind::DuisRequest, Kind::DcoMigrationOutcome]),
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            id: u64,
+            in_reply_to in prop_oneof![Just(0), any::<u64>()],
+        ) {
+            let whole = Envelope {
+                trace_id: trace_id.clone(),
+                from: from.clone(),
+                to: to.clone(),
+                kind: kind.into(),
+                body: body.clone().into(),
+                id,
+                in_reply_to,
+            };
+            let name = LinkName { from: from.into(), to: to.into() };
+            let given = Envelope { trace_id, in_reply_to, ..Envelope::default() };
+            prop_assert_eq!(encoded(&name, id, &given, kind, &body), whole.encode_to_vec());
+        }
+    }
 }

@@ -76,6 +76,8 @@ struct State {
     found: Found,
     /// By device, lowest counter first.
     ended: BTreeMap<Eui64, BTreeSet<(u64, RequestId)>>,
+    /// The same requests, with the highest counter they ended under.
+    ended_ids: BTreeMap<RequestId, u64>,
     images: Images,
     last_number: u64,
     codes: Codes,
@@ -121,9 +123,7 @@ impl Journal {
         if self.state.found.unfinished.contains_key(&request) {
             return Some(Standing::UnderWay);
         }
-        let ended = self.state.ended.get(&request.target)?;
-        let found = ended.iter().any(|(_, other)| *other == request);
-        found.then_some(Standing::Ended)
+        self.state.ended_ids.contains_key(&request).then_some(Standing::Ended)
     }
 
     /// A request is taken: durable when this returns.
@@ -378,8 +378,13 @@ impl State {
     fn remember(&mut self, id: RequestId, originator_counter: u64) {
         let ended = self.ended.entry(id.target).or_default();
         ended.insert((originator_counter, id));
-        if ended.len() > REMEMBERED {
-            ended.pop_first();
+        let highest = self.ended_ids.entry(id).or_default();
+        *highest = originator_counter.max(*highest);
+        if ended.len() > REMEMBERED
+            && let Some((counter, forgotten)) = ended.pop_first()
+            && self.ended_ids.get(&forgotten) == Some(&counter)
+        {
+            self.ended_ids.remove(&forgotten);
         }
     }
 
