@@ -220,6 +220,9 @@ impl Core {
 
     /// Puts an entry into the journal, and sends what it put into outboxes.
     fn write(&mut self, entry: Entry, now: SimInstant) {
+        if entry.deliveries.is_empty() {
+            return self.entries.push(entry);
+        }
         let users: BTreeSet<Eui64> = entry.deliveries.iter().map(|message| Eui64(message.user)).collect();
         self.entries.push(entry);
         users.into_iter().for_each(|user| self.deliver(user, now));

@@ -1,5 +1,6 @@
 //! The role: links in, links out, one journal commit before anything leaves.
 
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use domain::{Eui64, RequestId, SimInstant, Srv};
@@ -223,6 +224,7 @@ impl Dcc {
 
         self.core.start(clock.now());
         flush(&mut self.core, &outputs, clock.now())?;
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             let wake = self.core.next_wake();
             let sleep = async {
@@ -233,7 +235,7 @@ impl Dcc {
             };
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopped => break,
                 input = inputs.next() => match input {
                     None => break,
                     Some(input) => handle(&mut self.core, input, clock.now()),

@@ -1,5 +1,7 @@
 //! The role on its link: one approval request in, one reply out.
 
+use std::pin::pin;
+
 use proto::{ApprovalReply, ApprovalRequest, Envelope, Kind, Message, approval_reply};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, Store, StoreError, World};
@@ -44,10 +46,11 @@ impl Dco {
     /// Runs until cancelled or the link closes. Requests are judged one after the other; what waits in the link at
     /// shutdown gets no reply.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = &mut stopped => return,
                 envelope = self.s1sp.recv() => {
                     let Some(envelope) = envelope else { return };
                     let Some(reply) = self.judge_envelope(&envelope) else { continue };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use dialects::external::Attached;
@@ -257,10 +258,11 @@ impl Fleet {
         for hub in hubs {
             tasks.spawn(hub.run());
         }
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopped => break,
                 envelope = receiver.recv() => match envelope {
                     Some(envelope) => route(&inboxes, &envelope),
                     None => break,

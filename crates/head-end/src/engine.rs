@@ -1,6 +1,7 @@
 //! The engine: one task per active hub, none for idle hubs.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use dialects::external::Attached;
@@ -161,10 +162,11 @@ impl Engine {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let (idle, mut idles) = mpsc::channel(ALERTS);
         let (mut commands_open, mut wan_open) = (true, true);
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopped => break,
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     if let Err(error) = ended {
                         tracing::error!(head_end = %self.shared.name, %error, "a hub's task broke");

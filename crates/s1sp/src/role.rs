@@ -3,6 +3,7 @@
 mod images;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use domain::{Eui64, RequestId, SimInstant};
@@ -155,10 +156,11 @@ impl S1sp {
             engine.spawn(work.run(stop.clone()));
         }
         self.resume();
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopped => break,
                 Some(ended) = engine.join_next() => {
                     tracing::error!(leg = "s1sp", ?ended, "the head-end broke");
                     break;

@@ -1,6 +1,7 @@
 //! The client: signs and sends requests, keeps what was acknowledged, receives and proves deliveries.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Eui64, RequestId, SimDuration, SimInstant, Srv};
@@ -467,10 +468,11 @@ impl ClientTask {
     /// Receives until `shutdown` or until the link closes. Every delivery is answered: 204 when it is what it should be,
     /// also the second time, else 400.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             let envelope = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = &mut stopped => return,
                 envelope = self.router.recv() => envelope,
             };
             let Some(envelope) = envelope else { return };

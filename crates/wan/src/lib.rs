@@ -114,6 +114,7 @@ impl Wan {
     /// It never waits for one side to read while the other side's link fills up for ever: hubs and head-ends always
     /// empty their links, which is their duty.
     pub async fn run(mut self, shutdown: CancellationToken) -> Traffic {
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             let now = self.world.clock.now();
             while let Some(delivery) = self.network.pop_due(now) {
@@ -126,7 +127,7 @@ impl Wan {
                 let input = next_input(&mut self.receivers, has_room, alarm);
                 tokio::select! {
                     biased;
-                    () = shutdown.cancelled() => break,
+                    () = &mut stopped => break,
                     taken = input => taken,
                 }
             };

@@ -46,11 +46,17 @@ pub(crate) fn memory(table: &mut Table, installations: u32) -> Result<()> {
         Against::AtMost(MEMORY_AIM, "aim"),
     );
     let numbers = ask_child("roles", installations)?;
-    let [inventory, directory, together] = numbers[..] else {
+    let [shared, inventory, directory, together] = numbers[..] else {
         bail!("roles: {numbers:?}")
     };
     let name = |what: &str| format!("memory per installation of {installations}, {what}");
     let aim = Against::AtMost(ROLE_MEMORY_AIM, "aim for each role");
+    table.row(
+        &name("what all roles share: estate, registrations"),
+        shared,
+        "octets",
+        Against::Nothing,
+    );
     table.row(&name("inventory of the DCC"), inventory, "octets", aim);
     table.row(&name("directory of a head-end"), directory, "octets", aim);
     table.row(
@@ -160,13 +166,14 @@ pub(crate) fn memory_here(installations: u32) -> Result<()> {
     })
 }
 
-/// Prints octets per installation in roles that have no devices: what the DCC and a head-end know of them, and everything
+/// Prints octets per installation in roles that have no devices: what all of them share, what the DCC and a head-end know of them, and everything
 /// that all roles but the fleet hold once they are started.
 pub(crate) fn roles_here(installations: u32) -> Result<()> {
+    let mut at = vec![resident_octets()];
     let mut whole = Parts::clone(&*parts(installations)?);
     whole.config.worlds.count = 1;
     let whole = Arc::new(whole);
-    let mut at = vec![resident_octets()];
+    at.push(resident_octets());
     let inventory = whole.inventory(0);
     at.push(resident_octets());
     let directory = whole.head_end_directory(0, Party::S1sp);

@@ -6,6 +6,7 @@ mod migration;
 mod supplier;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -219,10 +220,11 @@ impl Smso {
         let mut engine_task = JoinSet::new();
         engine_task.spawn(engine.run(stop.clone()));
         let mut commands: JoinSet<Answered> = JoinSet::new();
+        let mut stopped = pin!(shutdown.cancelled());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = &mut stopped => break,
                 Some(_) = engine_task.join_next() => break,
                 Some(ended) = commands.join_next(), if !commands.is_empty() => {
                     if let Ok(answered) = ended {
