@@ -156,8 +156,8 @@ impl Default for Limits {
             dead_letters_max: 1000,
             s1sp_attempts: 5,
             s1sp_accept_timeout: SimDuration::from_secs(10),
-            // Two wakes of a sleepy gas meter, and retries.
-            outcome_limit: SimDuration::from_hours(4),
+            // Longer than what the S1SP grants the sleepiest gas meter of the catalogue.
+            outcome_limit: SimDuration::from_hours(6),
             enforce_registration: true,
             commissioning_max: SimDuration::from_days(30),
             dated_max: SimDuration::from_days(30),

@@ -149,14 +149,23 @@ pub fn is_small(operation: &Operation) -> bool {
     }
 }
 
+/// Whether text messages have a place for a device: the same as connections, so that it is no matter of chance who can be
+/// asked.
+fn has_place(slot: DeviceKind) -> bool {
+    matches!(
+        slot,
+        DeviceKind::Chf | DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme
+    )
+}
+
 fn head(octets: &[u8]) -> Option<(DeviceKind, Association, &[u8])> {
     if octets.len() > LEN_MAX {
         return None;
     }
     match octets.strip_prefix(&MAGIC)? {
         [kind, seal, sealed @ ..] => {
-            let association = compact::association_of(*seal)?;
-            (association != Association::Public).then_some((compact::kind_of(*kind)?, association, sealed))
+            let (association, slot) = (compact::association_of(*seal)?, compact::kind_of(*kind)?);
+            (association != Association::Public && has_place(slot)).then_some((slot, association, sealed))
         }
         _ => None,
     }
@@ -164,7 +173,7 @@ fn head(octets: &[u8]) -> Option<(DeviceKind, Association, &[u8])> {
 
 /// The octets in front of the seal, and what is to be sealed.
 fn begin(slot: DeviceKind, association: Association, content: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    if association == Association::Public {
+    if association == Association::Public || !has_place(slot) {
         return None;
     }
     let copied = [compact::kind_code(slot), compact::seal_of(association)];

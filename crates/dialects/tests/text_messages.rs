@@ -157,3 +157,17 @@ proptest! {
         prop_assert_eq!(text_message::told(&mut custody, &devices(), &octets), None);
     }
 }
+
+#[test]
+fn a_display_has_no_place_in_a_text_message_either() {
+    let mut custody = Custody::new();
+    let read = Operation::Read(DataItem::FirmwareVersion);
+    for (slot, has_one) in [
+        (DeviceKind::Esme, true),
+        (DeviceKind::Ppmid, false),
+        (DeviceKind::Ihd, false),
+    ] {
+        let text = text_message::ask(&mut custody, (slot, ESME), Association::Management, &read, None, 9);
+        assert_eq!(text.is_some(), has_one, "{slot}");
+    }
+}

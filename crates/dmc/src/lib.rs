@@ -70,6 +70,7 @@ pub use bench::{Bench, NoCompanion, ScriptError, length, outcome_words, quantity
 pub use catalogue::Catalogue;
 pub use error::{Error, FileError};
 pub use lists::{CplEntry, CplStatus, EpclEntry, deciding, eligible, read_cpl, read_epcl, stable};
+pub use meter::{GasUnit, Profile as MeterProfile, Relay};
 pub use names::{item_by_name, log_by_name, operation_by_name};
 pub use otherwise::Otherwise;
 pub use profile::{

@@ -74,6 +74,21 @@ impl DeviceProfile {
         }
     }
 
+    /// How long it may take until the result of a command to this gas meter is there: the wake that takes the command, the
+    /// wakes after which its result leaves, two at least, and where wakes miss the hub so many more that the odds of
+    /// missing them all are below one in a million.
+    #[must_use]
+    pub fn result_within(&self) -> SimDuration {
+        let missing = u64::from(self.meter.han_loss_permille.min(1000));
+        let (mut odds_in_a_billion, mut missed) = (1_000_000_000, 0);
+        while odds_in_a_billion > 1000 && missed < WAKES_MISSED_MAX {
+            odds_in_a_billion = odds_in_a_billion * missing / 1000;
+            missed += u64::from(missing > 0);
+        }
+        let wakes = 1 + u64::from(self.meter.result_delay_wakes.max(1)) + missed;
+        SimDuration::from_millis(self.meter.wake_period.as_millis().saturating_mul(wakes))
+    }
+
     /// The weakest confidence of all rules in force.
     #[must_use]
     pub fn confidence(&self) -> Confidence {
@@ -107,6 +122,9 @@ impl DeviceProfile {
             .find(|rule| rule.settings.iter().any(|(set, _)| set == key))
     }
 }
+
+/// Wakes in a row that are reckoned with as missed, however bad a meter's radio is.
+const WAKES_MISSED_MAX: u64 = 12;
 
 fn weakest<'r>(rules: impl Iterator<Item = &'r Rule>) -> Confidence {
     rules

@@ -247,3 +247,20 @@ fn a_lagging_mirror_shows_older_gas() {
     assert!(plain.iter().zip(&lagging).all(|(plain, lagging)| plain >= lagging));
     assert_ne!(plain, lagging);
 }
+
+#[test]
+fn a_result_is_waited_for_as_long_as_its_gas_meter_needs() {
+    let catalogue = Catalogue::builtin().expect("the built-in profiles load");
+    for (profile, minutes) in [
+        ("bk-g4e@BASE", 60),
+        // Wakes every two hours.
+        ("lg-gas-dxc@LAB-L002", 240),
+        // Results leave two wakes later.
+        ("itron-gsme@LAB-J001", 90),
+        // One wake in five does not reach the hub: nine in a row once in two million times.
+        ("edmi-gas@LAB-X002", 330),
+    ] {
+        let within = catalogue.find(profile).expect("a built-in profile").result_within();
+        assert_eq!(within, SimDuration::from_mins(minutes), "{profile}");
+    }
+}

@@ -36,6 +36,10 @@ pub const DIRECT_MAX: usize = 4;
 /// Text messages further apart than this do not wake a hub together.
 const TEXTS_TOGETHER: SimDuration = SimDuration::from_mins(10);
 
+/// From the answer to what makes a hub restart until its connections are gone. Invented: more than a family takes that asks
+/// for each part of an answer.
+const LAST_WORDS: SimDuration = SimDuration::from_secs(5);
+
 /// Alert code of a last gasp: ours, no list of a manufacturer's own codes was found.
 const LAST_GASP: u16 = 0x81F9;
 
@@ -217,6 +221,8 @@ struct Link {
     head_end: String,
     trace_id: String,
     close_at: SimInstant,
+    /// When the hub goes down for a restart.
+    down_at: Option<SimInstant>,
     attempts_left: u8,
     /// Told on this connection before anything was heard on it: to be told again if it never worked.
     told: Vec<Notification>,
@@ -327,7 +333,7 @@ impl Hub {
                 due = due.min(connecting.at);
             }
             if let Some(link) = &side.link {
-                due = due.min(link.close_at);
+                due = due.min(link.close_at).min(link.down_at.unwrap_or(link.close_at));
             }
         }
         due
@@ -391,10 +397,10 @@ impl Hub {
         self.follow_firmware(now);
         self.drain_effects(now);
         if self.installation.take_hub_restart() {
-            // What was said before is on its way; after that nobody is there.
-            PARTIES
-                .iter()
-                .for_each(|party| self.close(now, *party, "the hub restarts"));
+            // Where an answer takes several messages there is time to say it; after that nobody is there.
+            let down_at = now + self.shared.clock.scaled_latency(LAST_WORDS);
+            let links = self.sides.iter_mut().filter_map(|side| side.link.as_mut());
+            links.for_each(|link| link.down_at = Some(down_at));
         }
         self.follow_operator(now);
     }
@@ -439,10 +445,17 @@ impl Hub {
             let side = self.side(party);
             let connects = side.connecting.as_ref().is_some_and(|connecting| connecting.at <= now);
             let idles = side.link.as_ref().is_some_and(|link| link.close_at <= now);
+            let restarts = side
+                .link
+                .as_ref()
+                .and_then(|link| link.down_at)
+                .is_some_and(|at| at <= now);
             if connects {
                 self.open(now, party);
             }
-            if idles {
+            if restarts {
+                self.close(now, party, "the hub restarts");
+            } else if idles {
                 self.close(now, party, "idle");
             }
         }
@@ -600,6 +613,7 @@ impl Hub {
             head_end,
             trace_id: connecting.trace_id,
             close_at: SimInstant(i64::MAX),
+            down_at: None,
             attempts_left: connecting.attempts_left.saturating_sub(1),
             told: Vec::new(),
             heard: false,

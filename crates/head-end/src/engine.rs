@@ -50,8 +50,9 @@ pub struct Options {
     pub identify_within: SimDuration,
     /// How long a device may take for each of its messages.
     pub answer_within: SimDuration,
-    /// How long a held operation of a sleeping gas meter may take: two wakes plus margin.
-    pub late_result_within: SimDuration,
+    /// How long a held operation may take beyond the wakes that its sleeping gas meter needs
+    /// ([`dmc::DeviceProfile::result_within`]).
+    pub late_result_margin: SimDuration,
     /// How long a session is kept for the next job before it is released.
     pub linger: SimDuration,
     /// Where programs that provide faces are attached.
@@ -68,7 +69,7 @@ impl Default for Options {
             connect_within: SimDuration::from_secs(120),
             identify_within: SimDuration::from_secs(30),
             answer_within: SimDuration::from_secs(60),
-            late_result_within: SimDuration::from_mins(70),
+            late_result_margin: SimDuration::from_mins(10),
             linger: SimDuration::from_secs(2),
             faces: None,
         }

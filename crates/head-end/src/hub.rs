@@ -18,6 +18,7 @@ use crate::directory::{KeyEpoch, Site, Standing};
 use crate::job::{DeviceAlert, Failure, FailureKind, Job};
 use crate::session_keys::{FRAMES_AHEAD, SessionKeys};
 use crate::shared::Shared;
+use crate::units;
 
 /// How long a device may take to release an association before the connection is closed all the same.
 const RELEASE_WITHIN: SimDuration = SimDuration::from_secs(5);
@@ -269,6 +270,7 @@ impl HubTask {
             }
             let failure = match self.attempt(&pending.job).await {
                 Ok(Reached::Outcome(outcome)) => {
+                    let outcome = self.as_stated(pending.job.slot, outcome);
                     self.shared
                         .firmware
                         .note(pending.job.device, &pending.job.operation, &outcome);
@@ -504,8 +506,21 @@ impl HubTask {
         }
     }
 
+    /// An outcome in the unit in which the gas meter states what was used.
+    fn as_stated(&self, slot: DeviceKind, outcome: Outcome) -> Outcome {
+        match self.site.slot(DeviceKind::Gsme) {
+            Some(meter) if slot.is_gas() => units::as_stated(&meter.profile, outcome),
+            _ => outcome,
+        }
+    }
+
     fn hold(&mut self, ticket: u32, pending: Pending) {
-        let until = (self.now() + self.shared.options.late_result_within).min(pending.job.deadline);
+        let wakes = self
+            .site
+            .slot(pending.job.slot)
+            .map(|meter| meter.profile.result_within());
+        let within = wakes.unwrap_or_default() + self.shared.options.late_result_margin;
+        let until = (self.now() + within).min(pending.job.deadline);
         tracing::debug!(hub = %self.site.hub, ticket, %until, "held for a sleeping device");
         if let Some(older) = self.tickets.insert(ticket, Held { pending, until }) {
             let reason = format!("hub {} gave ticket {ticket} away again", self.site.hub);

@@ -52,6 +52,7 @@ mod shared;
 mod smso;
 pub mod survey;
 mod texts;
+mod units;
 
 pub use counters::{Counter, CounterUse, Counters, RANGE};
 pub use custody::Custody;

@@ -389,7 +389,7 @@ impl Default for DccConfig {
             delivery_retries: 5,
             delivery_pause_s: 5,
             delivery_gap_ms: 200,
-            outcome_limit_s: 14_400,
+            outcome_limit_s: 21_600,
             dated_days_max: 30,
             refuse_past_dates: true,
             codes: Vec::new(),

@@ -212,7 +212,8 @@ impl Rates {
         }
     }
 
-    /// Other tables with the same prices.
+    /// Other tables with the same prices. The form of a request states thresholds for eight bands of electricity; those in
+    /// which nothing ever counts are no part of the tariff, and a meter keeps as many as it has room for.
     ///
     /// # Errors
     /// [`Refusal::OutOfRange`] for tables that do not hold together or are larger than the meter holds.
@@ -221,13 +222,17 @@ impl Rates {
         let right = |band: &Vec<u64>| {
             band.len() <= edges && band.is_sorted() && band.iter().all(|edge| i64::try_from(*edge).is_ok())
         };
-        if tables.thresholds.len() > usize::from(bounds.bands) || !tables.thresholds.iter().all(right) {
+        let switching = Switching::new(tables.switching.clone(), bounds)?;
+        let used = usize::from(switching.bands());
+        if !tables.thresholds.iter().take(used).all(right) {
             return Err(Refusal::OutOfRange);
         }
+        let kept = tables.thresholds.iter().take(usize::from(bounds.bands));
+        let thresholds = kept.map(|band| if right(band) { band.clone() } else { Vec::new() });
         Ok(Self {
             currency: tables.currency,
-            switching: Arc::new(Switching::new(tables.switching.clone(), bounds)?),
-            thresholds: Arc::new(tables.thresholds.clone()),
+            switching: Arc::new(switching),
+            thresholds: Arc::new(thresholds.collect()),
             prices: Arc::clone(&self.prices),
         })
     }
@@ -410,5 +415,42 @@ pub(crate) const CONVERSION_FACTOR: u64 = 102_264;
 impl Default for Tariff {
     fn default() -> Self {
         Self::single_rate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a request's form says: a threshold for each of eight bands, whether or not anything counts in them.
+    fn form(action: TariffAction) -> TariffTables {
+        let rates = Rates::uniform(&[(0, action)], &[], 0);
+        TariffTables {
+            thresholds: vec![vec![u64::from(u32::MAX)]; 8],
+            ..rates.tables()
+        }
+    }
+
+    #[test]
+    fn bands_in_which_nothing_counts_are_no_part_of_a_tariff() {
+        let rates = Rates::uniform(&[], &[], 0);
+        let four = Bounds {
+            bands: 4,
+            ..ELECTRICITY
+        };
+        let none = Bounds {
+            bands: 0,
+            ..ELECTRICITY
+        };
+        let taken = |action, bounds, blocks| {
+            let rates = rates.with_tables(&form(action), bounds, blocks)?;
+            Ok(rates.thresholds.len())
+        };
+        assert_eq!(taken(TariffAction::Tou(2), &four, 4), Ok(4));
+        assert_eq!(taken(TariffAction::Tou(2), &none, 1), Ok(0));
+        assert_eq!(taken(TariffAction::Block(4), &four, 4), Ok(4));
+        assert_eq!(taken(TariffAction::Block(5), &four, 4), Err(Refusal::OutOfRange));
+        // A threshold more than the meter has blocks for.
+        assert_eq!(taken(TariffAction::Block(1), &four, 1), Err(Refusal::OutOfRange));
     }
 }

@@ -110,7 +110,7 @@ impl Context {
         if turn.iter().any(|step| step.operation.changes_state()) {
             execution.acting_turns += 1;
         }
-        let deadline = execution.due + self.within(task.verified.kind, execution.acting_turns);
+        let deadline = execution.due + self.within(task, execution.acting_turns);
         let mut jobs = Vec::with_capacity(turn.len());
         let mut not_begun = None;
         let mut acts = 0;
@@ -168,11 +168,16 @@ impl Context {
     }
 
     /// How long a request may have taken by the end of its nth turn that changes the device.
-    fn within(&self, kind: DeviceKind, acting_turns: u64) -> SimDuration {
-        match kind {
+    fn within(&self, task: &Task, acting_turns: u64) -> SimDuration {
+        match task.verified.kind {
             // Each may have to wait for a wake of its own.
             DeviceKind::Gsme => {
-                let each = self.limits.gas_within.as_millis();
+                let site = self.directory.site(task.verified.hub);
+                let meter = site
+                    .as_ref()
+                    .and_then(|site| site.device(task.verified.request.id.target));
+                let wakes = meter.map(|meter| meter.profile.result_within()).unwrap_or_default();
+                let each = (wakes + self.limits.gas_margin).as_millis();
                 SimDuration::from_millis(each.saturating_mul(acting_turns.max(1)))
             }
             _ => self.limits.mains_within,

@@ -43,8 +43,9 @@ pub struct Limits {
     pub images_under_way: usize,
     /// How long a request for a device on mains may take in all.
     pub mains_within: SimDuration,
-    /// How long a request for a sleeping gas meter may take in all: two wakes plus margin, and the way there.
-    pub gas_within: SimDuration,
+    /// How long a request for a sleeping gas meter may take beyond the wakes that the meter needs: a margin, and the way
+    /// there.
+    pub gas_margin: SimDuration,
     /// How long the DCO may take for one approval. It is asked once: a repeated question would be refused.
     pub approval_within: SimDuration,
     /// How long the DCC may take to confirm a message before it is sent again; doubles with each try.
@@ -93,7 +94,7 @@ impl Default for Limits {
             requests_under_way: 100_000,
             images_under_way: 64,
             mains_within: SimDuration::from_mins(10),
-            gas_within: SimDuration::from_mins(80),
+            gas_margin: SimDuration::from_mins(20),
             approval_within: SimDuration::from_secs(30),
             confirm_within: SimDuration::from_secs(30),
             confirm_within_max: SimDuration::from_mins(10),

@@ -327,3 +327,53 @@ fn confidence_is_that_of_the_weakest_part() {
     );
     assert_eq!(weakest("4.1.1", "as300p@LAB-E001"), Confidence::Invented);
 }
+
+#[test]
+fn what_was_seen_before_an_act_is_not_held_against_it() {
+    let enabled = |outcomes: &mut Vec<StepOutcome>| {
+        for outcome in outcomes {
+            if matches!(&outcome.result, StepResult::Device(Ok(Answer::Value(Value::Supply(_))))) {
+                outcome.result = StepResult::Device(Ok(Answer::Value(Value::Supply(SupplyState::Enabled))));
+            }
+        }
+    };
+    // This firmware has the state read before the supply is disabled, the other after.
+    assert!(answered("7.2", "as300p@LAB-E003", enabled).unwrap().success);
+    assert!(!answered("7.2", "as300p@BASE", enabled).unwrap().success);
+}
+
+#[test]
+fn gas_that_is_stated_as_energy_is_in_no_field_for_cubic_metres() {
+    for (srv, answer) in [
+        (
+            "4.1.2",
+            Answer::Value(Value::Table(vec![(
+                DataItem::TouRegister(1),
+                Quantity::new(5, Unit::WattHour),
+            )])),
+        ),
+        (
+            "4.6.1",
+            Answer::Log(vec![LogRow {
+                at: at("2019-03-31T00:00:00Z"),
+                values: vec![(DataItem::GasConsumption, Quantity::new(5, Unit::WattHour))],
+                code: None,
+            }]),
+        ),
+    ] {
+        let of = |answer: Answer| {
+            let given = StepResult::Device(Ok(answer));
+            answered(srv, "am110r-gpf@BASE", |outcomes| result(outcomes, 1, given)).unwrap()
+        };
+        let energy = of(answer.clone());
+        assert!(!energy.success && energy.debug.is_some(), "{srv}");
+        assert!(!format!("{:?}", energy.payload).contains("\"5\""), "{srv}");
+        let mut volume = answer;
+        match &mut volume {
+            Answer::Value(Value::Table(table)) => table[0].1.unit = Unit::Litre,
+            Answer::Log(rows) => rows[0].values[0].1.unit = Unit::Litre,
+            _ => {}
+        }
+        assert!(of(volume).success, "{srv}");
+    }
+}
