@@ -212,8 +212,8 @@ impl Rates {
         }
     }
 
-    /// Other tables with the same prices. The form of a request states thresholds for eight bands of electricity; those in
-    /// which nothing ever counts are no part of the tariff, and a meter keeps as many as it has room for.
+    /// Other tables with the same prices. The form of a request states thresholds for eight bands of electricity: those that
+    /// a meter does not have, and in which nothing counts, are no part of its tariff.
     ///
     /// # Errors
     /// [`Refusal::OutOfRange`] for tables that do not hold together or are larger than the meter holds.
@@ -223,16 +223,14 @@ impl Rates {
             band.len() <= edges && band.is_sorted() && band.iter().all(|edge| i64::try_from(*edge).is_ok())
         };
         let switching = Switching::new(tables.switching.clone(), bounds)?;
-        let used = usize::from(switching.bands());
-        if !tables.thresholds.iter().take(used).all(right) {
+        let kept = tables.thresholds.iter().take(usize::from(bounds.bands));
+        if !kept.clone().all(right) || !tables.thresholds.iter().all(|band| band.is_sorted()) {
             return Err(Refusal::OutOfRange);
         }
-        let kept = tables.thresholds.iter().take(usize::from(bounds.bands));
-        let thresholds = kept.map(|band| if right(band) { band.clone() } else { Vec::new() });
         Ok(Self {
             currency: tables.currency,
             switching: Arc::new(switching),
-            thresholds: Arc::new(thresholds.collect()),
+            thresholds: Arc::new(kept.cloned().collect()),
             prices: Arc::clone(&self.prices),
         })
     }
