@@ -469,7 +469,7 @@ impl Story<'_> {
                 false
             }
         };
-        installation::explain(self.lab, &mut cell).await;
+        installation::explain(self.lab, std::slice::from_mut(&mut cell)).await;
         self.cells.push(cell);
         worked
     }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::verdict::{Cell, RunResult, Verdict};
 
+use super::causes::{self, Cause};
 use super::grid::{Grid, Mark, Row as GridRow};
 use super::text::duration;
 
@@ -16,6 +17,7 @@ struct Page<'a> {
     result: &'a RunResult,
     grid: &'a Grid<'a>,
     rows: Vec<Row<'a>>,
+    causes: Vec<Cause<'a>>,
     listed: Vec<&'a Cell>,
     all_listed: bool,
     passed: usize,
@@ -55,6 +57,7 @@ pub fn html(result: &RunResult) -> Result<String, askama::Error> {
         result,
         grid: &grid,
         rows: rows.collect(),
+        causes: causes::of(result),
         listed: result.cells.iter().filter(|cell| all_listed || failed(cell)).collect(),
         all_listed,
         passed,

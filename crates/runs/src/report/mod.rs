@@ -1,5 +1,6 @@
 //! Reports made from one [`RunResult`]: text for the terminal, JSON, JUnit XML, tables and one self-contained HTML page.
 
+mod causes;
 mod csv;
 mod grid;
 mod html;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::verdict::{RunResult, Verdict};
 
+use super::causes;
 use super::grid::{Grid, Row};
 
 /// The matrix of device × service request (of larger runs, of profile and installation type × service request), the reason
@@ -41,17 +42,34 @@ pub fn text(result: &RunResult) -> String {
     out
 }
 
+/// One entry per cause.
 fn failures(result: &RunResult, out: &mut String) {
-    for cell in result.cells.iter().filter(|cell| cell.verdict == Verdict::Failed) {
-        let hop = cell
+    for cause in causes::of(result) {
+        let Some(first) = cause.cells.first() else { continue };
+        let hop = first
             .failed_hop
             .as_deref()
             .map(|hop| format!(" at {hop}"))
             .unwrap_or_default();
+        let (concerned, observed) = if cause.cells.len() == 1 {
+            let (kind, device) = (&first.device_kind, &first.device);
+            let words = format!("{} on {kind} {device} ({})", first.srv, first.profile);
+            (words, &first.observed)
+        } else {
+            let words = format!(
+                "{} cells of {} {} ({} devices): {}",
+                cause.cells.len(),
+                first.device_kind,
+                first.profile,
+                cause.devices(),
+                cause.variants().join(" ")
+            );
+            (words, &cause.observed)
+        };
         let _ = write!(
             out,
-            "\nFAIL{hop}: {} on {} {} ({})\n  expected: {}\n  observed: {}\n  look at:  s1lab tape show tape.s1tape --request {}\n",
-            cell.srv, cell.device_kind, cell.device, cell.profile, cell.expected, cell.observed, cell.request_id
+            "\nFAIL{hop}: {concerned}\n  expected: {}\n  observed: {observed}\n  look at:  s1lab tape show tape.s1tape --request {}\n",
+            first.expected, first.request_id
         );
     }
 }

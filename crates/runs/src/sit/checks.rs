@@ -13,22 +13,26 @@ use world::TapeRecord;
 use super::merged_check;
 use crate::verdict::{Cell, Check, Verdict};
 
-/// One row per name: the first failure, or how many times it held.
+/// One row per name: the first failure and how many more there are, or how many times it held.
 pub(crate) fn merged(checks: Vec<Check>) -> Vec<Check> {
-    let mut by_name: BTreeMap<String, (usize, Option<Check>)> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, (usize, Vec<Check>)> = BTreeMap::new();
     for check in checks {
         let entry = by_name.entry(check.name.clone()).or_default();
         entry.0 += 1;
-        if check.verdict == Verdict::Failed && entry.1.is_none() {
-            entry.1 = Some(check);
+        if check.verdict == Verdict::Failed {
+            entry.1.push(check);
         }
     }
-    by_name
-        .into_iter()
-        .map(|(name, (times, failed))| {
-            failed.unwrap_or_else(|| merged_check(&name, true, format!("{times} looked at")))
-        })
-        .collect()
+    let row = |(name, (times, failed)): (String, (usize, Vec<Check>))| match failed.as_slice() {
+        [] => merged_check(&name, true, format!("{times} looked at")),
+        [one] => one.clone(),
+        [first, more @ ..] => merged_check(
+            &name,
+            false,
+            format!("{} (and {} more of {times})", first.detail, more.len()),
+        ),
+    };
+    by_name.into_iter().map(row).collect()
 }
 
 /// What a running lab shows: outcomes, alerts, supply.
@@ -183,9 +187,19 @@ fn no_secret(records: &[TapeRecord], parts: &Parts) -> Check {
             secrets.insert(key);
         }
     }
-    let found = records
-        .iter()
-        .find(|record| record.octets.windows(16).any(|window| secrets.contains(window)));
+    // Most octets are the beginning of no secret: looking at four of them is enough to tell.
+    let mut begins = vec![false; 1 << 16];
+    let place = |octets: &[u8; 4]| (u32::from_le_bytes(*octets).wrapping_mul(0x9E37_79B1) >> 16) as usize;
+    for secret in &secrets {
+        if let Some((first, _)) = secret.split_first_chunk() {
+            begins[place(first)] = true;
+        }
+    }
+    let is_secret = |window: &[u8]| {
+        let first = window.first_chunk();
+        first.is_some_and(|first| begins[place(first)]) && secrets.contains(window)
+    };
+    let found = records.iter().find(|record| record.octets.windows(16).any(is_secret));
     merged_check(
         "no secret is on the tape",
         found.is_none(),

@@ -1,12 +1,18 @@
 //! What the pack expects of a request before it sends it: from the service request table, the planner and the profiles.
 
-use domain::operation::{OperationKind, PaymentMode, SettingKind, Value};
-use domain::{DeviceKind, Eui64, SupplyState};
+use std::sync::Arc;
+
+use dmc::{Catalogue, DeviceProfile};
+use domain::operation::{OperationKind, PaymentMode, Value};
+use domain::{DataItem, DeviceKind, Eui64, Operation, SimDuration, SupplyState};
 use duis::{Element, Request};
-use lab::Parts;
+use fleet::SiteDevice;
 use steps::table::Mode;
-use steps::{Failure, Target};
+use steps::{Failure, Plan, Step, Target, Via};
 use users::Order;
+
+use super::memory::Grain;
+use super::rules;
 
 /// What should come back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,118 +42,249 @@ pub(crate) struct State {
     pub(crate) mode: PaymentMode,
     /// Whether this installation uses the second element that its meter may have.
     pub(crate) second_element: bool,
+    /// Whether the hub has let the pack's guest in: a state of the whole home area network.
+    pub(crate) guest: bool,
 }
 
-impl State {
-    /// The state after an order that worked or not.
-    pub(crate) fn after(self, order: &Order, worked: bool) -> Self {
-        let mode = match order.body.children.first() {
-            Some(mode) if worked && order.body.name == "UpdatePaymentMode" => match mode.name {
-                "Prepayment" => PaymentMode::Prepayment,
-                _ => PaymentMode::Credit,
-            },
-            _ => self.mode,
+/// What one request should come to, and what its device should be like then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Forecast {
+    pub(crate) expected: Expected,
+    pub(crate) state: State,
+    /// Whether a device is asked.
+    pub(crate) asks_device: bool,
+    /// Whether something in it is to change.
+    pub(crate) changes: bool,
+}
+
+/// One installation as its profiles tell of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) devices: &'a [SiteDevice],
+}
+
+impl<'a> Ground<'a> {
+    /// The profile of the installation's device of this kind.
+    pub(crate) fn profile(&self, kind: DeviceKind) -> Option<&'a Arc<DeviceProfile>> {
+        let device = self.devices.iter().find(|device| device.kind == kind)?;
+        self.catalogue.profile(&device.profile)
+    }
+
+    /// How coarse a device shows what is counted.
+    pub(crate) fn grain(&self, device: Eui64) -> Grain {
+        let Some(device) = self.devices.iter().find(|known| known.device == device) else {
+            return Grain::default();
         };
-        Self {
-            supply: supply_after(order, worked, self.supply),
-            mode,
-            ..self
+        let gas = device.kind.is_gas();
+        let counts = self.profile(if gas { DeviceKind::Gsme } else { device.kind });
+        let shows = self.profile(if gas { DeviceKind::Gpf } else { device.kind }).or(counts);
+        counts
+            .zip(shows)
+            .map(|(counts, shows)| Grain::of(&counts.meter, &shows.meter, gas))
+            .unwrap_or_default()
+    }
+
+    /// Whether cutting the supply at this meter resets its hub.
+    pub(crate) fn is_reset_by_a_cut(&self, meter: Eui64) -> bool {
+        let meter = self.devices.iter().find(|device| device.device == meter);
+        let profile = meter.and_then(|meter| self.catalogue.profile(&meter.profile));
+        profile.is_some_and(|profile| profile.meter.supply.cut_resets_hub)
+    }
+
+    /// The forecast for `order`, from what is written down about the device.
+    pub(crate) fn forecast(&self, device: &SiteDevice, order: &Order, state: State) -> Forecast {
+        let without_device = |expected| Forecast {
+            expected,
+            state,
+            asks_device: false,
+            changes: false,
+        };
+        let plan = match self.plan(device, order, state) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return without_device(Expected::Works),
+            Err(failure) => return without_device(Expected::Refused(failure)),
+        };
+        let mut walk = Walk {
+            state,
+            seen: None,
+            failed: None,
+            changes: false,
+        };
+        walk.through(self, device, &plan);
+        walk.check_effect(&plan);
+        Forecast {
+            state: walk.state,
+            asks_device: plan.steps.iter().any(|step| step.via == Via::Device),
+            changes: walk.changes,
+            expected: walk.failed.map_or(Expected::Works, Expected::DeviceRefuses),
+        }
+    }
+
+    /// What the S1SP is to do; nothing where the DCC answers itself.
+    fn plan(&self, device: &SiteDevice, order: &Order, state: State) -> Result<Option<Plan>, Failure> {
+        let row = steps::table().row(order.srv).ok_or(Failure::Schema)?;
+        if row.mode == Mode::DccOnly {
+            return Ok(None);
+        }
+        if !device.enrolled {
+            // The inventory does not know it: to the DCC it does not exist.
+            return Err(Failure::UnknownDevice);
+        }
+        row.applies_to(device.kind)?;
+        let profile = self.catalogue.profile(&device.profile).ok_or(Failure::Internal)?;
+        let target = Target {
+            device: device.device,
+            kind: device.kind,
+            hub: device.hub,
+            profile,
+            asked_by: steps::AskedBy::Supplier,
+        };
+        let request = Request::new(any_id(order), order.srv).with_body(order.body.clone());
+        if profile.face.saps.of(device.kind).is_none() {
+            // A device of the home area network that no face has a place for: its head-end cannot ask it.
+            return Err(Failure::S1spRejected);
+        }
+        let plan = steps::plan(&request, &target).map_err(|refused| refused.failure)?;
+        if let Some(failure) = plan.steps.iter().find_map(|step| self.apart(&step.operation, state)) {
+            return Err(failure);
+        }
+        Ok(Some(plan))
+    }
+
+    /// The DCC lets only devices behind one hub be joined and parted.
+    fn apart(&self, operation: &Operation, state: State) -> Option<Failure> {
+        let (other, failure) = match operation {
+            Operation::Join(other) | Operation::JoinListener(other) => (other, Failure::JoinApart),
+            Operation::Unjoin(other) | Operation::UnjoinListener(other) => (other, Failure::UnjoinApart),
+            _ => return None,
+        };
+        let fitted = self.devices.iter().any(|device| device.device == *other);
+        (!fitted && !state.guest).then_some(failure)
+    }
+}
+
+/// A plan gone through in mind, step by step, as the S1SP goes through it.
+struct Walk {
+    state: State,
+    /// The supply as the last read after an act shows it.
+    seen: Option<SupplyState>,
+    /// Why the request fails, the first reason.
+    failed: Option<String>,
+    changes: bool,
+}
+
+impl Walk {
+    fn through(&mut self, ground: &Ground<'_>, device: &SiteDevice, plan: &Plan) {
+        let mut stopped = false;
+        for step in &plan.steps {
+            if let Some(reason) = &step.refused {
+                self.fails(step, reason.clone());
+                continue;
+            }
+            if let Some(answer) = &step.answered {
+                if !step.is_as_expected(answer) {
+                    self.fails(step, format!("the S1SP answers {answer:?} itself"));
+                    stopped = true;
+                }
+                continue;
+            }
+            if stopped {
+                self.fails(step, format!("{} is not tried", step.operation));
+                continue;
+            }
+            let acts = step.operation.changes_state();
+            let refusal = rules::refusal(ground, device, plan, step, self.state);
+            if let Some(why) = refusal.or_else(|| self.still_busy(ground, device)) {
+                self.fails(step, why);
+                stopped = acts && !step.optional && !plan.continues;
+                continue;
+            }
+            self.changes |= acts;
+            if let Some(Value::PaymentMode(mode)) = step.expects
+                && mode != self.state.mode
+            {
+                let found = self.state.mode;
+                self.fails(step, format!("the request is for {mode:?}, the meter is in {found:?}"));
+                stopped = true;
+            }
+            self.takes_effect(ground, step);
+        }
+    }
+
+    /// A device that its profile has busy after each change is busy at the next step of the same request, but for a gas
+    /// meter that is asked through its hub.
+    fn still_busy(&self, ground: &Ground<'_>, device: &SiteDevice) -> Option<String> {
+        let busy = ground.profile(device.kind)?.meter.timing.busy_after_write;
+        let at_once = device.kind != DeviceKind::Gsme && busy > NEXT_STEP_WITHIN;
+        (self.changes && at_once).then(|| format!("the device is busy for {busy} after a change"))
+    }
+
+    fn fails(&mut self, step: &Step, why: String) {
+        if !step.optional {
+            self.failed.get_or_insert(why);
+        }
+    }
+
+    /// What the device is like after a step that is done.
+    fn takes_effect(&mut self, ground: &Ground<'_>, step: &Step) {
+        let meter = ground.profile(step.kind).map(|profile| &profile.meter);
+        let supply = self.state.supply;
+        match &step.operation {
+            Operation::EnableSupply => {
+                let arms = meter.is_some_and(|meter| meter.enable_means_arm) && supply != SupplyState::Enabled;
+                self.state.supply = if arms { SupplyState::Armed } else { SupplyState::Enabled };
+                self.seen = None;
+            }
+            Operation::DisableSupply => {
+                self.state.supply = SupplyState::Disabled;
+                self.seen = None;
+            }
+            Operation::ArmSupply => {
+                // Arming an enabled supply leaves it as it is.
+                if supply == SupplyState::Disabled {
+                    self.state.supply = SupplyState::Armed;
+                }
+                self.seen = None;
+            }
+            Operation::Read(DataItem::SupplyState) => self.seen = Some(supply),
+            Operation::Write(setting) => {
+                if let domain::operation::Setting::PaymentMode(payment) = &**setting {
+                    self.state.mode = payment.mode;
+                }
+            }
+            Operation::AddToHan(_) => self.state.guest = true,
+            _ => {}
+        }
+    }
+
+    /// A supply that is seen in another state after an act than the one asked for is no success, unless a rule takes it.
+    fn check_effect(&mut self, plan: &Plan) {
+        let Some(seen) = self.seen.filter(|seen| !plan.accepts.contains(seen)) else {
+            return;
+        };
+        let acts = plan.steps.iter().map(|step| step.operation.kind());
+        let other = acts.into_iter().find(|act| match act {
+            OperationKind::EnableSupply => seen != SupplyState::Enabled,
+            OperationKind::DisableSupply => seen != SupplyState::Disabled,
+            OperationKind::ArmSupply => seen == SupplyState::Disabled,
+            _ => false,
+        });
+        if other.is_some() {
+            let state = format!("{seen:?}").to_lowercase();
+            self.failed.get_or_insert(format!("the supply is {state} afterwards"));
         }
     }
 }
 
-/// The expectation of `order`, from what is written down about the device.
-pub(crate) fn expected(parts: &Parts, device: &fleet::SiteDevice, order: &Order, state: State) -> Expected {
-    let Some(row) = steps::table().row(order.srv) else {
-        return Expected::Refused(Failure::Schema);
-    };
-    if row.mode == Mode::DccOnly {
-        return Expected::Works;
-    }
-    if !device.enrolled {
-        // The inventory does not know it: to the DCC it does not exist.
-        return Expected::Refused(Failure::UnknownDevice);
-    }
-    if let Err(failure) = row.applies_to(device.kind) {
-        return Expected::Refused(failure);
-    }
-    let Some(profile) = parts.catalogue.profile(&device.profile) else {
-        return Expected::Refused(Failure::Internal);
-    };
-    if profile.face.saps.of(device.kind).is_none() {
-        // A device of the home area network that no face has a place for: its head-end cannot ask it.
-        return Expected::Refused(Failure::S1spRejected);
-    }
-    let target = Target {
-        device: device.device,
-        kind: device.kind,
-        hub: device.hub,
-        profile,
-        asked_by: steps::AskedBy::Supplier,
-    };
-    let request = Request::new(any_id(order), order.srv).with_body(order.body.clone());
-    let plan = match steps::plan(&request, &target) {
-        Ok(plan) => plan,
-        Err(refused) => return Expected::Refused(refused.failure),
-    };
-    for step in plan
-        .steps
-        .iter()
-        .filter(|step| !step.optional && step.answered.is_none())
-    {
-        if profile.meter.unsupported.contains(&step.operation.kind()) {
-            return Expected::DeviceRefuses(format!("the profile has no {}", step.operation));
-        }
-        let reached = &profile.meter.image.reached_from;
-        let activates = step.operation.kind() == OperationKind::ActivateImage;
-        if activates && !reached.is_empty() && !reached.contains(&profile.native_firmware) {
-            return Expected::DeviceRefuses("this firmware is not reached from itself".into());
-        }
-        let of_second = OperationKind::Write(SettingKind::SecondaryTariff) == step.operation.kind()
-            || OperationKind::Write(SettingKind::SecondaryPrices) == step.operation.kind();
-        if of_second && !state.second_element {
-            return Expected::DeviceRefuses("this installation has one element".into());
-        }
-        if let Some(Value::PaymentMode(mode)) = step.expects
-            && mode != state.mode
-        {
-            return Expected::DeviceRefuses(format!("the request is for {mode:?}, the meter is in {:?}", state.mode));
-        }
-    }
-    supply_effect(profile, device.kind, row.acts.first().copied(), state.supply).unwrap_or(Expected::Works)
-}
+/// From one step of a request to the next on the same connection, at most.
+const NEXT_STEP_WITHIN: SimDuration = SimDuration::from_secs(3);
 
-/// Where a profile's rules turn an act on the supply into something else.
-fn supply_effect(
-    profile: &dmc::DeviceProfile,
-    kind: DeviceKind,
-    act: Option<OperationKind>,
-    supply: SupplyState,
-) -> Option<Expected> {
-    let meter = &profile.meter;
-    match act? {
-        OperationKind::EnableSupply if meter.enable_means_arm && kind == DeviceKind::Esme => {
-            Some(Expected::DeviceRefuses("enabling leaves the supply armed".into()))
-        }
-        OperationKind::ArmSupply if meter.arm_needs_disabled && supply != SupplyState::Disabled => {
-            Some(Expected::DeviceRefuses("only a disabled supply can be armed".into()))
-        }
-        _ => None,
-    }
-}
-
-/// The state of the supply after an act that worked. Arming an enabled supply leaves it as it is.
-fn supply_after(order: &Order, worked: bool, before: SupplyState) -> SupplyState {
-    let acts = [
-        ("EnableSupply", SupplyState::Enabled),
-        ("DisableSupply", SupplyState::Disabled),
-        ("ArmSupply", SupplyState::Armed),
-    ];
-    let act = acts.into_iter().find(|(body, _)| worked && order.body.name == *body);
-    match act {
-        None => before,
-        Some((_, SupplyState::Armed)) if before == SupplyState::Enabled => before,
-        Some((_, state)) => state,
+/// From where a step is answered: the device itself, or the gas proxy in its place.
+pub(crate) fn answering(ground: &Ground<'_>, device: &SiteDevice, step: &Step) -> DeviceKind {
+    match step.via {
+        Via::Mirror if ground.profile(DeviceKind::Gpf).is_some() => DeviceKind::Gpf,
+        Via::Mirror | Via::Device => device.kind,
     }
 }
 

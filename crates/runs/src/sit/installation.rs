@@ -1,19 +1,22 @@
 //! One installation after the other: sends the script, judges each answer, compares values with each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use domain::{Eui64, SimDuration};
+use dmc::Catalogue;
+use domain::{Confidence, Eui64, SimDuration, Srv};
 use duis::{Element, ResponseBody, SignedBody};
 use fleet::{Site, SiteDevice};
 use lab::Lab;
 use prost::Message;
 use proto::{Envelope, Kind, SmsoCommand, SmsoOutcome};
+use tokio::sync::Mutex;
 use users::{Client, ClientError, Exchange, Order};
 use world::LinkEnd;
 
-use super::expect::{Expected, expected, text_of};
+use super::expect::{Expected, Forecast, Ground, text_of};
 use super::memory::Memory;
 use super::script::{At, Property, no_model, script};
+use super::timing::{self, Timing};
 use super::{Progress, REQUEST_LIMIT, merged_check};
 use crate::verdict::{Cell, Check, Verdict};
 
@@ -32,15 +35,32 @@ impl Findings {
 }
 
 /// Runs the script of one installation.
-pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings {
+/// Whoever has an image on its way holds `images`: the pack cannot tell one from another.
+pub(crate) async fn run(
+    lab: &Lab,
+    catalogue: &Catalogue,
+    site: &Site,
+    images: &Mutex<()>,
+    progress: &Progress,
+) -> Findings {
     let mut findings = Findings::default();
     let mut memories: BTreeMap<Eui64, Memory> = BTreeMap::new();
     let devices = site.devices();
+    let ground = Ground {
+        catalogue,
+        devices: &devices,
+    };
+    let mut timing = Timing::default();
+    let mut guest = false;
     for act in script(site) {
         let Some(device) = devices.iter().find(|device| device.device == act.device) else {
             continue;
         };
-        let profile = lab.parts().catalogue.profile(&device.profile);
+        let _image = match act.srv == UPDATE_FIRMWARE {
+            true => Some(images.lock().await),
+            false => None,
+        };
+        let profile = catalogue.profile(&device.profile);
         let at = At {
             device: act.device,
             kind: device.kind,
@@ -57,21 +77,25 @@ pub(crate) async fn run(lab: &Lab, site: &Site, progress: &Progress) -> Findings
         let memory = memories
             .entry(act.device)
             .or_insert_with(|| Memory::new(site.payment_mode(), site.second_element()));
+        memory.state.guest = guest;
         let order = (act.order)(&at);
-        let mut cell = cell(lab, device, &order, memory).await;
+        let mut cell = cell(lab, (&ground, &mut timing), device, &order, memory).await;
+        guest = memory.state.guest;
         cell.installation = site.installation_type();
         findings.cells.push(cell);
-        settle(lab, &order).await;
+        settle(lab, &ground, &order).await;
         progress.one_more();
     }
     for (device, memory) in &memories {
-        findings.checks.extend(memory.values_agree(*device));
+        findings
+            .checks
+            .extend(memory.values_agree(*device, ground.grain(*device)));
     }
     findings
 }
 
 /// Waits where what was asked goes on after its answer: an image on its way, a device that restarts.
-async fn settle(lab: &Lab, order: &Order) {
+async fn settle(lab: &Lab, ground: &Ground<'_>, order: &Order) {
     let clock = &lab.world().clock;
     match order.body.name {
         "UpdateFirmware" => {
@@ -84,22 +108,34 @@ async fn settle(lab: &Lab, order: &Order) {
             }
         }
         "ActivateFirmware" => clock.sleep(RESTART).await,
+        "DisableSupply" if ground.is_reset_by_a_cut(order.target) => clock.sleep(RESTART).await,
         _ => {}
     }
 }
 
 /// Sends one order and judges what comes back.
-async fn cell(lab: &Lab, device: &SiteDevice, order: &Order, memory: &mut Memory) -> Cell {
+async fn cell(
+    lab: &Lab,
+    (ground, timing): (&Ground<'_>, &mut Timing),
+    device: &SiteDevice,
+    order: &Order,
+    memory: &mut Memory,
+) -> Cell {
     let mut cell = Cell::new(device.device, device.kind, device.profile.to_string(), order.srv);
-    let started = lab.world().clock.now();
     let Some(client) = sender(lab, device, order) else {
         cell.observed = format!("no user of the lab may send {}", order.srv);
         return cell;
     };
-    let expected = expected(lab.parts(), device, order, memory.state);
-    cell.expected = expected.words();
-    let result = client.request(order, REQUEST_LIMIT).await;
-    cell.took_ms = lab.world().clock.now().since(started).as_millis();
+    let forecast = ground.forecast(device, order, memory.state);
+    cell.expected = forecast.expected.words();
+    if forecast.asks_device {
+        timing.wait_for(lab, ground, device).await;
+    }
+    let started = lab.world().clock.now();
+    let (result, sent) = timing::send(lab, ground, device, client, order).await;
+    let now = lab.world().clock.now();
+    timing.note(device, now, forecast.changes);
+    cell.took_ms = now.since(started).as_millis();
     match result {
         Err(error) => {
             cell.request_id = id_of(&error);
@@ -108,16 +144,19 @@ async fn cell(lab: &Lab, device: &SiteDevice, order: &Order, memory: &mut Memory
         }
         Ok(exchange) => {
             cell.request_id = exchange.id.to_string();
-            judge(&mut cell, &expected, &exchange, order, memory);
+            judge(&mut cell, forecast, &exchange, order, memory);
+            if sent > 1 {
+                cell.observed
+                    .push_str(&format!(", sent {sent} times while the device was busy"));
+            }
         }
     }
-    explain(lab, &mut cell).await;
     cell
 }
 
 /// The user registered for the device in the first role that may send this; where no such role fits the fuel, as with 7.1
 /// to a gas meter, the device's supplier.
-fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Client> {
+pub(crate) fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Client> {
     use domain::UserRole as R;
     let gas = device.kind.is_gas();
     let fits = |role: R| match role {
@@ -137,21 +176,27 @@ fn sender<'a>(lab: &'a Lab, device: &SiteDevice, order: &Order) -> Option<&'a Cl
 }
 
 /// Compares answer and expectation; remembers values.
-fn judge(cell: &mut Cell, expected: &Expected, exchange: &Exchange, order: &Order, memory: &mut Memory) {
+fn judge(cell: &mut Cell, forecast: Forecast, exchange: &Exchange, order: &Order, memory: &mut Memory) {
     let code = exchange.code();
-    let payload = payload(exchange);
     let success = success(exchange);
     cell.observed = match success {
         None => code.to_owned(),
         Some(true) => format!("{code}, success"),
-        Some(false) => format!("{code} without success{}", debug(exchange)),
+        Some(false) => {
+            let words = failure_words(exchange).map(|error| format!(" ({error})"));
+            format!("{code} without success{}", words.unwrap_or_default())
+        }
     };
-    let agrees = match expected {
+    let agrees = match &forecast.expected {
         Expected::Works => code == "I0" && success != Some(false),
         Expected::DeviceRefuses(_) => code == "I0" && success == Some(false),
         Expected::Refused(failure) => code == failure.response_code().as_str(),
     };
-    memory.state = memory.state.after(order, success == Some(true));
+    if agrees || success == Some(true) {
+        memory.state = forecast.state;
+    }
+    // What is not expected to work is not expected to say anything.
+    let payload = payload(exchange).filter(|_| success == Some(true) || forecast.expected == Expected::Works);
     let fault = payload.and_then(|payload| memory.take(payload, order));
     if let Some(fault) = &fault {
         cell.observed = format!("{}, but {fault}", cell.observed);
@@ -169,36 +214,53 @@ pub(crate) fn success(exchange: &Exchange) -> Option<bool> {
     Some(text == "true")
 }
 
-/// Failed hop, rules and confidence, from the DCC's audit trail.
-pub(crate) async fn explain(lab: &Lab, cell: &mut Cell) {
-    let (Some(dcc), Ok(request)) = (lab.dcc(), cell.request_id.parse()) else {
-        return;
+/// Failed hop, rules and confidence of cells, from the DCC's audit trail, which is read once for all of them.
+pub(crate) async fn explain(lab: &Lab, cells: &mut [Cell]) {
+    let Some(dcc) = lab.dcc() else { return };
+    let trail = match cells {
+        [] => return,
+        [cell] => match cell.request_id.parse() {
+            Ok(request) => dcc.audit_of_request(request).await,
+            Err(_) => return,
+        },
+        _ => dcc.audit().await,
     };
-    let records = dcc.audit_of_request(request).await.unwrap_or_default();
-    if records.is_empty() && cell.failed_hop.is_some() {
-        cell.failed_hop = Some("user-dcc".into());
+    let mut of_request: HashMap<String, Vec<_>> = HashMap::new();
+    for record in trail.unwrap_or_default() {
+        if let Some(request) = record.request {
+            of_request.entry(request.to_string()).or_default().push(record);
+        }
     }
-    for record in &records {
-        if let Some(confidence) = record.confidence {
-            let weaker = cell
-                .confidence
-                .as_deref()
-                .and_then(|text| text.parse().ok())
-                .map_or(confidence, |c| confidence.min(c));
-            cell.confidence = Some(weaker.as_str().to_owned());
+    for cell in cells.iter_mut().filter(|cell| !cell.request_id.is_empty()) {
+        let records = of_request.get(&cell.request_id).map_or(&[][..], Vec::as_slice);
+        if records.is_empty() && cell.failed_hop.is_some() {
+            cell.failed_hop = Some("user-dcc".into());
         }
-        for rule in &record.rules {
-            if !cell.rules.contains(rule) {
-                cell.rules.push(rule.clone());
+        for record in records {
+            let failure = record.failure.map(|failure| failure.entry().hop.as_str());
+            let decided = matches!(record.event.as_str(), "outcome" | "refused");
+            if cell.verdict == Verdict::Failed && decided {
+                let hop = failure.unwrap_or(&record.hop);
+                cell.failed_hop = Some(hop.to_owned()).filter(|hop| !hop.is_empty());
+                if !record.detail.is_empty() && !cell.observed.contains(&record.detail) {
+                    cell.observed = format!("{}: {}", cell.observed, record.detail);
+                }
             }
+            touched(cell, record.confidence, &record.rules);
         }
-        let decided = matches!(record.event.as_str(), "outcome" | "refused");
-        if cell.verdict == Verdict::Failed && decided {
-            let by_class = record.failure.map(|failure| failure.entry().hop.as_str().to_owned());
-            cell.failed_hop = Some(by_class.unwrap_or_else(|| record.hop.clone())).filter(|hop| !hop.is_empty());
-            if !record.detail.is_empty() && !cell.observed.contains(&record.detail) {
-                cell.observed = format!("{}: {}", cell.observed, record.detail);
-            }
+    }
+}
+
+/// What touched a cell besides: rules, and a confidence that may be weaker than what is known.
+fn touched(cell: &mut Cell, confidence: Option<Confidence>, rules: &[String]) {
+    if let Some(confidence) = confidence {
+        let known = cell.confidence.as_deref().and_then(|text| text.parse().ok());
+        let weaker = known.map_or(confidence, |known| confidence.min(known));
+        cell.confidence = Some(weaker.as_str().to_owned());
+    }
+    for rule in rules {
+        if !cell.rules.contains(rule) {
+            cell.rules.push(rule.clone());
         }
     }
 }
@@ -214,17 +276,15 @@ fn payload(exchange: &Exchange) -> Option<&Element> {
     }
 }
 
-/// The debug entries, in words.
-fn debug(exchange: &Exchange) -> String {
+/// What the first debug entry says, where there is one.
+pub(crate) fn failure_words(exchange: &Exchange) -> Option<&str> {
     let ResponseBody::Smets1 { content, .. } = &exchange.response().body else {
-        return String::new();
+        return None;
     };
-    let SignedBody::Response { debug: Some(debug), .. } = &content.body else {
-        return String::new();
-    };
-    text_of(debug, "Error")
-        .map(|error| format!(" ({error})"))
-        .unwrap_or_default()
+    match &content.body {
+        SignedBody::Response { debug: Some(debug), .. } => text_of(debug, "Error"),
+        _ => None,
+    }
 }
 
 fn id_of(error: &ClientError) -> String {
@@ -248,6 +308,8 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The request that sends an image on its way.
+const UPDATE_FIRMWARE: Srv = Srv::new(11, 1, 0);
 /// How often and how long an image on its way is looked for.
 const IMAGE_LOOKS: u32 = 600;
 const IMAGE_LOOK_EVERY: SimDuration = SimDuration::from_secs(30);

@@ -1,5 +1,6 @@
 //! What the pack remembers of a device between its answers, and whether they agree with each other.
 
+use dmc::MeterProfile;
 use domain::operation::PaymentMode;
 use domain::{Eui64, SimDuration, SimInstant, SupplyState};
 use duis::Element;
@@ -38,6 +39,7 @@ impl Memory {
                 supply: SupplyState::Enabled,
                 mode,
                 second_element,
+                guest: false,
             },
             began_in: mode,
             midnights: Rows::new(),
@@ -119,8 +121,20 @@ impl Memory {
 
     /// The half-hours between two midnights add up to what the register moved, so does the log of daily consumption;
     /// registers never go back, and all rates together are the register.
-    pub(crate) fn values_agree(&self, device: Eui64) -> Vec<Check> {
+    pub(crate) fn values_agree(&self, device: Eui64, grain: Grain) -> Vec<Check> {
         let mut checks = Vec::new();
+        let steps = grain.register.max(1);
+        if let Some(reading) = self.readings.iter().find(|reading| **reading % steps != 0) {
+            let detail = format!("{device}: {reading} in thousandths is no multiple of {steps}");
+            checks.push(merged_check(
+                "registers move in the steps of the profile",
+                false,
+                detail,
+            ));
+        } else if grain.register > 0 && !self.readings.is_empty() {
+            let detail = format!("{device}: multiples of {steps} thousandths");
+            checks.push(merged_check("registers move in the steps of the profile", true, detail));
+        }
         if self.readings.len() > 1 {
             let rising = self.readings.is_sorted();
             checks.push(merged_check(
@@ -131,7 +145,8 @@ impl Memory {
         }
         for (reading, sum) in &self.matrices {
             // The matrix was read a little after the register.
-            let a_little = (*reading..=reading + MATRIX_LATER_MAX).contains(sum);
+            let rates = grain.register * RATES_MAX;
+            let a_little = (reading - rates..=reading + rates + MATRIX_LATER_MAX).contains(sum);
             let detail = format!("{device}: {sum} in all registers, {reading} in the main one before");
             checks.push(merged_check("all rates together are the register", a_little, detail));
         }
@@ -143,17 +158,20 @@ impl Memory {
             if to.since(*from) > SimDuration::from_hours(26) {
                 continue;
             }
-            if count > 0 {
+            let in_day = i64::try_from(to.since(*from).as_millis() / HALF_HOUR_MS).unwrap_or(i64::MAX);
+            let lost = grain.loses_half_hours && count < in_day;
+            if count > 0 && !lost {
+                let away = grain.register + count * grain.half_hour;
                 checks.push(merged_check(
                     "half-hours add up to the daily reads",
-                    sum == moved,
+                    (sum - moved).abs() <= away,
                     format!("{device}, day to {to}: {count} half-hours sum to {sum}, register moved {moved}"),
                 ));
             }
             if let Some((_, used)) = self.days.iter().find(|(at, _)| at == to) {
                 checks.push(merged_check(
                     "daily consumption agrees with the daily reads",
-                    *used == moved,
+                    (used - moved).abs() <= grain.register,
                     format!("{device}, day to {to}: {used} used, register moved {moved}"),
                 ));
             }
@@ -166,6 +184,33 @@ impl Memory {
     }
 }
 
+/// How coarse a meter shows what it counts, in thousandths of Wh or of cubic metres; zero: as it counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Grain {
+    pub(crate) register: i64,
+    pub(crate) half_hour: i64,
+    /// Some half-hours are missing.
+    pub(crate) loses_half_hours: bool,
+}
+
+impl Grain {
+    /// What the profiles say: of the meter that counts, and of the device that shows it.
+    pub(crate) fn of(counts: &MeterProfile, shows: &MeterProfile, gas: bool) -> Self {
+        // A litre is a thousandth of a cubic metre, a watt-hour a thousand thousandths.
+        let unit = if gas { 1 } else { 1000 };
+        let step = |step: u32| if step > 1 { i64::from(step) * unit } else { 0 };
+        let scale = i64::from(shows.profile_divisor.max(1)) / i64::from(shows.profile_multiplier.max(1));
+        Self {
+            register: step(counts.values.register_step),
+            half_hour: step(counts.values.profile_step) + if scale > 1 { scale * unit } else { 0 },
+            loses_half_hours: shows.logs.lost_permille > 0,
+        }
+    }
+}
+
+const HALF_HOUR_MS: u64 = 30 * 60 * 1000;
+/// Rates that the pack's tariffs count in.
+const RATES_MAX: i64 = 3;
 /// Thousandths of Wh or of cubic metres that a home uses at most between two requests of the pack.
 const MATRIX_LATER_MAX: i64 = 5_000_000;
 

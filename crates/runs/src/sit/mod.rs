@@ -5,14 +5,20 @@ pub(crate) mod checks;
 mod expect;
 pub(crate) mod installation;
 mod memory;
+mod rules;
 pub(crate) mod script;
+mod timing;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::SimDuration;
+use dmc::{Catalogue, Otherwise};
+use domain::{InstallationType, ProfileId, SimDuration, Srv};
+use fleet::{Estate, Site};
+use futures_util::future::join_all;
 use lab::{BuildError, Config, Lab, Parts};
+use tokio::sync::Mutex;
 use world::TapeRecord;
 use world::worlds::{self, WorldContext};
 
@@ -23,10 +29,25 @@ use installation::Findings;
 pub struct Options {
     /// The lab; its clock is taken as virtual.
     pub config: Config,
+    /// Rules that devices and roles do not know while the expectations go by them: to see that the pack notices.
+    pub without_rules: Vec<String>,
     /// Links to cut before the run, as pairs of role names.
     pub cut: Vec<(String, String)>,
     /// Told of progress: cells done, cells planned.
     pub progress: Option<Arc<dyn Fn(usize, usize) + Send + Sync>>,
+}
+
+/// What is a cell of the pack's matrix for an estate: profile, installation type and service reference variant. Nothing
+/// is run.
+pub fn matrix(estate: &Estate) -> impl Iterator<Item = (ProfileId, InstallationType, Srv)> {
+    estate.sites().flat_map(|site| {
+        let devices = site.devices();
+        let kind = site.installation_type();
+        script::script(&site).into_iter().filter_map(move |act| {
+            let device = devices.iter().find(|device| device.device == act.device)?;
+            Some((device.profile.clone(), kind, act.srv))
+        })
+    })
 }
 
 /// A run and what it left.
@@ -51,7 +72,7 @@ pub enum SitError {
 
 /// How long one request may take in the lab's calendar before the pack gives up on it. Longer than the DCC's own limit, so
 /// that the DCC's answer is seen.
-pub const REQUEST_LIMIT: SimDuration = SimDuration::from_hours(4);
+pub const REQUEST_LIMIT: SimDuration = SimDuration::from_hours(7);
 
 /// Runs the pack to its end. Blocks the calling thread; must be called outside any runtime.
 ///
@@ -59,11 +80,17 @@ pub const REQUEST_LIMIT: SimDuration = SimDuration::from_hours(4);
 /// [`SitError`]. Cells that fail are results, not errors.
 pub fn run(options: Options) -> Result<SitRun, SitError> {
     let parts = Parts::build(options.config)?;
+    let expected = Arc::clone(&parts.catalogue);
+    let parts = without(&options.without_rules, parts)?;
     let config = &parts.config;
     let progress = Progress::new(&parts, options.progress);
-    let worlds_options = worlds::Options::new(config.clock.start, config.world_seed());
+    let worlds_options = worlds::Options {
+        // The pack's worlds have nothing to tell each other: the longer they need not wait for each other, the better.
+        barrier: SimDuration::from_days(1),
+        ..worlds::Options::new(config.clock.start, config.world_seed())
+    };
     let run = worlds::run(config.worlds.count, &worlds_options, async |context: WorldContext| {
-        in_world(context, &parts, &options.cut, &progress).await
+        in_world(context, &parts, &expected, &options.cut, &progress).await
     })?;
     let mut cells: Vec<Cell> = Vec::new();
     let mut checks = Vec::new();
@@ -103,6 +130,20 @@ pub fn run(options: Options) -> Result<SitRun, SitError> {
     })
 }
 
+/// A lab of the built-in profiles without these rules; the same lab where there are none.
+fn without(rules: &[String], parts: Arc<Parts>) -> Result<Arc<Parts>, BuildError> {
+    if rules.is_empty() {
+        return Ok(parts);
+    }
+    let otherwise = rules
+        .iter()
+        .fold(Otherwise::default(), |otherwise, rule| otherwise.without(rule));
+    Ok(Arc::new(Parts {
+        catalogue: Arc::new(Catalogue::builtin_otherwise(&otherwise)?),
+        ..Parts::clone(&parts)
+    }))
+}
+
 impl SitRun {
     /// Writes the reports and the tape into a folder. Gives the files written.
     ///
@@ -124,6 +165,7 @@ impl SitRun {
 async fn in_world(
     context: WorldContext,
     parts: &Arc<Parts>,
+    expected: &Catalogue,
     cut: &[(String, String)],
     progress: &Progress,
 ) -> Result<(Findings, SimDuration), BuildError> {
@@ -133,9 +175,16 @@ async fn in_world(
         lab.cut(left, right);
     }
     let mut findings = Findings::default();
-    for site in parts.sites(context.world.number) {
-        findings.extend(installation::run(&lab, &site, progress).await);
+    // All at once: none has to wait for weeks for its turn, while its clock drifts and its credit runs out.
+    let images = Mutex::new(());
+    let sites: Vec<Site> = parts.sites(context.world.number).collect();
+    let installations = sites
+        .iter()
+        .map(|site| installation::run(&lab, expected, site, &images, progress));
+    for of_one in join_all(installations).await {
+        findings.extend(of_one);
     }
+    installation::explain(&lab, &mut findings.cells).await;
     if let Some(link) = lab.take_smso_supplier() {
         findings.extend(installation::before_enrolment(&lab, link).await);
     }

@@ -52,6 +52,7 @@ pub(crate) fn run(global: &Global, args: Sit) -> Result<(), Failure> {
     };
     let run = sit::run(Options {
         config,
+        without_rules: Vec::new(),
         cut,
         progress: Some(Arc::new(progress)),
     })

@@ -20,6 +20,7 @@ type MakeOrder = fn(&At) -> Order;
 pub(crate) struct Act {
     /// The device the cell stands under.
     pub(crate) device: Eui64,
+    pub(crate) srv: Srv,
     pub(crate) order: MakeOrder,
 }
 
@@ -99,18 +100,20 @@ pub(crate) fn script(site: &Site) -> Vec<Act> {
             .filter(|(kind, _)| matches!(kind, DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme))
             .map(|(_, device)| Act {
                 device,
+                srv: Srv::new(4, 1, 1),
                 order: |at| orders::read_import_registers(at.device),
             })
             .collect();
     }
-    let by_property = dcc::BY_PROPERTY.iter().map(|(_, order)| Act {
+    let by_property = dcc::BY_PROPERTY.iter().map(|(srv, order)| Act {
         device: site.hub(),
+        srv: *srv,
         order: *order,
     });
     let script = devices.flat_map(|(kind, device)| {
         sequence()
             .filter(move |(srv, _)| sent_to(*srv, kind))
-            .map(move |(_, order)| Act { device, order })
+            .map(move |(srv, order)| Act { device, srv, order })
     });
     by_property.chain(script).collect()
 }
