@@ -88,6 +88,8 @@ pub(crate) struct HubTask {
     taken: u64,
     idle: mpsc::Sender<(Eui64, u64)>,
     queue: VecDeque<Vec<Pending>>,
+    /// Jobs of the same batch after the one that is attended to.
+    in_turn: usize,
     pub(crate) link: Option<Link>,
     pub(crate) events: VecDeque<Event>,
     tickets: BTreeMap<u32, Held>,
@@ -163,6 +165,7 @@ impl HubTask {
             taken: 0,
             idle,
             queue: VecDeque::new(),
+            in_turn: 0,
             link: None,
             events: VecDeque::new(),
             tickets: BTreeMap::new(),
@@ -223,7 +226,9 @@ impl HubTask {
     /// engine stopped.
     async fn attend_in_turn(&mut self, jobs: Vec<Pending>) -> bool {
         let mut so_far = Attended::Well;
+        self.in_turn = jobs.len();
         for pending in jobs {
+            self.in_turn = self.in_turn.saturating_sub(1);
             let follows = pending.job.approval.as_ref().is_some_and(|approval| approval.follows);
             match &so_far {
                 Attended::Failed(failure) => {
@@ -327,7 +332,10 @@ impl HubTask {
             Standing::InForce => association,
             Standing::Staged => association.staged(),
         };
+        // A text message takes as long as it takes to connect: where more waits, a connection serves all of it.
+        let alone = self.in_turn == 0 && self.queue.is_empty();
         if self.link.is_none()
+            && alone
             && let Some(reached) = self.by_text(job, association).await?
         {
             return Ok(reached);

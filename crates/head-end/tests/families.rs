@@ -363,6 +363,33 @@ fn small_things_need_no_connection_where_text_messages_carry_them() {
     assert_eq!((traffic.sms, traffic.sessions), (10, 1), "{traffic:?}");
 }
 
+/// What a migration asks of an installation: some two dozen reads at once, for which it gives mains devices two minutes.
+#[test]
+fn many_small_things_at_once_share_a_connection_where_text_messages_carry_single_ones() {
+    let settings = "set.face.family = \"dlms-hub-tunnel\"\nset.face.text_messages = true";
+    let traffic = with_house(settings, async |house: House| {
+        let since = house.world.clock.now();
+        let reads = [
+            DataItem::SerialNumber,
+            DataItem::FirmwareVersion,
+            DataItem::KeyEpoch,
+            DataItem::StagedKeyEpoch,
+        ];
+        let slots = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf];
+        let asked = slots.into_iter().flat_map(|slot| reads.map(|item| (slot, item)));
+        let asked = asked.map(|(slot, item)| house.run(slot, Operation::Read(item), None));
+        let outcomes = futures_util::future::join_all(asked).await;
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, Ok(Ok(_)))),
+            "{outcomes:?}"
+        );
+        let took = house.world.clock.now().since(since);
+        assert!(took < SimDuration::from_secs(90), "{took}");
+    });
+    // The first may go by text message before the others have come.
+    assert!(traffic.sms <= 3 && traffic.sessions == 1, "{traffic:?}");
+}
+
 #[test]
 fn readings_come_by_themselves_when_a_profile_says_so() {
     for mode in ["always-on", "wake-by-sms"] {
