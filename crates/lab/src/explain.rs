@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use domain::{Confidence, Srv};
 use duis::{DccAlertCode, ResponseCode};
 use steps::Failure;
+use steps::codes::AlertTrigger;
 use steps::table::{Applicability, DatedBy, Mode, State};
 
 use crate::Config;
@@ -54,6 +55,7 @@ pub fn explain(word: &str) -> Vec<Explained> {
         entry.lab_alert == Some(word) || entry.debug.is_some_and(|debug| debug.to_string() == word)
     });
     found.extend(of_ours.map(failure));
+    found.extend((word == s1sp::TOP_UP_CODE).then(top_up_code));
     found.extend(word.parse::<Srv>().ok().and_then(service));
     found
 }
@@ -104,6 +106,24 @@ fn alert(code: DccAlertCode) -> Explained {
         text: facts.text.to_owned(),
         confidence: facts.confidence,
         facts: more,
+    }
+}
+
+/// The one alert of the S1SP that tells of no failure.
+fn top_up_code() -> Explained {
+    Explained {
+        what: "S1SP alert code",
+        word: s1sp::TOP_UP_CODE.to_owned(),
+        text: "The code that the meter takes for a top-up, which the customer can key in".to_owned(),
+        confidence: Confidence::Invented,
+        facts: vec![
+            (
+                "raised here by",
+                "a top-up (2.2) or a vend, as [vending] has it".to_owned(),
+            ),
+            ("DCC alert", AlertTrigger::S1spAlert.alert().code.to_string()),
+            ("goes to", "the supplier that asked".to_owned()),
+        ],
     }
 }
 
@@ -196,6 +216,14 @@ mod tests {
         assert_eq!(kinds("LAB-HUB-UNREACHABLE"), ["class of failure"]);
         assert_eq!(kinds("201"), ["class of failure"]);
         assert_eq!(kinds("6.23"), ["service request"]);
+        assert_eq!(kinds("LAB-UTRN"), ["S1SP alert code"]);
+        let unraised = explain("N39");
+        assert!(
+            unraised[0]
+                .facts
+                .iter()
+                .any(|(name, why)| *name == "not raised here" && why.contains("(inferred)"))
+        );
         assert_eq!(kinds("E6"), [""; 0]);
         let access = explain("E4");
         assert!(

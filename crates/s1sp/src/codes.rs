@@ -15,8 +15,8 @@ use crate::work::{Context, Outcome};
 /// Suppliers' codes of one meter remembered; one that comes again later is a new code to the meter too.
 const REMEMBERED: usize = 256;
 
-/// Code of the alert that carries the meter's own code of a top-up (ours).
-const TOP_UP_CODE: &str = "LAB-UTRN";
+/// Code of the S1SP alert that carries the meter's own code of a top-up (ours).
+pub const TOP_UP_CODE: &str = "LAB-UTRN";
 
 /// Command variant of a top-up that the DCC asks for and that is to be given away only, for the keys of the meter (the
 /// schema's number for local delivery; that a vend uses it is ours).

@@ -20,6 +20,7 @@ mod role;
 mod verify;
 mod work;
 
+pub use codes::TOP_UP_CODE;
 pub use hand_over::HandOverOptions;
 pub use options::{Limits, Options, UtrnAlert, UtrnOrder, Vending};
 pub use role::S1sp;
