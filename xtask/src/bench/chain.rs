@@ -32,6 +32,8 @@ use super::request::{self, Alerts};
 use super::table::{Against, Table};
 
 const REQUESTS: u32 = 300;
+/// Of so many rounds the best counts.
+const ROUNDS: u32 = 5;
 const BUDGET: Duration = Duration::from_millis(300);
 /// Longer than any connection is kept: the next request has to wake the hub.
 const APART: SimDuration = SimDuration::from_mins(5);
@@ -80,6 +82,12 @@ pub(crate) fn run(table: &mut Table) -> Result<()> {
         "request in process: 4.1.1, hub woken, messages on links",
         messages,
         "messages",
+        Against::Nothing,
+    );
+    table.row(
+        "request in process: between two requests that wake a hub, what the estate does by itself",
+        life_between(REQUESTS)?,
+        "µs",
         Against::Nothing,
     );
     schema(table)?;
@@ -158,7 +166,6 @@ fn supplier(lab: &Lab) -> Result<Client> {
 
 /// Processor time per request, one after the other, in the best of five rounds: as the floor is measured.
 fn through(apart: SimDuration, requests: u32, order: &dyn Fn(Eui64, u32, SimInstant) -> Order) -> Result<Through> {
-    const ROUNDS: u32 = 5;
     runtime()?.block_on(async {
         let lab = Lab::start(Config::default())?;
         let (device, client) = (meter(&lab)?, supplier(&lab)?);
@@ -188,6 +195,24 @@ fn through(apart: SimDuration, requests: u32, order: &dyn Fn(Eui64, u32, SimInst
             messages: messages as f64 / requests,
             alerts,
         })
+    })
+}
+
+/// Processor time of the same lab for as long as lies between two requests, when nobody asks for anything.
+fn life_between(requests: u32) -> Result<f64> {
+    runtime()?.block_on(async {
+        let lab = Lab::start(Config::default())?;
+        let mut best = f64::INFINITY;
+        // The first round warms up.
+        for _ in 0..=ROUNDS {
+            let start = Stretch::begin();
+            for _ in 0..requests / ROUNDS {
+                lab.world().clock.sleep(APART).await;
+            }
+            best = best.min(start.seconds());
+        }
+        lab.stop().await;
+        Ok(best * 1e6 / f64::from(requests / ROUNDS))
     })
 }
 
@@ -436,6 +461,7 @@ fn device(messages: &Messages, request: &duis::Request, step: &mut Measure<'_>, 
         kind: DeviceKind::Esme,
         hub: house.site.hub(),
         profile,
+        asked_by: steps::AskedBy::Supplier,
     };
     let plan = steps::plan(request, &target).map_err(|refused| anyhow!("{refused}"))?;
     step("s1sp: plan", &mut || drop(black_box(steps::plan(request, &target))));
