@@ -7,40 +7,94 @@ use crate::verdict::{RunResult, Verdict};
 use super::causes;
 use super::grid::{Grid, Row};
 
-/// The matrix of device × service request (of larger runs, of profile and installation type × service request), the reason
-/// of each failure, and the checks. No colour: readable in a log.
+/// The matrix in short, a row per device (of larger runs, per profile and installation type) and a column per group of
+/// service requests, then each failure, and the checks. No colour: readable in a log. The whole matrix stands in the tables
+/// and on the page.
 #[must_use]
 pub fn text(result: &RunResult) -> String {
-    let mut out = String::new();
     let grid = Grid::of(result);
-    let head = if grid.by_device { "device" } else { "devices" };
-    let width = |of: fn(&Row<'_>) -> usize, least: usize| grid.rows.iter().map(of).max().unwrap_or(0).max(least);
-    let (first, profile) = (
-        width(|row| row.device.len(), head.len()),
-        width(|row| row.profile.len(), 7),
-    );
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{head:first$}  kind   {:profile$}  type   ", "profile");
-    for srv in &grid.variants {
-        let _ = write!(out, " {srv:>6}");
-    }
-    out.push('\n');
-    for row in &grid.rows {
-        let _ = write!(
-            out,
-            "{:first$}  {:5}  {:profile$}  {:7}",
-            row.device, row.kind, row.profile, row.installation
-        );
-        for srv in &grid.variants {
-            let _ = write!(out, " {:>6}", row.mark(srv).word());
-        }
-        out.push('\n');
-    }
-    out.push_str("\nok = as expected  no = refused, as expected  FAIL = not as expected  . = not sent\n");
+    let groups = groups(&grid);
+    let head = ["kind", "profile", "type"].map(str::to_owned);
+    let first = if grid.by_device { "device" } else { "devices" };
+    let head = std::iter::once(first.to_owned())
+        .chain(head)
+        .chain(groups.iter().map(|group| format!("{group}.x")));
+    let mut lines: Vec<Vec<String>> = vec![head.collect()];
+    lines.extend(grid.rows.iter().map(|row| {
+        let device = if grid.by_device {
+            short(&row.device)
+        } else {
+            &row.device
+        };
+        let of_row = [device, row.kind, row.profile, row.installation].map(str::to_owned);
+        let counts = groups.iter().map(|group| counts(&grid, row, group));
+        of_row.into_iter().chain(counts).collect()
+    }));
+    let mut out = columns(&lines);
+    out.push_str("\n9: as expected  +9: refused, as expected  !9: not as expected  .: not sent\n");
     failures(result, &mut out);
     summary(result, &mut out);
     out
 }
+
+/// The first numbers of the variants, each once, in their order.
+fn groups<'a>(grid: &Grid<'a>) -> Vec<&'a str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for group in grid.variants.iter().map(|srv| group_of(srv)) {
+        if groups.last() != Some(&group) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn group_of(srv: &str) -> &str {
+    srv.split('.').next().unwrap_or(srv)
+}
+
+/// How the cells of a row in one group came out: `28+3!1` is 28 as expected, 3 refused as expected, 1 not as expected.
+fn counts(grid: &Grid<'_>, row: &Row<'_>, group: &str) -> String {
+    let variants = grid.variants.iter().filter(|srv| group_of(srv) == group);
+    let cells = variants.flat_map(|srv| row.cells(srv));
+    let (mut ok, mut refused, mut failed) = (0, 0, 0);
+    for cell in cells {
+        match cell.verdict {
+            Verdict::Failed => failed += 1,
+            Verdict::Passed if cell.expected.starts_with("refused") => refused += 1,
+            Verdict::Passed => ok += 1,
+        }
+    }
+    let part = |mark: &str, count: usize| (count > 0).then(|| format!("{mark}{count}"));
+    let parts = [part("", ok), part("+", refused), part("!", failed)];
+    let text: String = parts.into_iter().flatten().collect();
+    if text.is_empty() { ".".to_owned() } else { text }
+}
+
+/// An identity without what all devices of a lab have in common; failures name it whole.
+fn short(device: &str) -> &str {
+    device.get(SHARED..).unwrap_or(device)
+}
+
+/// Lines as columns, each as wide as its widest cell.
+fn columns(lines: &[Vec<String>]) -> String {
+    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let text = cells.collect::<Vec<_>>().join(" ");
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Characters of an identity that stand for its manufacturer.
+const SHARED: usize = "02-1A-B0-".len();
 
 /// One entry per cause.
 fn failures(result: &RunResult, out: &mut String) {
