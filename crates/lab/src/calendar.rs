@@ -78,14 +78,14 @@ impl Anchor {
     clippy::disallowed_methods,
     reason = "the one place that asks for the machine's date: processes have no other in common"
 )]
-/// The machine's time.
-pub(crate) fn of_the_machine() -> SimInstant {
-    SimInstant(machine_ms())
-}
-
 fn machine_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The machine's time.
+pub(crate) fn of_the_machine() -> SimInstant {
+    SimInstant(machine_ms())
 }
 
 #[cfg(test)]
