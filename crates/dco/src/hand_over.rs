@@ -165,7 +165,7 @@ impl HandOver {
                 acknowledgement.conditions = conditions;
             }
             Err(found) => {
-                tracing::warn!(leg = "dco", found.kind, found.detail, "files not taken");
+                tracing::debug!(leg = "dco", found.kind, found.detail, "files not taken");
                 acknowledgement.conditions.push(found);
             }
         }

@@ -10,7 +10,7 @@ use domain::{
     Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
     SupplyState,
 };
-use meter::{Acted, DisplayAct, Screen};
+use meter::{Accepted, Acted, DisplayAct, Screen};
 use tokio::sync::{mpsc, oneshot};
 use world::Clock;
 
@@ -104,6 +104,8 @@ pub struct Truth {
     pub next_wake: SimInstant,
     /// What would survive a restart of the installation, in the octets of `meter`.
     pub durable: Vec<u8>,
+    /// When it first and last let a state-changing command of each party through, since this process began.
+    pub accepted: Vec<Accepted>,
 }
 
 /// A handle on a fleet; cheap to clone. It answers only while [`crate::Fleet::run`] runs, lists excepted.
@@ -301,6 +303,7 @@ impl Handle {
             powered: hub.installation.powered(),
             next_wake: hub.installation.next_wake(),
             durable: hub.installation.durable(),
+            accepted: hub.installation.accepted(slot).collect(),
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::operation::{PaymentMode, Setting, SettingKind, digest_of_settings};
+use domain::operation::{ImageState, PaymentMode, Setting, SettingKind, digest_of_settings};
 use domain::{
     Answer, DataItem, DeviceKind, Eui64, Operation, Outcome, Quantity, Refusal, SimInstant, SupplyState, Unit, Value,
 };
@@ -239,12 +239,22 @@ pub fn record(device: &Device, said: &Said) -> DeviceRecord {
     record.epoch = said.count(DataItem::KeyEpoch).unwrap_or(record.epoch);
     record.staged_epoch = said.count(DataItem::StagedKeyEpoch).unwrap_or(0);
     record.configuration_digest = said.configuration_digest().unwrap_or_default();
+    record.firmware_under_way = said.values.get(&DataItem::ImageStatus).is_some_and(is_under_way);
     record.readings = said
         .values
         .iter()
         .filter_map(|(item, value)| reading(*item, value))
         .collect();
     record
+}
+
+/// Whether an image is coming, being checked or being activated.
+fn is_under_way(value: &Value) -> bool {
+    let Value::Image(status) = value else { return false };
+    matches!(
+        status.state,
+        ImageState::Receiving | ImageState::Verifying | ImageState::Activating
+    )
 }
 
 /// Numbers as they are; states as counts: supply disabled 0, armed 1, enabled 2; credit 0, prepayment 1; clocks as
@@ -283,10 +293,17 @@ fn items(slot: DeviceKind, depth: Depth) -> Vec<DataItem> {
     let register = match slot {
         DeviceKind::Esme => DataItem::ActiveImport,
         DeviceKind::Gpf => DataItem::GasConsumption,
-        // A sleeping meter's figures are in its proxy.
+        // A sleeping meter's figures are in its proxy, and its image waits in the hub.
+        DeviceKind::Chf => {
+            items.push(DataItem::ImageStatus);
+            return items;
+        }
         _ => return items,
     };
     items.push(register);
+    if slot == DeviceKind::Esme {
+        items.push(DataItem::ImageStatus);
+    }
     items.extend(ACCOUNT);
     items.extend(CONFIGURATION.map(DataItem::Setting));
     items

@@ -1,9 +1,12 @@
-//! The commissioning party as a user of the DCC: its client, and the certificates it hands devices over to.
+//! What the parties of a migration have of a lab: the commissioning party's client as a user of the DCC and the certificates
+//! it hands devices over to, the requesting party's images.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::{DeviceKind, Eui64, SimDuration};
+use domain::image::USUAL_OCTETS;
+use domain::{DeviceKind, DeviceModel, Eui64, ProfileId, SimDuration, SimInstant};
+use duis::signature::Certificate;
 use users::orders::NewCertificates;
 use users::{Client, ClientTask};
 use world::{LinkEnd, World};
@@ -35,7 +38,7 @@ impl Parts {
     pub fn organisation_certificates(&self, user: Eui64) -> Option<NewCertificates> {
         let user = self.pki.users.iter().find(|known| known.eui == user)?;
         let organisation = user.organisation.as_ref()?;
-        let serial = duis::signature::Certificate::from_pem(&organisation.signing).ok()?;
+        let serial = Certificate::from_pem(&organisation.signing).ok()?;
         if self
             .config
             .access
@@ -50,6 +53,35 @@ impl Parts {
             agreement: Some(base64_of(&organisation.agreement)),
             path: vec![base64_of(&self.pki.issuer.certificate_pem)],
         })
+    }
+
+    /// Whether an organisation has certificates that are good at an instant: there, not revoked, and in date.
+    #[must_use]
+    pub fn is_certified(&self, user: Eui64, at: SimInstant) -> bool {
+        let known = self.pki.users.iter().find(|known| known.eui == user);
+        let Some(own) = known.and_then(|known| known.organisation.as_ref()) else {
+            return false;
+        };
+        let in_date = |pem: &String| {
+            Certificate::from_pem(pem).is_ok_and(|certificate| {
+                let (from, to) = certificate.validity();
+                from <= at && at <= to
+            })
+        };
+        self.organisation_certificates(user).is_some() && in_date(&own.signing) && in_date(&own.agreement)
+    }
+
+    /// The image that brings devices of the model behind `profile` (`model@firmware`) to another firmware, as product lists
+    /// name both, with the profile it makes; none when the catalogue has no such firmware of that model.
+    #[must_use]
+    pub fn image_for(&self, profile: &ProfileId, listed: &DeviceModel) -> Option<(Vec<u8>, ProfileId)> {
+        let target = self.catalogue.profiles().find(|known| {
+            let model = &known.model;
+            known.id.model == profile.model
+                && (&model.manufacturer, &model.model) == (&listed.manufacturer, &listed.model)
+                && model.firmware == listed.firmware
+        })?;
+        Some((target.image_head().image(USUAL_OCTETS), target.id.clone()))
     }
 
     /// The variants of electricity meters: `B` with a second element, else `A`.

@@ -52,6 +52,12 @@ impl KnownToDcc {
         Some(with_status.collect())
     }
 
+    /// Whether an organisation has certificates that are good at an instant: there, not revoked, and in date.
+    #[must_use]
+    pub fn is_certified(&self, organisation: Eui64, at: SimInstant) -> bool {
+        self.parts.is_certified(organisation, at)
+    }
+
     /// The registration of a metering point at an instant; none where nobody is registered.
     #[must_use]
     pub fn supply(&self, mpxn: Mpxn, at: SimInstant) -> Option<Supply> {

@@ -3,296 +3,49 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
+mod parties;
+
 use std::sync::Arc;
 
-use dmc::Catalogue;
-use domain::{CommunicationsProvider, DataItem, DeviceKind, Eui64, Mpxn, Operation, SimDuration, SimInstant, UserRole};
-use duis::signature::Certificate;
-use jiff::civil::{Date, date, time};
-use lab::parts::Parts;
-use lab::pki::{CP_EUI, RP_EUI};
-use lab::{Config, Lab};
-use migration::day::{compact, instant, plus_days};
+use domain::{DataItem, DeviceKind, Eui64, Operation, SimDuration, UserRole};
 use migration::machine::State;
-use migration::machine::control::{Control, Options};
-use migration::machine::model::{DeviceFacts, Facts, PointFacts};
-use migration::party::{Cp, CpOptions, Enrolment, Office, Rp, RpOptions, Surroundings};
-use migration::planning::authorisation::{self, AuthorisationRow};
-use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
-use migration::planning::intake::ReceivedFile;
-use migration::planning::protection::protect;
-use migration::settings::CohortSlug;
-use migration::{InstallationId, Settings};
+use migration::machine::event::Event;
+use migration::machine::journal;
+use parties::{ELECTRICITY_ONLY, Only, Rig, Setup, configured, estate, listed};
 use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use users::orders;
-use world::{MemoryStore, World, semantic};
+use world::semantic;
 
-/// The Monday of the week they migrate in.
-const MONDAY: Date = date(2019, 6, 10);
-
-/// One dual-fuel installation and one of electricity alone, both with their operator before enrolment.
-const ESTATE: &str = r#"
-[estate]
-name = "two"
-source = "invented: two installations to be moved"
-
-[[template]]
-name = "dual-fuel"
-count = 1
-provider = "vodafone"
-chf = "am110r@BASE"
-esme = "as300p@BASE"
-gpf = "am110r-gpf@BASE"
-gsme = "bk-g4e@BASE"
-payment_mode = "credit"
-enrolled = false
-
-[[template]]
-name = "electricity-only"
-count = 1
-provider = "vodafone"
-chf = "am110r@BASE"
-esme = "as300p@BASE"
-payment_mode = "credit"
-enrolled = false
-"#;
-
-/// All that is in the estate may be enrolled.
-struct All;
-
-impl Lists for All {
-    fn epcl(&self, _: &Combination, _: Date) -> Option<String> {
-        Some("LAB-E1".into())
-    }
-    fn cpl_active(&self, _: DeviceKind, _: &ListedModel) -> bool {
-        true
-    }
-    fn upgrade_target(&self, _: &Combination, _: Date) -> Option<(String, Combination)> {
-        None
-    }
-}
-
-impl Surroundings for All {}
-
-fn certificate(pem: &str) -> Certificate {
-    Certificate::from_pem(pem).unwrap()
-}
-
-fn registered(parts: &Parts, mpxn: Mpxn, role: UserRole) -> Eui64 {
-    parts
-        .directory
-        .registered(mpxn, role, parts.config.clock.start)
-        .unwrap()
-}
-
-fn facts(parts: &Parts, catalogue: &Catalogue) -> Vec<Facts> {
-    let sites = parts.estate.sites().map(|site| {
-        let devices = site.devices().into_iter().map(|device| {
-            let model = &catalogue.profile(&device.profile).unwrap().model;
-            DeviceFacts {
-                id: device.device,
-                kind: device.kind,
-                model: ListedModel {
-                    manufacturer: model.manufacturer.clone(),
-                    model: model.model.clone(),
-                    firmware: model.firmware.clone(),
-                },
-                hardware: model.hardware.clone(),
-                serial: String::new(),
-                profile: device.profile.to_string(),
-                configuration: String::new(),
-                epoch: 1,
-            }
-        });
-        let point = |mpxn, supplier, network| PointFacts {
-            mpxn,
-            supplier: registered(parts, mpxn, supplier),
-            network: registered(parts, mpxn, network),
-            active: true,
-            prepayment: false,
-        };
-        let electricity = Mpxn::Mpan(site.mpan());
-        let mut points = vec![point(
-            electricity,
-            UserRole::ImportSupplier,
-            UserRole::ElectricityDistributor,
-        )];
-        let gas = site.mprn().map(Mpxn::Mprn);
-        points.extend(gas.map(|mpxn| point(mpxn, UserRole::GasSupplier, UserRole::GasTransporter)));
-        Facts {
-            id: InstallationId(site.hub()),
-            cohort: CohortSlug::new("ioc"),
-            provider: CommunicationsProvider::Vodafone,
-            hub: site.hub(),
-            devices: devices.collect(),
-            points,
-            vulnerable: false,
-        }
-    });
-    sites.collect()
-}
-
-/// An authorisation file of every supplier with its password, for the week of [`MONDAY`].
-fn authorisations(settings: &Settings, all: &[Facts]) -> Vec<ReceivedFile> {
-    let points: Vec<&PointFacts> = all.iter().flat_map(|facts| &facts.points).collect();
-    let mut suppliers: Vec<Eui64> = points.iter().map(|point| point.supplier).collect();
-    suppliers.sort_unstable();
-    suppliers.dedup();
-    let mut files = Vec::new();
-    for supplier in suppliers {
-        let own = points.iter().filter(|point| point.supplier == supplier);
-        let rows: Vec<AuthorisationRow> = (1..)
-            .zip(own)
-            .map(|(row, point)| AuthorisationRow {
-                row,
-                mpxn: point.mpxn,
-                not_before: MONDAY,
-                not_after: plus_days(MONDAY, 6),
-                supplier,
-                signing_certificate: "0A".into(),
-                agreement_certificate: "0A".into(),
-                prepayment: false,
-                withdraw: false,
-            })
-            .collect();
-        let text = authorisation::write(&settings.columns, &rows);
-        let stamp = compact(plus_days(MONDAY, -6));
-        let file = |prefix: &str, text: String| ReceivedFile {
-            name: format!("{prefix}_CGI_{supplier}_{stamp}_080000"),
-            sender: supplier,
-            at: SimInstant(0),
-            text,
-        };
-        files.push(file("MA", protect(&text, "pw", &[7; 16]).unwrap()));
-        files.push(file("MAPASSWORD", "pw".into()));
-    }
-    files
-}
-
-/// A lab with its two parties and a control centre.
-struct Rig {
-    lab: Lab,
-    office: Office,
-    all: Vec<Facts>,
-    /// The commissioning party as a user.
-    commissioning: users::Client,
-    shutdown: CancellationToken,
-    running: Vec<JoinHandle<()>>,
-}
-
-impl Rig {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("estate.toml");
-        std::fs::write(&file, ESTATE).unwrap();
-        let mut config = Config::default();
-        config.estate.file = Some(file);
-        config.clock.start = SimInstant::from_utc(2019, 6, 3, 5, 0, 0).unwrap();
-        let world = World::virtual_at(config.clock.start, config.world_seed());
-        let parts = Parts::build(config).unwrap();
-        let all = facts(&parts, &parts.catalogue);
-        let mut lab = Lab::start_in(world.clone(), Arc::clone(&parts)).unwrap();
-        let links = lab.take_migration_links().unwrap();
-        let settings = Arc::new(Settings::builtin().unwrap());
-        let shutdown = CancellationToken::new();
-        let (rp_end, cp_end) = world.link("rp", "cp");
-        let rp_options = RpOptions {
-            eui: RP_EUI,
-            key: parts.signing_key("the RP", &parts.pki.rp).unwrap(),
-            opening: parts.pki.rp_opening.key().unwrap(),
-            s1sp: parts.pki.s1sp_opening.key().unwrap().public_key(),
-            dco: parts.pki.dco_opening.key().unwrap().public_key(),
-            cp: certificate(&parts.pki.cp.certificate_pem),
-            settings: Arc::clone(&settings),
-        };
-        let store = Box::new(MemoryStore::default());
-        let (rp, rp_routers) = Rp::new(world.clone(), [links.smso, rp_end], rp_options, store).unwrap();
-        let (client, task) = parts.commissioning_client(&world, links.dcc).unwrap();
-        let (commissioning, certificates) = (client.clone(), Arc::clone(&parts));
-        let enrolment = Enrolment {
-            client,
-            certificates: Arc::new(move |user| certificates.organisation_certificates(user)),
-            variant: Arc::new(parts.esme_variants()),
-            limit: settings.timers.service_request(),
-        };
-        let cp_options = CpOptions {
-            eui: CP_EUI,
-            key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
-            rp: certificate(&parts.pki.rp.certificate_pem),
-            settings: Arc::clone(&settings),
-            surroundings: Arc::new(All),
-            requests: Arc::new(enrolment),
-        };
-        let store = Box::new(MemoryStore::default());
-        let (cp, cp_routers) = Cp::new(world.clone(), [cp_end, links.s1sp, links.dco], cp_options, store).unwrap();
-        let running = vec![
-            tokio::spawn(rp.clone().run(rp_routers, shutdown.clone())),
-            tokio::spawn(cp.clone().run(cp_routers, shutdown.clone())),
-            tokio::spawn(task.run(shutdown.clone())),
-        ];
-        let options = Options {
-            name: "two".into(),
-            environment: Environment::Live,
-            settings: Arc::clone(&settings),
-            lists: Arc::new(All),
-            certificates: Arc::new(|_: &str| true),
-            seed: (1, world.seed),
-            store: Box::new(MemoryStore::default()),
-            demand_is_committed: false,
-        };
-        let now = world.clock.now();
-        let mut control = Control::open(options, now).unwrap();
-        for facts in &all {
-            control.register(now, facts.clone()).unwrap();
-        }
-        Self {
-            office: Office::new(world, control, rp, cp),
-            lab,
-            all,
-            commissioning,
-            shutdown,
-            running,
-        }
-    }
-
-    fn state(&self, id: InstallationId) -> State {
-        self.office.control().campaign().installation(id).unwrap().state
-    }
-
-    /// What the SMSO gets from a meter.
-    async fn smso_reads(&mut self, meter: Eui64) -> SmsoOutcome {
-        let command = SmsoCommand {
-            reference: format!("read {meter}"),
-            device: meter.0,
-            operation: Some(semantic::operation_to_proto(&Operation::Read(DataItem::ActiveImport))),
-        };
-        let mut link = self.lab.take_smso_supplier().unwrap();
-        let body = command.encode_to_vec();
-        link.send(Envelope::default(), Kind::SmsoCommand, &body).await.unwrap();
-        SmsoOutcome::decode(link.recv().await.unwrap().body).unwrap()
-    }
+/// What the SMSO gets from a meter.
+async fn smso_reads(rig: &mut Rig, meter: Eui64) -> SmsoOutcome {
+    let command = SmsoCommand {
+        reference: format!("read {meter}"),
+        device: meter.0,
+        operation: Some(semantic::operation_to_proto(&Operation::Read(DataItem::ActiveImport))),
+    };
+    let mut link = rig.lab.take_smso_supplier().unwrap();
+    let body = command.encode_to_vec();
+    link.send(Envelope::default(), Kind::SmsoCommand, &body).await.unwrap();
+    SmsoOutcome::decode(link.recv().await.unwrap().body).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn installations_go_from_notice_to_migrated_over_the_whole_chain() {
-    let mut rig = Rig::start();
-    let (start, clock) = (rig.lab.world().clock.now(), rig.lab.world().clock.clone());
-    rig.office.run_until(start + SimDuration::from_mins(5)).await.unwrap();
+    let setup = Setup::new();
+    let parts = setup.parts(&estate(1, ELECTRICITY_ONLY));
+    let mut rig = Rig::start(&parts, setup);
+    let clock = rig.lab.world().clock.clone();
+    rig.office
+        .run_until(rig.now() + SimDuration::from_mins(5))
+        .await
+        .unwrap();
     for facts in rig.all.clone() {
         assert_eq!(rig.state(facts.id), State::Eligible);
     }
-    let settings = Settings::builtin().unwrap();
-    for file in authorisations(&settings, &rig.all) {
-        let now = clock.now();
-        let file = ReceivedFile { at: now, ..file };
-        rig.office.control_mut().receive(now, file).unwrap();
-    }
-    let monday = instant(MONDAY, time(23, 0, 0, 0));
-    rig.office.run_until(monday).await.unwrap();
+    rig.authorise();
+    rig.run_to(0, 23).await;
     for facts in rig.all.clone() {
-        let known = rig.office.control().campaign().installation(facts.id).unwrap().clone();
+        let known = rig.known(facts.id).clone();
         assert_eq!(
             known.state,
             State::Migrated,
@@ -309,7 +62,7 @@ async fn installations_go_from_notice_to_migrated_over_the_whole_chain() {
                 .iter()
                 .all(|(_, step)| step.response_code == "I0" && step.note.is_none())
         );
-        assert_eq!(steps.len(), known.plan(&settings).len());
+        assert_eq!(steps.len(), known.plan(&rig.settings).len());
     }
 
     // Its supplier reads it through the DCC like any other meter; the commissioning party has no more say than it needs.
@@ -352,11 +105,118 @@ async fn installations_go_from_notice_to_migrated_over_the_whole_chain() {
         );
     }
     let meter = rig.all[0].device(DeviceKind::Esme).unwrap().id;
-    let outcome = rig.smso_reads(meter).await;
+    let outcome = smso_reads(&mut rig, meter).await;
     assert!(!outcome.failure.is_empty() && outcome.outcome.is_none(), "{outcome:?}");
-    rig.shutdown.cancel();
-    for task in rig.running {
-        task.await.unwrap();
+    rig.stop().await;
+}
+
+fn profile_of(rig: &Rig, id: migration::InstallationId) -> String {
+    rig.known(id).facts.device(DeviceKind::Esme).unwrap().profile.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn firmware_is_brought_over_the_wan_and_read_back_before_it_enrols() {
+    let mut setup = Setup::new();
+    let parts = setup.parts(&estate(1, ELECTRICITY_ONLY));
+    setup.lists = Arc::new(Only(listed(&parts, "as300p@LAB-E001")));
+    let mut rig = Rig::start(&parts, setup);
+    rig.office
+        .run_until(rig.now() + SimDuration::from_hours(12))
+        .await
+        .unwrap();
+    let fleet = rig.lab.fleet().unwrap();
+    for facts in rig.all.clone() {
+        assert_eq!(rig.state(facts.id), State::Eligible, "{:?}", rig.codes(facts.id));
+        let meter = facts.device(DeviceKind::Esme).unwrap().id;
+        let truth = fleet.status(meter).await.unwrap();
+        assert_eq!(truth.device.profile.to_string(), "as300p@LAB-E001", "the meter itself");
+        assert_eq!(truth.party, domain::keys::Party::Smso, "nothing was handed over yet");
+        assert_eq!(profile_of(&rig, facts.id), "as300p@LAB-E001");
     }
-    rig.lab.stop().await;
+    rig.authorise();
+    rig.run_to(0, 23).await;
+    for facts in rig.all.clone() {
+        assert_eq!(rig.state(facts.id), State::Migrated, "{:?}", rig.codes(facts.id));
+        let meter = facts.device(DeviceKind::Esme).unwrap().id;
+        let inventory = rig.lab.inventory_behind(facts.hub).await;
+        let known = inventory.iter().find(|device| device.id == meter).unwrap();
+        assert_eq!(known.model.firmware, listed(&parts, "as300p@LAB-E001"), "with the DCC");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn firmware_that_nobody_gave_keeps_an_installation_where_it_is() {
+    let mut setup = Setup::new();
+    let parts = setup.parts(&estate(1, ""));
+    setup.lists = Arc::new(Only("LAB-NONE"));
+    let mut rig = Rig::start(&parts, setup);
+    rig.office
+        .run_until(rig.now() + SimDuration::from_hours(12))
+        .await
+        .unwrap();
+    let id = rig.all[0].id;
+    assert_eq!(rig.state(id), State::NeedsFirmware);
+    assert!(rig.codes(id).contains("LAB-PR-03"), "{:?}", rig.codes(id));
+    assert_eq!(profile_of(&rig, id), "as300p@BASE");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_is_written_where_it_is_not_so_and_read_back() {
+    let mut setup = Setup::new();
+    setup.settings = configured(
+        "[[configuration.setting]]\nSupplierName = [\"Example Energy\", \"0800 000000\"]\n\
+         [[configuration.setting]]\nDailyBlockReset = true\n",
+    );
+    let parts = setup.parts(&estate(1, ELECTRICITY_ONLY));
+    let mut rig = Rig::start(&parts, setup);
+    rig.office
+        .run_until(rig.now() + SimDuration::from_hours(6))
+        .await
+        .unwrap();
+    let fleet = rig.lab.fleet().unwrap();
+    let name = DataItem::Setting(domain::operation::SettingKind::SupplierName);
+    for facts in rig.all.clone() {
+        assert_eq!(rig.state(facts.id), State::Eligible, "{:?}", rig.codes(facts.id));
+        let meter = rig.known(facts.id).facts.device(DeviceKind::Esme).unwrap().clone();
+        assert_eq!(meter.configuration, rig.settings.configurations[0].digest);
+        let read = fleet.true_read(meter.id, Operation::Read(name)).await.unwrap();
+        assert!(format!("{read:?}").contains("Example Energy"), "{read:?}");
+    }
+    rig.authorise();
+    rig.run_to(0, 23).await;
+    for facts in rig.all.clone() {
+        assert_eq!(rig.state(facts.id), State::Migrated, "{:?}", rig.codes(facts.id));
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_that_a_meter_refuses_keeps_an_installation_where_it_is() {
+    let mut setup = Setup::new();
+    // A gas meter's setting: no electricity meter has it.
+    setup.settings = configured("[[configuration.setting]]\nGasConversion = [39500, 102264]\n");
+    let parts = setup.parts(&estate(1, ""));
+    let mut rig = Rig::start(&parts, setup);
+    rig.office
+        .run_until(rig.now() + SimDuration::from_hours(6))
+        .await
+        .unwrap();
+    let id = rig.all[0].id;
+    assert_eq!(rig.state(id), State::NeedsConfig);
+    assert!(rig.codes(id).contains("LAB-PR-07"), "{:?}", rig.codes(id));
+    let store = rig.lab.parts().journals.look(parties::CONTROL).unwrap();
+    let mut words = Vec::new();
+    journal::replay(&*store, &mut |_, entry| {
+        if let Event::Failed { failure, .. } = entry.event {
+            words.push(failure.detail);
+        }
+    })
+    .unwrap();
+    assert!(
+        words.iter().any(|words| words.contains("configuration-refused")),
+        "{words:?}"
+    );
+    rig.stop().await;
 }

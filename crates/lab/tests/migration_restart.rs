@@ -5,6 +5,7 @@
 
 mod parties;
 
+use migration::day::plus_days;
 use migration::machine::model::{Authorisation, Installation};
 use migration::machine::{Done, Instruction, Report, Work};
 use parties::{MONDAY, Rig, Setup, estate};
@@ -33,7 +34,7 @@ fn attempted(rig: &Rig) -> Installation {
         point.authorisation = Some(Authorisation {
             supplier,
             by: "a test".into(),
-            not_before: MONDAY,
+            not_before: plus_days(MONDAY, -7),
             not_after: MONDAY,
         });
     }
@@ -47,7 +48,8 @@ async fn sets_leave_as_they_left_before_and_none_is_taken_twice() {
     let mut known = None;
     for life in 0..3 {
         let mut setup = Setup::new();
-        setup.start = setup.start + domain::SimDuration::from_mins(30 * life);
+        let first = setup.start;
+        setup.start = first + domain::SimDuration::from_mins(30 * life);
         let rig = Rig::start(&parts, setup);
         let known = known.get_or_insert_with(|| attempted(&rig)).clone();
         let of = std::slice::from_ref(&known);

@@ -3,7 +3,7 @@
 use domain::keys::Party;
 use domain::operation::AlertBehaviour;
 use domain::{
-    Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal,
+    Access, Answer, Approval, DataItem, DeviceKind, Eui64, LogKind, Operation, Outcome, Quantity, Refusal,
     SecurityEvent, SimInstant, Unit, Value,
 };
 
@@ -115,29 +115,32 @@ impl Device {
         Ok(())
     }
 
-    /// Whether an approval is there where one is needed, and marks it as used; refusals are security events.
-    pub(crate) fn check_approval(
+    /// Lets an operation through at a true time, or not: rights, and an approval where one is needed, which is used up by it.
+    /// Refusals are security events.
+    pub(crate) fn accept(
         &mut self,
         context: &Context<'_>,
         around: &mut Around<'_>,
-        association: Association,
-        operation: &Operation,
+        (access, operation): (Access, &Operation),
         approval: Option<&Approval>,
+        at: SimInstant,
     ) -> Result<(), Refusal> {
-        match self
-            .security
-            .check_approval(context, self.id, association, operation, approval, around.time)
-        {
-            Ok(Some(counter)) => {
-                self.security.approval_counter = counter;
-                Ok(())
-            }
-            Ok(None) => Ok(()),
+        self.check_rights(context, around, access, operation)?;
+        let checked =
+            self.security
+                .check_approval(context, self.id, access.association, operation, approval, around.time);
+        match checked {
+            Ok(Some(counter)) => self.security.approval_counter = counter,
+            Ok(None) => {}
             Err(fault) => {
                 self.note(around, alerts::APPROVAL_REFUSED);
-                Err(Refusal::Approval(fault))
+                return Err(Refusal::Approval(fault));
             }
         }
+        if let Some(party) = access.party.filter(|_| operation.changes_state()) {
+            self.security.accepted.note(party, at);
+        }
+        Ok(())
     }
 }
 

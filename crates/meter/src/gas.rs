@@ -219,8 +219,7 @@ impl Gas {
             return Err(Refusal::NotPermitted);
         }
         let approval = command.approval.as_ref();
-        device.check_rights(context, &mut around, access, &command.operation)?;
-        device.check_approval(context, &mut around, access.association, &command.operation, approval)?;
+        device.accept(context, &mut around, (access, &command.operation), approval, at)?;
         if let Some(outcome) = device.operate(&mut around, &command.operation) {
             return outcome;
         }

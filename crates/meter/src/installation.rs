@@ -19,6 +19,7 @@ use crate::load::{Channel, Load};
 use crate::membership::{Door, Fitted, Membership, change};
 use crate::meter::{Meter, MeterParts, NO_POINT, clock_alert, clock_outcome, synchronise};
 use crate::profile::{Context, Profile};
+use crate::security::Accepted;
 use crate::tokens::TokenSource;
 
 /// One home: a hub, an electricity meter and, where there is gas, a gas proxy and a sleeping gas meter.
@@ -213,6 +214,14 @@ impl Installation {
     #[must_use]
     pub fn active_party(&self, slot: DeviceKind) -> Party {
         self.part(slot).unwrap_or(&self.chf).security.active.party
+    }
+
+    /// When a device first and last let state-changing commands through, by party, as far as this process has seen it: for
+    /// checks of what no two parties may do.
+    pub fn accepted(&self, slot: DeviceKind) -> impl Iterator<Item = Accepted> + '_ {
+        self.part(slot)
+            .into_iter()
+            .flat_map(|device| device.security.accepted.all())
     }
 
     /// The key epoch in force; of a device that is not here, the hub's.
@@ -530,8 +539,7 @@ impl Installation {
         approval: Option<&Approval>,
     ) -> Outcome {
         let (device, mut around) = self.around(context, slot).ok_or(Refusal::NotSupported)?;
-        device.check_rights(context, &mut around, access, operation)?;
-        device.check_approval(context, &mut around, access.association, operation, approval)?;
+        device.accept(context, &mut around, (access, operation), approval, context.now)?;
         if let Some(outcome) = device.operate(&mut around, operation) {
             return outcome;
         }

@@ -30,6 +30,44 @@ pub(crate) struct Security {
     pub(crate) approval_counter: u32,
     /// True time of the last security alert; they are rate limited.
     pub(crate) alerted_at: SimInstant,
+    pub(crate) accepted: Witness,
+}
+
+/// When a device first and last let a state-changing command of a party through, rights and approval being good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// Under whose keys.
+    pub party: Party,
+    /// True time of the first.
+    pub first: SimInstant,
+    /// True time of the last.
+    pub last: SimInstant,
+}
+
+/// What a device let through, by party. It is for checks alone: no device can be asked for it, it does not survive a restart,
+/// and two devices that differ in nothing else are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Witness(Option<Box<[Option<Accepted>; 2]>>);
+
+impl PartialEq for Witness {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Witness {}
+
+impl Witness {
+    pub(crate) fn note(&mut self, party: Party, at: SimInstant) {
+        let [smso, others] = &mut **self.0.get_or_insert_default();
+        let of_party = if party == Party::Smso { smso } else { others };
+        let first = of_party.map_or(at, |known| known.first);
+        *of_party = Some(Accepted { party, first, last: at });
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = Accepted> + '_ {
+        self.0.iter().flat_map(|all| all.iter().flatten().copied())
+    }
 }
 
 /// One key epoch with the counters used under its keys.
@@ -112,6 +150,7 @@ impl Security {
             highest: epoch,
             approval_counter: 0,
             alerted_at: SimInstant(i64::MIN),
+            accepted: Witness::default(),
         }
     }
 

@@ -18,8 +18,10 @@ use crate::settings::CohortSlug;
 /// What was seen of devices, of the SMSO, of the inventory and of texts. What was not looked at is `None`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Observations {
-    /// State-changing commands that devices executed.
+    /// State-changing commands that devices executed, as roles report them.
     pub executed: Option<Vec<Executed>>,
+    /// When devices let state-changing commands through, as they say themselves.
+    pub accepted: Option<Vec<Accepted>>,
     /// Where a secret was found in what others can read; empty when everything was searched and nothing found.
     pub exposed: Option<Vec<String>>,
     /// Devices of confirmed installations: the inventory beside the device itself.
@@ -49,6 +51,17 @@ pub struct Executed {
     pub critical: bool,
     /// The DCO approved it.
     pub approved: bool,
+}
+
+/// When a device let state-changing commands of its operators through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// Which device.
+    pub device: Eui64,
+    /// The last one under the SMSO's keys.
+    pub last_of_smso: Option<SimInstant>,
+    /// The first one under the DCC's.
+    pub first_of_dcc: Option<SimInstant>,
 }
 
 /// A device in the inventory and as it is.
@@ -251,9 +264,18 @@ pub fn exposures(name: &str, octets: &[u8], secrets: &[Vec<u8>]) -> Vec<String> 
 }
 
 fn one_operator(evidence: &Evidence<'_>) -> Verdict {
-    let Some(executed) = &evidence.observations.executed else {
+    let (Some(executed), Some(accepted)) = (&evidence.observations.executed, &evidence.observations.accepted) else {
         return Verdict::NotObserved;
     };
+    let both = accepted.iter().filter_map(|known| {
+        let (last, first) = (known.last_of_smso?, known.first_of_dcc?);
+        (last >= first).then(|| {
+            format!(
+                "{} says that it let the SMSO through at {last}, and the DCC at {first}",
+                known.device
+            )
+        })
+    });
     let mut first_by_dcc: BTreeMap<Eui64, SimInstant> = BTreeMap::new();
     for command in executed.iter().filter(|command| command.by_dcc) {
         let first = first_by_dcc.entry(command.device).or_insert(command.at);
@@ -268,7 +290,7 @@ fn one_operator(evidence: &Evidence<'_>) -> Verdict {
             )
         })
     });
-    Verdict::of(late.collect())
+    Verdict::of(both.chain(late).collect())
 }
 
 fn no_secret_exposed(evidence: &Evidence<'_>) -> Verdict {

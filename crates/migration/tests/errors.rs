@@ -3,7 +3,7 @@
 
 mod house;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{SimDuration, SimInstant};
 use house::{
@@ -480,14 +480,18 @@ fn an_excluded_installation(row: &ErrorRow) {
 
 fn a_refused_configuration(row: &ErrorRow) {
     let script = vec![(id(1), "configure", None, Fault::Finds("configuration-refused"))];
-    let mut house = House::new(&[ELECTRICITY; 2], script);
-    *house.lists.configuration.lock().expect("not poisoned") = Some("ab".repeat(32));
+    let needed = "source = \"a test\"\n[[configuration]]\nmanufacturer = \"Example\"\nmodel = \"emeter\"\n\
+                  [[configuration.setting]]\nSupplierName = [\"Example\", \"0800\"]\n";
+    let files = BTreeMap::from([("configurations.toml".to_owned(), needed.to_owned())]);
+    let settings = Settings::from_files(&files).expect("settings");
+    let digest = settings.configurations[0].digest.clone();
+    let mut house = House::with(&[ELECTRICITY; 2], script, settings, MortalStore::new(None, 0));
     house.run();
     assert_eq!((house.state(1), house.state(2)), (State::NeedsConfig, State::Migrated));
     assert_eq!(house.cases(1).join(" "), row.id);
     let known = house.control().campaign().installation(id(2)).expect("known");
     let meter = known.facts.device(domain::DeviceKind::Esme).expect("a meter");
-    assert_eq!(meter.configuration, "ab".repeat(32));
+    assert_eq!(meter.configuration, digest);
 }
 
 /// Electricity migrates alone where the policy allows it; else five attempts, then out.

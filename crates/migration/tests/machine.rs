@@ -206,16 +206,16 @@ fn too_many_failures_pause_a_cohort_and_a_pause_ends() {
         .collect();
     let mut house = House::with(&[ELECTRICITY; 40], script, settings, MortalStore::new(None, 0));
     house.run();
-    let pauses = house.store.entries().into_iter().filter(|entry| {
-        matches!(&entry.event, migration::machine::event::Event::CohortPaused { code, .. } if code == migration::machine::BATCH_STOP)
-    });
+    let pauses = house.store.entries().into_iter().filter(
+        |entry| matches!(&entry.event, Event::CohortPaused { code, .. } if code == migration::machine::BATCH_STOP),
+    );
     let pauses: Vec<SimInstant> = pauses.map(|entry| entry.at).collect();
     assert!(!pauses.is_empty());
     let resumed = house
         .store
         .entries()
         .into_iter()
-        .find(|entry| matches!(entry.event, migration::machine::event::Event::CohortResumed { .. }));
+        .find(|entry| matches!(entry.event, Event::CohortResumed { .. }));
     assert_eq!(
         resumed.map(|entry| entry.at),
         Some(pauses[0] + SimDuration::from_mins(60))

@@ -4,7 +4,9 @@ mod house;
 
 use domain::SimInstant;
 use house::{ACTIVE, DORMANT, ELECTRICITY, Fault, House, MIXED, OLD, SUPPLIER, id};
-use migration::invariants::{ALL, Evidence, Executed, InventoryRow, Observations, Verdict, exposures, outcome_digest};
+use migration::invariants::{
+    ALL, Accepted, Evidence, Executed, InventoryRow, Observations, Verdict, exposures, outcome_digest,
+};
 use migration::machine::event::{Entry, Event};
 use migration::machine::state::State;
 use migration::reports::{Inputs, TestEvidence, Totals, all, page, report};
@@ -153,6 +155,7 @@ fn good(house: &House) -> Observations {
     let removed = house.parties.done.iter().filter(|(.., word)| word == "decommission");
     Observations {
         executed: Some(vec![]),
+        accepted: Some(vec![]),
         exposed: Some(vec![]),
         inventory: Some(inventory.collect()),
         removed: Some(removed.map(|(at, id, _)| (*id, *at)).collect()),
@@ -191,6 +194,17 @@ fn all_twelve_hold_and_each_finds_what_was_broken() {
         "I1",
         Observations {
             executed: Some(vec![executed(true, 5, true), executed(false, 6, false)]),
+            ..whole.clone()
+        },
+    ));
+    broken.push((
+        "I1",
+        Observations {
+            accepted: Some(vec![Accepted {
+                device,
+                last_of_smso: Some(SimInstant(5)),
+                first_of_dcc: Some(SimInstant(5)),
+            }]),
             ..whole.clone()
         },
     ));

@@ -39,6 +39,8 @@ fn record() -> InstallationRecord {
         device: id,
         kind: kind.into(),
         model: kind.into(),
+        firmware: "E1".into(),
+        authorised_firmware: "E1".into(),
         in_scope: true,
         readings: vec![ItemValue {
             item: DataItem::MeterBalance.name(),
@@ -54,6 +56,8 @@ fn record() -> InstallationRecord {
         responsible_supplier: SUPPLIER.0,
         prepayment: true,
         authorisation: "file:1".into(),
+        authorised_from: "2019-06-10".into(),
+        authorised_to: "2019-06-16".into(),
         ..MeteringPoint::default()
     };
     InstallationRecord {
@@ -81,7 +85,7 @@ fn sight() -> Sight {
         inventory: Some(BTreeMap::from([(Eui64(2), "Pending".to_owned())])),
         registration: Some([MPAN, MPRN].map(registered).into_iter().collect()),
         lists: Some(Arc::new(All(true, true))),
-        excluded: None,
+        ..Sight::default()
     }
 }
 
@@ -110,7 +114,7 @@ fn registered(sight: &mut Sight, mpxn: &str) -> Registered {
 #[test]
 fn every_check_finds_what_it_is_for() {
     type Change = fn(&mut InstallationRecord, &mut Sight);
-    let cases: [(Change, &[(&str, u64)]); 19] = [
+    let cases: [(Change, &[(&str, u64)]); 27] = [
         (|_, _| {}, &[]),
         (
             |record, _| record.devices.push(record.devices[0].clone()),
@@ -143,6 +147,41 @@ fn every_check_finds_what_it_is_for() {
         (
             |record, _| record.points[0].authorisation.clear(),
             &[("not-authorised", 0)],
+        ),
+        (
+            |record, _| record.points[1].authorised_to = "2019-06-09".into(),
+            &[("out-of-date", 0)],
+        ),
+        (
+            |record, _| record.points[0].authorised_from = "2019-06-11".into(),
+            &[("out-of-date", 0)],
+        ),
+        (
+            |_, sight| sight.uncertified = [SUPPLIER].into(),
+            &[("certificate-not-good", 0)],
+        ),
+        (
+            |record, _| record.devices[1].firmware = "E2".into(),
+            &[("firmware-differs", 2)],
+        ),
+        (
+            |record, _| {
+                record.devices[3].firmware = "E2".into();
+                record.devices[3].in_scope = false;
+            },
+            &[],
+        ),
+        (|record, _| record.open_top_ups = 1, &[("top-up-open", 0)]),
+        (
+            |record, _| record.devices[0].firmware_under_way = true,
+            &[("firmware-under-way", 1)],
+        ),
+        (
+            |record, _| {
+                record.open_top_ups = 2;
+                quantity(record).value = 0;
+            },
+            &[("credit-under-margin", 4), ("top-up-open", 0)],
         ),
         (
             |_, sight| sight.lists = Some(Arc::new(All(false, true))),

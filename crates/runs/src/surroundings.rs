@@ -34,7 +34,11 @@ impl Surroundings for LabSurroundings {
                 let supplier = supply.supplier;
                 Some((mpxn, Registered { supplier, next }))
             });
+            let suppliers = record.points.iter().map(|point| Eui64(point.responsible_supplier));
             Sight {
+                uncertified: suppliers
+                    .filter(|supplier| !self.dcc.is_certified(*supplier, now))
+                    .collect(),
                 inventory: self.dcc.statuses(Eui64(record.hub)).await,
                 registration: Some(registered.collect()),
                 lists: Some(Arc::clone(&self.lists)),

@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
+use migration::machine::event::Event;
 use runs::campaign::{self, CampaignError, CampaignRun, Options, Until};
 use world::{Store, StoreError};
 
 fn street() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/campaigns/street.toml")
 }
+
+/// A campaign with product lists, settings and an estate of its own.
+const UPGRADE: &str = "fixtures/campaigns/upgrade/";
 
 fn options(state: Option<&Path>) -> Options {
     Options {
@@ -48,6 +52,12 @@ fn a_street_migrates_and_every_invariant_holds() {
         .count();
     assert_eq!(failed, 1, "one attempt met no network: {:?}", run.outcomes());
     let observed = &run.observations;
+    let accepted = observed.accepted.as_ref().unwrap();
+    let of_both = accepted
+        .iter()
+        .filter(|known| known.last_of_smso.is_some() && known.first_of_dcc.is_some());
+    let keyed = run.campaign.installations().flat_map(|known| known.keyed());
+    assert_eq!(of_both.count(), keyed.count(), "each device had both its operators");
     for (what, seen) in [
         ("commands", observed.executed.as_ref().unwrap().len()),
         ("inventory", observed.inventory.as_ref().unwrap().len()),
@@ -61,6 +71,52 @@ fn a_street_migrates_and_every_invariant_holds() {
     let folder = tempfile::tempdir().unwrap();
     let written = run.write(folder.path()).unwrap();
     assert_eq!(written.len(), 17, "fifteen reports, a page, the outcomes");
+}
+
+/// Firmware that no list approves is replaced over the WAN and read back, then a setting is written and read back; dormant
+/// installations are given notice of both. Only then they enrol.
+#[test]
+fn meters_are_prepared_before_they_enrol() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(UPGRADE);
+    let file = folder.join("campaign.toml");
+    let run = campaign::run(&Options { file, ..options(None) }).unwrap();
+    assert_eq!(states(&run), [State::Migrated; 2], "{:?}", run.outcomes());
+    for (id, text, verdict) in run.invariants() {
+        assert!(
+            verdict == Verdict::Holds || (id == "I12" && verdict == Verdict::NotObserved),
+            "{id} {text}: {verdict:?}"
+        );
+    }
+    for known in run.campaign.installations() {
+        let meter = known.facts.device(domain::DeviceKind::Esme).unwrap();
+        assert_eq!(
+            (meter.model.firmware.as_str(), meter.profile.as_str()),
+            ("LAB-E001", "as300p@LAB-E001")
+        );
+        assert_eq!(known.epcl.as_deref(), Some("LAB-EPCL-2"));
+    }
+    let (mut upgraded, mut configured, mut announced) = (0, 0, 0);
+    for entry in &run.entries {
+        match &entry.event {
+            Event::Upgraded { .. } => upgraded += 1,
+            Event::Configured { configuration, .. } => {
+                assert_eq!(*configuration, run.file.settings.configurations[0].digest);
+                configured += 1;
+            }
+            Event::Notice { firmware: true, .. } => announced += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(
+        (upgraded, configured, announced),
+        (2, 2, 2),
+        "both points of the dormant one have notice"
+    );
+    let rows = run.observations.inventory.as_ref().unwrap();
+    let meters = rows
+        .iter()
+        .filter(|row| row.true_firmware == "LAB-E001" && row.firmware == "LAB-E001");
+    assert_eq!(meters.count(), 2, "the DCC knows what they run");
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Books {
     profiles: BTreeMap<Eui64, String>,
     /// Top-ups under way, by hub.
     top_ups: BTreeMap<Eui64, u32>,
+    /// Top-ups taken since the freeze began, by hub.
+    while_frozen: BTreeMap<Eui64, u32>,
     contacts: BTreeMap<Eui64, SimInstant>,
 }
 
@@ -53,6 +55,9 @@ struct Record {
     decommissioned: u64,
     #[prost(message, optional, tag = "6")]
     profile: Option<NewProfile>,
+    /// A top-up was taken behind this frozen hub.
+    #[prost(fixed64, tag = "7")]
+    top_up: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,6 +107,7 @@ impl Books {
             decommissioned: BTreeSet::new(),
             profiles: BTreeMap::new(),
             top_ups: BTreeMap::new(),
+            while_frozen: BTreeMap::new(),
             contacts: BTreeMap::new(),
         };
         let mut records = Vec::new();
@@ -132,6 +138,7 @@ impl Books {
         }
         match record.frozen {
             Some(frozen) if frozen.until_ms > 0 => {
+                self.while_frozen.remove(&Eui64(frozen.hub));
                 self.frozen.insert(Eui64(frozen.hub), SimInstant(frozen.until_ms));
             }
             Some(thawed) => {
@@ -147,6 +154,9 @@ impl Books {
                 self.staged.remove(&Eui64(dropped.device));
             }
             None => {}
+        }
+        if record.top_up > 0 {
+            *self.while_frozen.entry(Eui64(record.top_up)).or_insert(0) += 1;
         }
         if record.decommissioned > 0 {
             self.decommissioned.insert(Eui64(record.decommissioned));
@@ -272,8 +282,21 @@ impl Books {
         &self.profiles
     }
 
-    pub(crate) fn top_up_begins(&mut self, hub: Eui64) {
+    /// A top-up is taken; one behind a frozen hub is on record when this returns.
+    pub(crate) fn top_up_begins(&mut self, hub: Eui64, now: SimInstant) -> Result<(), StoreError> {
+        if self.is_frozen(hub, now) {
+            self.write(Record {
+                top_up: hub.0,
+                ..Record::default()
+            })?;
+        }
         *self.top_ups.entry(hub).or_insert(0) += 1;
+        Ok(())
+    }
+
+    /// Top-ups taken behind a hub since it was frozen last.
+    pub(crate) fn top_ups_while_frozen(&self, hub: Eui64) -> u32 {
+        self.while_frozen.get(&hub).copied().unwrap_or(0)
     }
 
     pub(crate) fn top_up_ends(&mut self, hub: Eui64) {
@@ -325,6 +348,9 @@ mod tests {
         books.stage(Eui64(12), 2).unwrap();
         books.stage(Eui64(12), 0).unwrap();
         books.decommission(Eui64(3)).unwrap();
+        for (hub, now) in [(1, 499), (1, 499), (1, 500), (2, 499)] {
+            books.top_up_begins(Eui64(hub), SimInstant(now)).unwrap();
+        }
         books.change_profile(Eui64(11), "a@B").unwrap();
         drop(books);
 
@@ -338,6 +364,13 @@ mod tests {
         assert!(books.is_frozen(Eui64(1), SimInstant(499)) && !books.is_frozen(Eui64(1), SimInstant(500)));
         assert!(!books.is_frozen(Eui64(2), SimInstant(0)));
         assert_eq!((books.staged(Eui64(11)), books.staged(Eui64(12))), (Some(2), None));
+        assert_eq!(
+            (
+                books.top_ups_while_frozen(Eui64(1)),
+                books.top_ups_while_frozen(Eui64(2))
+            ),
+            (2, 0)
+        );
         assert!(books.decommissioned().contains(&Eui64(3)));
         assert_eq!(books.profiles().get(&Eui64(11)).map(String::as_str), Some("a@B"));
     }

@@ -60,6 +60,7 @@ async fn work(desk: &Arc<Desk>, envelope: &Envelope, command: &SmsoMigrationComm
     let hub = Eui64(command.hub);
     if let Some(Act::Decommission(act)) = &command.act {
         tracing::info!(%hub, group = act.group_id, leg = "smso", "decommissioned");
+        outcome.top_ups_while_frozen = desk.books().top_ups_while_frozen(hub);
         let done = desk.books().decommission(hub);
         match done {
             Ok(()) => desk.directory.remove(hub),
@@ -97,6 +98,7 @@ async fn work(desk: &Arc<Desk>, envelope: &Envelope, command: &SmsoMigrationComm
     outcome.master_keys = master_keys;
     outcome.active = active;
     outcome.open_top_ups = books.open_top_ups(hub);
+    outcome.top_ups_while_frozen = books.top_ups_while_frozen(hub);
     outcome.last_contact_ms = books.last_contact(hub).map_or(0, |at| at.0);
     outcome
 }
@@ -119,6 +121,18 @@ impl Acting<'_> {
     /// Drops what is staged, then lets the suppliers in again. A device that could not be told keeps its staged keys, which
     /// is reported and tried again with the next unfreeze; nobody can change it with them alone.
     async fn unfreeze(&self, outcome: &mut SmsoMigrationOutcome) {
+        self.drop_staged(outcome).await;
+        if let Err(error) = self.desk.books().unfreeze(self.site.hub) {
+            outcome.conditions.push(own(&error.to_string()));
+        }
+        // What was being staged meanwhile; what comes later finds that the freeze is over, and drops it itself.
+        if outcome.conditions.is_empty() {
+            self.drop_staged(outcome).await;
+        }
+    }
+
+    /// Has every device drop the keys that are staged on it, or may be.
+    async fn drop_staged(&self, outcome: &mut SmsoMigrationOutcome) {
         let staged: Vec<Device> = {
             let books = self.desk.books();
             let devices = self.site.devices.iter();
@@ -132,9 +146,6 @@ impl Acting<'_> {
                 Some(trouble) => outcome.conditions.push(trouble.condition("", device.id)),
                 None => self.note_staged(device.id, 0, outcome),
             }
-        }
-        if let Err(error) = self.desk.books().unfreeze(self.site.hub) {
-            outcome.conditions.push(own(&error.to_string()));
         }
     }
 
@@ -200,6 +211,10 @@ impl Acting<'_> {
             party: Party::S1sp,
             epoch: stage.epoch,
         };
+        // From now on they may be staged, whatever becomes of the answers or of this process.
+        for device in &devices {
+            self.note_staged(device.id, stage.epoch, outcome);
+        }
         let mut secrets = StagedSecrets::default();
         for (device, trouble) in self.each(&devices, &operation).await {
             if let Some(trouble) = trouble {
@@ -210,7 +225,6 @@ impl Acting<'_> {
                 outcome.conditions.push(found);
                 continue;
             }
-            self.note_staged(device.id, stage.epoch, outcome);
             let secret = |recipient| {
                 let secret = self
                     .desk
@@ -229,6 +243,12 @@ impl Acting<'_> {
                 staged_epoch: stage.epoch,
                 ..survey::on_file(&device)
             });
+        }
+        if !self.desk.books().is_frozen(hub, self.desk.world.clock.now()) {
+            let text = "it was unfrozen while its keys were staged; they are dropped again";
+            outcome.conditions.push(condition("not-frozen", hub, text));
+            outcome.devices.clear();
+            return self.drop_staged(outcome).await;
         }
         match seal(&secrets.encode_to_vec(), &seal_to, outcome.reference.as_bytes()) {
             Ok(sealed) => outcome.secrets = Some(sealed),

@@ -100,8 +100,13 @@ impl Work {
 
     async fn run(self, desk: &Desk, envelope: &Envelope, reference: String) -> SmsoOutcome {
         let top_up = matches!(self.operation, Operation::EnterToken(_));
-        if top_up {
-            desk.books().top_up_begins(self.hub);
+        if top_up && let Err(error) = desk.books().top_up_begins(self.hub, desk.world.clock.now()) {
+            let failure = format!("not taken: {error}");
+            return SmsoOutcome {
+                reference,
+                outcome: None,
+                failure,
+            };
         }
         let job = Job {
             trace_id: envelope.trace_id.clone(),

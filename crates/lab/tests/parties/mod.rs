@@ -1,12 +1,12 @@
 //! A lab with both parties of a migration and their control centre: what the tests of migrations start from.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use domain::{CommunicationsProvider, DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
+use domain::{CommunicationsProvider, DeviceKind, DeviceModel, Eui64, Mpxn, SimDuration, SimInstant, UserRole};
 use duis::signature::Certificate;
 use jiff::civil::{Date, date, time};
 use lab::parts::Parts;
@@ -18,7 +18,9 @@ use migration::machine::control::{Control, Options};
 use migration::machine::event::Event;
 use migration::machine::model::{DeviceFacts, Facts, Installation, PointFacts};
 use migration::machine::{State, journal};
-use migration::party::{Cp, CpOptions, Enrolment, Office, Registered, Requests, Rp, RpOptions, Sight, Surroundings};
+use migration::party::{
+    Cp, CpOptions, Enrolment, Image, Images, Office, Registered, Requests, Rp, RpOptions, Sight, Surroundings,
+};
 use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
 use migration::settings::CohortSlug;
@@ -40,6 +42,28 @@ pub(crate) fn estate(count: usize, more: &str) -> String {
     )
 }
 
+/// One installation more, without gas.
+pub(crate) const ELECTRICITY_ONLY: &str = r#"
+[[template]]
+name = "electricity-only"
+count = 1
+provider = "vodafone"
+chf = "am110r@BASE"
+esme = "as300p@BASE"
+payment_mode = "credit"
+enrolled = false
+"#;
+
+/// A set of files that left: from whom, to whom, what.
+pub(crate) type Sent = (String, String, FileDelivery);
+
+/// Whether files name an installation, in what anybody can read of them.
+pub(crate) fn is_about(delivery: &FileDelivery, id: InstallationId) -> bool {
+    let name = id.to_string();
+    let octets = delivery.encode_to_vec();
+    octets.windows(name.len()).any(|window| window == name.as_bytes())
+}
+
 /// All that is in the estate may be enrolled.
 pub(crate) struct All;
 
@@ -53,6 +77,37 @@ impl Lists for All {
     fn upgrade_target(&self, _: &Combination, _: Date) -> Option<(String, Combination)> {
         None
     }
+}
+
+/// Only meters with this firmware are on the EPCL; others of their model can be brought there.
+pub(crate) struct Only(pub(crate) &'static str);
+
+impl Lists for Only {
+    fn epcl(&self, combination: &Combination, _: Date) -> Option<String> {
+        (combination.esme.firmware == self.0).then(|| "LAB-E2".into())
+    }
+    fn cpl_active(&self, _: DeviceKind, _: &ListedModel) -> bool {
+        true
+    }
+    fn upgrade_target(&self, combination: &Combination, _: Date) -> Option<(String, Combination)> {
+        let mut target = combination.clone();
+        self.0.clone_into(&mut target.esme.firmware);
+        (target != *combination).then(|| ("LAB-E2".into(), target))
+    }
+}
+
+/// The firmware, as product lists name it, of a profile.
+pub(crate) fn listed(parts: &Parts, profile: &str) -> &'static str {
+    let firmware = &parts.catalogue.find(profile).unwrap().model.firmware;
+    firmware.clone().leak()
+}
+
+/// Settings under which meters of the first release must have these.
+pub(crate) fn configured(settings: &str) -> Settings {
+    let text = format!(
+        "source = \"a test\"\n[[configuration]]\nmanufacturer = \"Honeywell Elster\"\nmodel = \"AS300P\"\n{settings}"
+    );
+    Settings::from_files(&BTreeMap::from([("configurations.toml".to_owned(), text)])).unwrap()
 }
 
 /// Inventory and registration as the DCC has them, and the lists.
@@ -75,12 +130,35 @@ impl Surroundings for Around {
                 let supplier = supply.supplier;
                 Some((mpxn, Registered { supplier, next }))
             });
+            let suppliers = record.points.iter().map(|point| Eui64(point.responsible_supplier));
             Sight {
+                uncertified: suppliers
+                    .filter(|supplier| !self.dcc.is_certified(*supplier, now))
+                    .collect(),
                 inventory: self.dcc.statuses(Eui64(record.hub)).await,
                 registration: Some(registered.collect()),
                 lists: Some(Arc::clone(&self.lists)),
                 ..Sight::default()
             }
+        })
+    }
+}
+
+/// The lab's own images, for want of those that installing suppliers gave.
+struct LabImages(Arc<Parts>);
+
+impl Images for LabImages {
+    fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {
+        let listed = DeviceModel {
+            manufacturer: to.manufacturer.clone(),
+            model: to.model.clone(),
+            hardware: String::new(),
+            firmware: to.firmware.clone(),
+        };
+        let (octets, profile) = self.0.image_for(&device.profile.parse().ok()?, &listed)?;
+        Some(Image {
+            octets: octets.into(),
+            profile: profile.to_string(),
         })
     }
 }
@@ -156,6 +234,9 @@ pub(crate) fn drafts(settings: &Settings, all: &[Facts], at: SimInstant) -> Vec<
     suppliers.into_iter().map(draft).collect()
 }
 
+/// Makes fault rules from what there is.
+type Rules = dyn FnOnce(&Settings, &[Facts]) -> Vec<FaultRule>;
+
 /// What a rig is made of.
 pub(crate) struct Setup {
     pub(crate) settings: Settings,
@@ -163,8 +244,10 @@ pub(crate) struct Setup {
     /// The calendar at the start.
     pub(crate) start: SimInstant,
     pub(crate) demand_is_committed: bool,
+    /// Where vulnerable customers live, by number.
+    pub(crate) vulnerable: Vec<usize>,
     /// Rules on the links and in the requests, made once it is known who is there.
-    pub(crate) rules: Box<dyn FnOnce(&Settings, &[Facts]) -> Vec<FaultRule>>,
+    pub(crate) rules: Box<Rules>,
 }
 
 impl Setup {
@@ -175,18 +258,25 @@ impl Setup {
             lists: Arc::new(All),
             start: instant(plus_days(MONDAY, -7), time(6, 0, 0, 0)),
             demand_is_committed: false,
+            vulnerable: Vec::new(),
             rules: Box::new(|_, _| Vec::new()),
         }
     }
 
     /// The parts of a lab of this estate.
     pub(crate) fn parts(&self, estate: &str) -> Arc<Parts> {
+        self.parts_with(estate, |_| {})
+    }
+
+    /// The same, with something changed in the configuration.
+    pub(crate) fn parts_with(&self, estate: &str, change: impl FnOnce(&mut Config)) -> Arc<Parts> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("estate.toml");
         std::fs::write(&file, estate).unwrap();
         let mut config = Config::default();
         config.estate.file = Some(file);
         config.clock.start = self.start;
+        change(&mut config);
         Parts::build(config).unwrap()
     }
 }
@@ -202,13 +292,15 @@ pub(crate) struct Rig {
     /// The commissioning party as a user.
     pub(crate) commissioning: users::Client,
     /// Every set of files that left, with the link it left on.
-    pub(crate) sets: Arc<Mutex<Vec<(String, String, FileDelivery)>>>,
+    pub(crate) sets: Arc<Mutex<Vec<Sent>>>,
     shutdown: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
 
+/// Between two looks at how far something is.
+const MOMENT: SimDuration = SimDuration::from_secs(1);
 /// The name of the control centre's journal.
-const CONTROL: &str = "control";
+pub(crate) const CONTROL: &str = "control";
 
 impl Rig {
     /// A first life, or another one on the journals that the parts have.
@@ -218,12 +310,16 @@ impl Rig {
             lists,
             start,
             demand_is_committed,
+            vulnerable,
             rules,
         } = setup;
         let world = World::virtual_at(start, parts.config.world_seed());
         let settings = Arc::new(settings);
-        let all: Vec<Facts> = parts.estate.sites().map(|site| facts_of(parts, &site)).collect();
-        let sets: Arc<Mutex<Vec<(String, String, FileDelivery)>>> = Arc::default();
+        let mut all: Vec<Facts> = parts.estate.sites().map(|site| facts_of(parts, &site)).collect();
+        for number in vulnerable {
+            all[number].vulnerable = true;
+        }
+        let sets: Arc<Mutex<Vec<Sent>>> = Arc::default();
         let kept = Arc::clone(&sets);
         world
             .faults
@@ -263,6 +359,7 @@ impl Rig {
             s1sp: parts.pki.s1sp_opening.key().unwrap().public_key(),
             dco: parts.pki.dco_opening.key().unwrap().public_key(),
             cp: certificate(&parts.pki.cp.certificate_pem),
+            images: Arc::new(LabImages(Arc::clone(parts))),
             settings: Arc::clone(&settings),
         };
         let store = parts.journals.open("rp").unwrap();
@@ -357,16 +454,19 @@ impl Rig {
         self.known(id).state
     }
 
-    /// Runs on, a minute at a time, until an installation is in this state. Panics when it is not within so many hours.
+    /// Runs on until an installation is in this state. Panics when it is not within so many hours.
     pub(crate) async fn reaches(&mut self, id: InstallationId, state: State, hours: u64) {
-        let limit = self.now() + domain::SimDuration::from_hours(hours);
-        while self.state(id) != state {
+        self.until(state.as_str(), hours, |rig| rig.state(id) == state).await;
+    }
+
+    /// Runs on, a moment at a time, until something is so. Panics when it is not within so many hours.
+    pub(crate) async fn until(&mut self, what: &str, hours: u64, is_so: impl Fn(&Self) -> bool) {
+        let limit = self.now() + SimDuration::from_hours(hours);
+        while !is_so(self) {
             let now = self.now();
-            assert!(now < limit, "{id} is {}: {:?}", self.state(id), self.codes(id));
-            self.office
-                .run_until(now + domain::SimDuration::from_secs(5))
-                .await
-                .unwrap();
+            let states: Vec<_> = self.all.iter().map(|facts| self.state(facts.id)).collect();
+            assert!(now < limit, "{what} is not reached: {states:?}");
+            self.office.run_until(now + MOMENT).await.unwrap();
         }
     }
 
@@ -414,7 +514,7 @@ impl Rig {
     }
 
     /// Sends every set that was seen once more, as somebody would who has captured it; names those that had an effect.
-    pub(crate) async fn replayed(&self, sets: &[(String, String, FileDelivery)]) -> Vec<String> {
+    pub(crate) async fn replayed(&self, sets: &[Sent]) -> Vec<String> {
         let mut effective = Vec::new();
         for (from, to, delivery) in sets {
             let answer = match from.as_str() {
@@ -429,7 +529,7 @@ impl Rig {
     }
 
     /// Ends everything as a crash would. What was committed stays in the journals of the parts.
-    pub(crate) async fn kill(self) -> Vec<(String, String, FileDelivery)> {
+    pub(crate) async fn kill(self) -> Vec<Sent> {
         let sets = std::mem::take(&mut *self.sets.lock().unwrap());
         for task in self.running {
             task.abort();

@@ -196,9 +196,15 @@ fn installation(known: &Installation) -> KnownInstallation {
             points: points.collect(),
             snapshot_ms: known.attempt.snapshot_at.map_or(0, |at| at.0),
             vulnerable: facts.vulnerable,
+            open_top_ups: 0,
         }),
         group: known.attempt.group.clone(),
         points: standing.collect(),
+        unjoined: known
+            .each_device()
+            .filter(|(_, progress)| progress.unjoined)
+            .map(|(facts, _)| facts.id.0)
+            .collect(),
     }
 }
 
@@ -234,6 +240,7 @@ fn read_installation(message: &KnownInstallation) -> Result<Installation, WireFa
     known.attempt.snapshot_at = (record.snapshot_ms != 0).then_some(SimInstant(record.snapshot_ms));
     for (progress, device) in known.devices.iter_mut().zip(&record.devices) {
         progress.left_out = !device.in_scope;
+        progress.unjoined = message.unjoined.contains(&device.device);
     }
     for (progress, standing) in known.points.iter_mut().zip(&message.points) {
         progress.authorisation = standing.authorisation.as_ref().map(|given| Authorisation {
@@ -485,6 +492,7 @@ mod tests {
         known.attempt.group = "LAB-G".into();
         known.attempt.snapshot_at = Some(SimInstant(99));
         known.devices[1].left_out = true;
+        known.devices[2].unjoined = true;
         known.points[0].authorisation = Some(Authorisation {
             supplier: Eui64(7),
             by: "file:1".into(),

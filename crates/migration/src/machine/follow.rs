@@ -65,8 +65,9 @@ impl Control {
                 self.write(now, Actor::Mcc, Some(id), Some(State::Authorised), Event::AllAuthorised)?;
             }
             State::Authorised | State::Slotted | State::RetryWait if !installation.is_authorised() => {
+                // Cancelled for that fuel: what another supplier authorised holds until its days are over.
                 let finding = self.lost(installation, "the authorisation ended");
-                self.cancel(now, id, &finding, Actor::Supplier)?;
+                self.fail(now, id, &finding, Some(State::Cancelled))?;
             }
             state if state.is_frozen() && !installation.is_authorised() && !installation.may_be_rotated() => {
                 let finding = self.lost(installation, "the authorisation was withdrawn");

@@ -566,9 +566,9 @@ impl Control {
             .facts
             .devices
             .iter()
-            .filter_map(|device| Some((device, self.lists.required_configuration(&device.model)?)))
-            .filter(|(device, digest)| device.configuration != *digest)
-            .map(|(device, digest)| (device.id, digest))
+            .filter_map(|device| Some((device, &self.settings.configuration(&device.model)?.digest)))
+            .filter(|(device, digest)| device.configuration != **digest)
+            .map(|(device, digest)| (device.id, digest.clone()))
             .collect();
         if needed.is_empty() {
             self.write(

@@ -82,6 +82,8 @@ pub(super) struct Snapshot {
     pub(super) installation_id: String,
     #[prost(message, repeated, tag = "2")]
     pub(super) devices: Vec<DeviceRecord>,
+    #[prost(uint32, tag = "3")]
+    pub(super) open_top_ups: u32,
 }
 
 /// Secrets of a staged epoch, sealed under the reference they were asked for with.

@@ -212,7 +212,9 @@ impl Enrolment {
         match planned.request.to_string().as_str() {
             "8.2" => {
                 let rows = rows(exchange.response());
-                let wrong = known.in_scope().find_map(|(device, _)| {
+                // What was gone on without is not planned any more.
+                let mut planned = known.in_scope().filter(|(_, progress)| !progress.unjoined);
+                let wrong = planned.find_map(|(device, _)| {
                     let id = device.id.to_string();
                     let Some(row) = rows.iter().find(|row| row.child_text("DeviceID") == Some(&id)) else {
                         return Some((device, "is not in the inventory".to_owned()));

@@ -13,22 +13,22 @@ use domain::keys::Party as KeyParty;
 use domain::{DeviceKind, Eui64};
 use duis::signature::{Certificate, SignError, SigningKey, sign_octets, verify_octets};
 use proto::{
-    Condition, DeviceRecord, Envelope, FileAcknowledgement, FileDelivery, InstallationRecord, Kind, Message,
-    MigrationFile, MigrationFileContent,
+    Condition, DcoMigrationOutcome, DeviceRecord, Envelope, FileAcknowledgement, FileDelivery, InstallationRecord,
+    Kind, Message, MigrationFile, MigrationFileContent, S1spMigrationOutcome, SmsoMigrationOutcome,
 };
-use sha2::{Digest, Sha256};
 use world::file_set::{self, FileFault};
 use world::{CallError, Caller};
 
 use crate::InstallationId;
-use crate::machine::model::{DeviceFacts, Installation};
+use crate::machine::model::{Authorisation, DeviceFacts, Installation};
 use crate::machine::{Done, Found, Instruction, Report};
 use crate::planning::gates::ListedModel;
+use books::Snapshot;
 
 pub use crate::centre::Office;
 pub use cp::{Cp, CpOptions, Requests};
 pub use enrolment::{CertificatesOf, Enrolment, VariantOf};
-pub use rp::{Rp, RpOptions};
+pub use rp::{Image, Images, Rp, RpOptions};
 pub use validation::{Registered, Sight, Surroundings, validate};
 
 /// The devices that one operator's records name, as facts. A record of a kind this program does not have is left out.
@@ -85,11 +85,65 @@ async fn ask<M: Message, R: Message + Default>(
     R::decode(reply.body).map_err(|error| Found::new("unknown").saying(error.to_string()))
 }
 
+/// What a role answers to a command: with what it found, or with nothing found.
+trait Outcome: Message + Default {
+    fn conditions(&self) -> &[Condition];
+}
+
+impl Outcome for DcoMigrationOutcome {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl Outcome for S1spMigrationOutcome {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl Outcome for SmsoMigrationOutcome {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+/// A role that takes commands: how it is reached, the kinds of command and outcome, how long it may take, and the word for
+/// one that does not answer.
+struct Commanded<'a> {
+    caller: &'a Caller,
+    kinds: (Kind, Kind),
+    within: domain::SimDuration,
+    silent: &'static str,
+}
+
+impl Commanded<'_> {
+    /// Gives a command about an installation; its outcome, where nothing was found.
+    async fn order<O: Outcome>(
+        &self,
+        reference: &str,
+        command: &impl Message,
+        about: InstallationId,
+    ) -> Result<O, Vec<Found>> {
+        let outcome: Result<O, Found> = ask(self.caller, reference, self.kinds, command, self.within).await;
+        let outcome = outcome.map_err(|found| {
+            let kind = self.silent.to_owned();
+            vec![Found { kind, ..found }]
+        })?;
+        match outcome.conditions() {
+            [] => Ok(outcome),
+            conditions => Err(found_of(conditions, Some(about))),
+        }
+    }
+}
+
 /// A delivery once more, under a reference that no other set was ever sent under.
 async fn again(caller: &Caller, delivery: &FileDelivery, within: domain::SimDuration) -> Option<FileAcknowledgement> {
-    let digest = Sha256::digest(delivery.encode_to_vec());
+    let first = delivery.set.as_ref().and_then(|set| set.files.first());
+    let content = first.and_then(|file| MigrationFileContent::decode(file.signed.clone()).ok());
+    let number = content.and_then(|content| content.header).unwrap_or_default().sequence;
     let delivery = FileDelivery {
-        reference: format!("{}/again/{}", delivery.reference, hex::encode(&digest[..8])),
+        reference: format!("{}/again/{number}", delivery.reference),
         ..delivery.clone()
     };
     let kinds = (Kind::FileDelivery, Kind::FileAcknowledgement);
@@ -123,7 +177,8 @@ fn reports(instruction: &Instruction, each: impl Fn(InstallationId) -> Result<Do
 }
 
 /// What everybody may know of an installation: the record of the common file.
-fn record_of(known: &Installation, snapshot: &[DeviceRecord]) -> InstallationRecord {
+fn record_of(known: &Installation, snapshot: Option<&Snapshot>) -> InstallationRecord {
+    let read = snapshot.map_or(&[][..], |snapshot| &snapshot.devices);
     let facts = &known.facts;
     let devices = facts
         .devices
@@ -131,7 +186,7 @@ fn record_of(known: &Installation, snapshot: &[DeviceRecord]) -> InstallationRec
         .zip(&known.devices)
         .filter(|(device, _)| device.kind != DeviceKind::Ihd);
     let devices = devices.map(|(device, progress)| {
-        let read = snapshot
+        let read = read
             .iter()
             .find(|read| read.device == device.id.0)
             .cloned()
@@ -157,12 +212,7 @@ fn record_of(known: &Installation, snapshot: &[DeviceRecord]) -> InstallationRec
         responsible_supplier: point.supplier.0,
         network_operator: point.network.0,
         prepayment: point.prepayment,
-        authorisation: progress
-            .authorisation
-            .as_ref()
-            .map(|by| by.by.clone())
-            .unwrap_or_default(),
-        ..proto::MeteringPoint::default()
+        ..authorised(progress.authorisation.as_ref())
     });
     InstallationRecord {
         installation_id: known.id().to_string(),
@@ -176,7 +226,18 @@ fn record_of(known: &Installation, snapshot: &[DeviceRecord]) -> InstallationRec
         snapshot_ms: known.attempt.snapshot_at.map_or(0, |at| at.0),
         vulnerable: facts.vulnerable,
         smso: String::new(),
+        open_top_ups: snapshot.map_or(0, |snapshot| snapshot.open_top_ups),
     }
+}
+
+/// What the files say of an authorisation.
+fn authorised(by: Option<&Authorisation>) -> proto::MeteringPoint {
+    by.map_or_else(proto::MeteringPoint::default, |by| proto::MeteringPoint {
+        authorisation: by.by.clone(),
+        authorised_from: by.not_before.to_string(),
+        authorised_to: by.not_after.to_string(),
+        ..proto::MeteringPoint::default()
+    })
 }
 
 /// The word for a recipient of files.

@@ -27,7 +27,7 @@ pub trait Surroundings: Send + Sync {
     }
 }
 
-/// What was seen around one installation. What was not looked at is taken as good.
+/// What was seen around one installation. What was not looked at is taken as good; what the record itself must say is not.
 #[derive(Clone, Default)]
 pub struct Sight {
     /// Status in the inventory, in the words of DUIS, of those of its devices that are in it; none: not looked at.
@@ -38,6 +38,8 @@ pub struct Sight {
     pub lists: Option<Arc<dyn Lists + Send + Sync>>,
     /// The category that excludes it.
     pub excluded: Option<String>,
+    /// Organisations whose certificates are revoked or out of date.
+    pub uncertified: BTreeSet<Eui64>,
 }
 
 /// Registration of one metering point.
@@ -137,15 +139,22 @@ impl Judge<'_> {
                 let old = taken + self.settings.timers.snapshot_max_age() < self.now;
                 old.then(|| ("snapshot-old", 0, format!("taken at {taken}")))
             }
-            // Made by whoever reads the set; or nobody says it to the commissioning party yet, so it is taken as good.
-            Check::Digest
-            | Check::Envelope
-            | Check::Replay
-            | Check::Signature
-            | Check::InDate
-            | Check::FirmwareUnchanged
-            | Check::NoFirmwareUnderWay
-            | Check::NoOpenTopUp => None,
+            Check::InDate => self.each_point(|point| self.in_date(point)),
+            Check::FirmwareUnchanged => self.each_moved(|device| {
+                let before = &device.authorised_firmware;
+                let changed = !before.is_empty() && *before != device.firmware;
+                changed.then(|| ("firmware-differs", format!("{before} became {}", device.firmware)))
+            }),
+            Check::NoFirmwareUnderWay => self.each_moved(|device| {
+                let under_way = device.firmware_under_way;
+                under_way.then(|| ("firmware-under-way", "an image is on its way to it".to_owned()))
+            }),
+            Check::NoOpenTopUp => {
+                let open = self.record.open_top_ups;
+                (open > 0).then(|| ("top-up-open", 0, format!("{open} not delivered yet")))
+            }
+            // Made by whoever reads the set.
+            Check::Digest | Check::Envelope | Check::Replay | Check::Signature => None,
         }
     }
 
@@ -195,6 +204,31 @@ impl Judge<'_> {
 
     fn each_point(&self, check: impl Fn(&MeteringPoint) -> Option<Finding>) -> Option<Finding> {
         self.record.points.iter().find_map(check)
+    }
+
+    fn each_moved(&self, check: impl Fn(&DeviceRecord) -> Option<(&'static str, String)>) -> Option<Finding> {
+        let mut devices = self.record.devices.iter().filter(|device| device.in_scope);
+        devices.find_map(|device| check(device).map(|(kind, detail)| (kind, device.device, detail)))
+    }
+
+    /// The days of an authorisation, and the certificates of who gave it. One without days is missing as a whole.
+    fn in_date(&self, point: &MeteringPoint) -> Option<Finding> {
+        let mpxn = &point.mpxn;
+        let supplier = Eui64(point.responsible_supplier);
+        if self.sight.uncertified.contains(&supplier) {
+            let detail = format!("{mpxn}: the certificates of {supplier} are revoked or out of date");
+            return Some(("certificate-not-good", 0, detail));
+        }
+        let (from, to): (Date, Date) = (point.authorised_from.parse().ok()?, point.authorised_to.parse().ok()?);
+        let today = day_of(self.now);
+        let in_date = from <= today && today <= to;
+        (!in_date).then(|| {
+            (
+                "out-of-date",
+                0,
+                format!("{mpxn} is authorised from {from} to {to}, today is {today}"),
+            )
+        })
     }
 
     fn registration(&self, check: Check) -> Option<Finding> {

@@ -141,10 +141,6 @@ pub trait Lists {
     fn entry_facts(&self, _epcl: &str) -> Option<(String, String)> {
         None
     }
-    /// The digest of the configuration a model must have; none when any will do.
-    fn required_configuration(&self, _model: &ListedModel) -> Option<String> {
-        None
-    }
     /// The nearest approved combination that upgrades of firmware alone lead to, with its entry.
     fn upgrade_target(&self, combination: &Combination, day: Date) -> Option<(String, Combination)>;
 }

@@ -5,6 +5,7 @@ mod calendar;
 mod cohort;
 mod columns;
 mod commissioning;
+mod configurations;
 mod error_table;
 mod rates;
 mod retry;
@@ -21,6 +22,7 @@ pub use cohort::{Category, Cohort, CohortSlug, Criterion, Milestone};
 pub(crate) use columns::fields;
 pub use columns::{Column, Columns, FileForm};
 pub use commissioning::{Form, Planned, Step};
+pub use configurations::Configuration;
 pub(crate) use error_table::words;
 pub use error_table::{ErrorRow, ErrorTable, Outcome, Owner, Stage};
 pub use rates::{CapacityPoint, Mode, RampStage, Scaling};
@@ -28,6 +30,7 @@ pub use retry::{BatchStop, Class, ClassRule, Retry};
 pub use timers::{PerKind, Timers};
 pub use validation::{Check, CheckGroup};
 
+use crate::planning::gates::ListedModel;
 use crate::strict::{fault, unknown};
 
 /// All settings of a migration.
@@ -41,6 +44,8 @@ pub struct Settings {
     pub columns: Columns,
     /// The commissioning plan.
     pub commissioning: Vec<Step>,
+    /// What devices must have set before.
+    pub configurations: Vec<Configuration>,
     /// Named live service criteria, by file name.
     pub criteria: BTreeMap<String, Vec<Criterion>>,
     /// Error codes, classes and outcomes.
@@ -166,6 +171,7 @@ impl Settings {
             calendar: read(text("calendar.toml"), calendar::read)?,
             columns: read(text("columns.toml"), columns::read)?,
             commissioning: read(text("commissioning.toml"), commissioning::read)?,
+            configurations: read(text("configurations.toml"), configurations::read)?,
             errors: read(text("errors.csv"), |file, text| error_table::read(file, text, &codes))?,
             milestones: read(text("milestones.csv"), cohort::read_milestones)?,
             ramp: read(text("ramp.toml"), rates::read_ramp)?,
@@ -181,6 +187,12 @@ impl Settings {
         })
     }
 
+    /// What a device of a model must have set before it may be migrated; none: anything will do.
+    #[must_use]
+    pub fn configuration(&self, model: &ListedModel) -> Option<&Configuration> {
+        self.configurations.iter().find(|known| known.is_of(model))
+    }
+
     /// A cohort by its slug.
     #[must_use]
     pub fn cohort(&self, slug: &CohortSlug) -> Option<&Cohort> {
@@ -189,7 +201,7 @@ impl Settings {
 }
 
 /// The files compiled into the program.
-const BUILTIN: [(&str, &str); 14] = [
+const BUILTIN: [(&str, &str); 15] = [
     (
         "calendar.toml",
         include_str!("../../../../fixtures/migration/calendar.toml"),
@@ -205,6 +217,10 @@ const BUILTIN: [(&str, &str); 14] = [
     (
         "commissioning.toml",
         include_str!("../../../../fixtures/migration/commissioning.toml"),
+    ),
+    (
+        "configurations.toml",
+        include_str!("../../../../fixtures/migration/configurations.toml"),
     ),
     ("errors.csv", include_str!("../../../../fixtures/migration/errors.csv")),
     (

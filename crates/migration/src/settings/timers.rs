@@ -18,6 +18,7 @@ pub struct Timers {
     commissioning_total_min: u32,
     smso_decommission_h: u32,
     smso_command_min: u32,
+    smso_firmware_min: u32,
     service_request_min: u32,
     /// Of devices on mains power.
     pub mains: PerKind,
@@ -99,6 +100,12 @@ impl Timers {
     #[must_use]
     pub fn smso_command(&self) -> SimDuration {
         SimDuration::from_mins(self.smso_command_min.into())
+    }
+
+    /// How long the SMSO may take to bring firmware to one device, activation and the look at what it runs then included.
+    #[must_use]
+    pub fn smso_firmware(&self) -> SimDuration {
+        SimDuration::from_mins(self.smso_firmware_min.into())
     }
 
     /// How long the outcome of a service request is awaited.

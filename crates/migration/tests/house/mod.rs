@@ -136,8 +136,6 @@ pub(crate) fn facts(n: u64, kind: Kind) -> Facts {
 #[derive(Default)]
 pub(crate) struct TestLists {
     pub(crate) removed_from: Mutex<Option<Date>>,
-    /// The digest that meters must have.
-    pub(crate) configuration: Mutex<Option<String>>,
 }
 
 impl Lists for TestLists {
@@ -151,10 +149,6 @@ impl Lists for TestLists {
     }
     fn cpl_active(&self, _: DeviceKind, _: &ListedModel) -> bool {
         true
-    }
-    fn required_configuration(&self, model: &ListedModel) -> Option<String> {
-        let needed = self.configuration.lock().expect("not poisoned").clone();
-        needed.filter(|_| model.model == "emeter")
     }
     fn upgrade_target(&self, combination: &Combination, _: Date) -> Option<(String, Combination)> {
         let mut target = combination.clone();

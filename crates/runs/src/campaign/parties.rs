@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::DeviceKind;
+use domain::{DeviceKind, DeviceModel};
 use duis::signature::Certificate;
 use jiff::civil::Date;
 use lab::Lab;
@@ -10,8 +10,8 @@ use lab::pki::{CP_EUI, RP_EUI};
 use migration::InstallationId;
 use migration::centre::answer;
 use migration::faults::Spoilt;
-use migration::machine::model::Facts;
-use migration::party::{Cp, CpOptions, Enrolment, Requests, Rp, RpOptions};
+use migration::machine::model::{DeviceFacts, Facts};
+use migration::party::{Cp, CpOptions, Enrolment, Image, Images, Requests, Rp, RpOptions};
 use migration::planning::gates::{Combination, ListedModel, Lists};
 use migration::planning::lists::CsvLists;
 use tokio::task::JoinSet;
@@ -73,6 +73,25 @@ impl Lists for Eligible {
     }
 }
 
+/// The lab's own images, for want of those that installing suppliers gave.
+struct LabImages(pub(super) Arc<lab::Parts>);
+
+impl Images for LabImages {
+    fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {
+        let listed = DeviceModel {
+            manufacturer: to.manufacturer.clone(),
+            model: to.model.clone(),
+            hardware: String::new(),
+            firmware: to.firmware.clone(),
+        };
+        let (octets, profile) = self.0.image_for(&device.profile.parse().ok()?, &listed)?;
+        Some(Image {
+            octets: octets.into(),
+            profile: profile.to_string(),
+        })
+    }
+}
+
 /// Both parties of one world, and the control centre's ends of its links with them.
 pub(super) struct Parties {
     pub(super) rp: Rp,
@@ -111,6 +130,7 @@ pub(super) fn start(
             .public_key(),
         dco: parts.pki.dco_opening.key().map_err(lab::BuildError::from)?.public_key(),
         cp: certificate(&parts.pki.cp.certificate_pem)?,
+        images: Arc::new(LabImages(Arc::clone(&parts))),
         settings: Arc::clone(&settings),
     };
     let store = parts.journals.open(&super::journal_name(world.number, "rp"))?;

@@ -3,7 +3,7 @@
 
 use domain::{DataItem, Operation};
 use lab::{Lab, Parts};
-use migration::invariants::{InventoryRow, Observations, ReadingPair, SupplyPair, exposures};
+use migration::invariants::{Accepted, InventoryRow, Observations, ReadingPair, SupplyPair, exposures};
 use migration::machine::state::State;
 use migration::machine::{Campaign, model::Installation};
 use migration::party::{Cp, Rp};
@@ -49,6 +49,7 @@ pub(super) async fn observe(lab: &Lab, campaign: &Campaign, seen: Seen, parties:
         supply: Some(supply),
         removed: Some(seen.removed),
         executed: Some(seen.executed),
+        accepted: Some(accepted(lab, campaign).await),
         twin: None,
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn together(all: impl IntoIterator<Item = Observations>) -> Observati
     let mut whole = Observations::default();
     for one in all {
         join(&mut whole.executed, one.executed);
+        join(&mut whole.accepted, one.accepted);
         join(&mut whole.exposed, one.exposed);
         join(&mut whole.inventory, one.inventory);
         join(&mut whole.removed, one.removed);
@@ -140,6 +142,33 @@ async fn inventory(lab: &Lab, confirmed: &[&Installation]) -> Vec<InventoryRow> 
         }
     }
     rows
+}
+
+/// Whom every device of the campaign let change it, as it says itself.
+async fn accepted(lab: &Lab, campaign: &Campaign) -> Vec<Accepted> {
+    let Some(fleet) = lab.fleet() else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    let (world, worlds) = (lab.world().number, lab.parts().config.worlds.count);
+    let here = campaign
+        .installations()
+        .filter(|known| world_of(known.facts.hub, worlds) == world);
+    for facts in here.flat_map(|known| &known.facts.devices) {
+        let Ok(truth) = fleet.truth(facts.id).await else {
+            continue;
+        };
+        let of = |smso: bool| {
+            let mut spans = truth.accepted.iter();
+            spans.find(|span| (span.party == domain::keys::Party::Smso) == smso)
+        };
+        all.push(Accepted {
+            device: facts.id,
+            last_of_smso: of(true).map(|span| span.last),
+            first_of_dcc: of(false).map(|span| span.first),
+        });
+    }
+    all
 }
 
 async fn accounts(lab: &Lab, confirmed: &[&Installation], seen: &Seen) -> (Vec<ReadingPair>, Vec<SupplyPair>) {

@@ -29,7 +29,7 @@ impl HandOver {
                 acknowledgement.conditions = conditions;
             }
             Err(found) => {
-                tracing::warn!(leg = "s1sp", found.kind, found.detail, "files not taken");
+                tracing::debug!(leg = "s1sp", found.kind, found.detail, "files not taken");
                 acknowledgement.conditions.push(found);
             }
         }

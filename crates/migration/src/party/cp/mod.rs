@@ -25,7 +25,7 @@ use world::{Caller, LinkEnd, Store, StoreError, World};
 use self::known::Known;
 use super::books::{Books, Record, Sent};
 use super::rp::{relayed, reply};
-use super::{Surroundings, again, ask, found_of, reports, signed, validate, verifier};
+use super::{Commanded, Surroundings, again, ask, found_of, reports, signed, validate, verifier};
 use crate::machine::model::Installation;
 use crate::machine::report::Found;
 use crate::machine::{Done, Instruction, Report, Work};
@@ -319,9 +319,19 @@ impl Cp {
                 let requests = &self.options.requests;
                 requests.request(*planned, known, record.as_ref()).await
             }
-            other => Err(vec![
-                Found::new("unknown").saying(format!("{} is not done here", other.word())),
-            ]),
+            Work::Configure { .. }
+            | Work::Decommission
+            | Work::Deliver
+            | Work::Extract
+            | Work::Freeze
+            | Work::Rotate { .. }
+            | Work::Secrets
+            | Work::Unfreeze
+            | Work::Upgrade { .. }
+            | Work::Viability => {
+                let text = format!("{} is not one step of a commissioning party", work.word());
+                Err(vec![Found::new("unknown").saying(text)])
+            }
         }
     }
 
@@ -396,22 +406,13 @@ impl Cp {
             installation_id: known.id().to_string(),
             act: Some(act),
         };
-        let kinds = (Kind::DcoMigrationCommand, Kind::DcoMigrationOutcome);
-        let within = self.options.settings.timers.file_acknowledgement();
-        let outcome: DcoMigrationOutcome =
-            ask(&self.dco, reference, kinds, &command, within)
-                .await
-                .map_err(|found: Found| {
-                    vec![Found {
-                        kind: "dco-down".into(),
-                        ..found
-                    }]
-                })?;
-        if outcome.conditions.is_empty() {
-            Ok(outcome)
-        } else {
-            Err(found_of(&outcome.conditions, Some(known.id())))
-        }
+        let dco = Commanded {
+            caller: &self.dco,
+            kinds: (Kind::DcoMigrationCommand, Kind::DcoMigrationOutcome),
+            within: self.options.settings.timers.file_acknowledgement(),
+            silent: "dco-down",
+        };
+        dco.order(reference, &command, known.id()).await
     }
 
     async fn s1sp(&self, reference: &str, known: &Installation, act: Act) -> Result<S1spMigrationOutcome, Vec<Found>> {
@@ -422,23 +423,14 @@ impl Cp {
             hub: known.facts.hub.0,
             act: Some(act),
         };
-        let kinds = (Kind::S1spMigrationCommand, Kind::S1spMigrationOutcome);
-        // Longer than its own limits: the S1SP itself says which device did not answer.
-        let within = self.options.settings.timers.smso_command();
-        let outcome: S1spMigrationOutcome =
-            ask(&self.s1sp, reference, kinds, &command, within)
-                .await
-                .map_err(|found: Found| {
-                    vec![Found {
-                        kind: "s1sp-down".into(),
-                        ..found
-                    }]
-                })?;
-        if outcome.conditions.is_empty() {
-            Ok(outcome)
-        } else {
-            Err(found_of(&outcome.conditions, Some(known.id())))
-        }
+        let s1sp = Commanded {
+            caller: &self.s1sp,
+            kinds: (Kind::S1spMigrationCommand, Kind::S1spMigrationOutcome),
+            // Longer than its own limits: the S1SP itself says which device did not answer.
+            within: self.options.settings.timers.smso_command(),
+            silent: "s1sp-down",
+        };
+        s1sp.order(reference, &command, known.id()).await
     }
 
     async fn deliver(

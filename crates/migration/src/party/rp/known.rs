@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 
 use domain::Eui64;
-use proto::{
-    DeviceRecord, FileDelivery, Message, MigrationFileContent, MigrationFileKind, MigrationOutcomeFile, StagedSecrets,
-};
+use proto::{FileDelivery, Message, MigrationFileContent, MigrationFileKind, MigrationOutcomeFile, StagedSecrets};
 use world::file_set::{self, FileFault, OpenedSet, Taken, Verify};
 use world::sealed::OpeningKey;
 
 use crate::InstallationId;
-use crate::party::books::{Outbox, Record, Staged};
+use crate::party::books::{Outbox, Record, Snapshot, Staged};
 
 /// What it knows from its books.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) sequence: u64,
     pub(super) outbox: Outbox,
-    pub(super) snapshots: BTreeMap<InstallationId, Vec<DeviceRecord>>,
+    pub(super) snapshots: BTreeMap<InstallationId, Snapshot>,
     pub(super) secrets: BTreeMap<InstallationId, StagedSecrets>,
     pub(super) outcomes: Taken,
     pub(super) confirmed: BTreeMap<InstallationId, u32>,
@@ -33,7 +31,7 @@ impl Known {
         if let Some(snapshot) = record.snapshot
             && let Ok(id) = snapshot.installation_id.parse()
         {
-            self.snapshots.insert(id, snapshot.devices);
+            self.snapshots.insert(id, snapshot);
         }
         if let Some(staged) = record.staged
             && let (Ok(id), Some(secrets)) = (staged.installation_id.parse(), opened(&staged, opening))

@@ -1,6 +1,7 @@
 //! The requesting party: has the SMSO freeze, read, stage and forget; makes the files; takes outcome files.
 
 mod known;
+mod preparation;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use domain::keys::Party as KeyParty;
 use domain::{Eui64, SimDuration};
 use duis::signature::{Certificate, SigningKey};
 use proto::{
-    Condition, DeviceSecret, FileAcknowledgement, FileDelivery, InstallationSecrets, Kind, Message,
+    Condition, DeviceRecord, DeviceSecret, FileAcknowledgement, FileDelivery, InstallationSecrets, Kind, Message,
     MigrationCommonFile, MigrationFileContent, MigrationFileSet, MigrationGroupSecrets, MigrationHeader,
     SmsoDecommission, SmsoExtract, SmsoFreeze, SmsoMigrationCommand, SmsoMigrationOutcome, SmsoSnapshot, SmsoStageKeys,
     SmsoUnfreeze, StagedSecrets, smso_migration_command::Act,
@@ -22,11 +23,13 @@ use world::{Caller, LinkEnd, LinkSender, Store, StoreError, World};
 
 use self::known::{Known, opened, outcome_of};
 use super::books::{Books, Record, Sent, Snapshot, Staged};
-use super::{again, ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
+use super::{Commanded, again, ask, facts_of, found_of, recipient, record_of, reports, signed, verifier};
 use crate::InstallationId;
 use crate::machine::model::Installation;
 use crate::machine::{Done, Found, Instruction, Report, Work};
 use crate::settings::{Settings, Stage};
+
+pub use self::preparation::{Image, Images};
 
 /// What a requesting party is made of.
 pub struct RpOptions {
@@ -42,7 +45,9 @@ pub struct RpOptions {
     pub dco: PublicKey,
     /// The commissioning party, whose outcome files it takes.
     pub cp: Certificate,
-    /// Time limits.
+    /// Images of firmware.
+    pub images: Arc<dyn Images>,
+    /// Time limits, and what devices must have set before they are migrated.
     pub settings: Arc<Settings>,
 }
 
@@ -177,10 +182,38 @@ impl Rp {
             Work::Secrets => self.secrets(instruction, known).await,
             work => {
                 let Some(one) = known.first() else { return Vec::new() };
-                let result = self.one(&instruction.reference, work, one).await;
-                reports(instruction, |_| result.clone())
+                let reference = &instruction.reference;
+                let (result, mended) = match work {
+                    Work::Unfreeze => self.unfreeze(reference, one).await,
+                    Work::Decommission => self.decommission(reference, one).await,
+                    work => self.one(reference, work, one).await.map(|done| (done, Vec::new())),
+                }
+                .map_or_else(|found| (Err(found), Vec::new()), |(done, mended)| (Ok(done), mended));
+                let mut all = reports(instruction, |_| result.clone());
+                all.iter_mut().for_each(|report| report.mended.clone_from(&mended));
+                all
             }
         }
+    }
+
+    async fn unfreeze(&self, reference: &str, known: &Installation) -> Result<(Done, Vec<Found>), Vec<Found>> {
+        let outcome = self.smso(reference, known, Act::Unfreeze(SmsoUnfreeze {})).await?;
+        self.forget(known);
+        Ok((Done::Unfrozen, topped_up(&outcome)))
+    }
+
+    async fn decommission(&self, reference: &str, known: &Installation) -> Result<(Done, Vec<Found>), Vec<Found>> {
+        if !self.has_outcome(known.id(), known.attempt.number) {
+            return Err(vec![
+                Found::new("no-answer").saying("no outcome file about it was taken"),
+            ]);
+        }
+        let group_id = known.attempt.group.clone();
+        let outcome = self
+            .smso(reference, known, Act::Decommission(SmsoDecommission { group_id }))
+            .await?;
+        self.forget(known);
+        Ok((Done::Removed, topped_up(&outcome)))
     }
 
     async fn one(&self, reference: &str, work: &Work, known: &Installation) -> Result<Done, Vec<Found>> {
@@ -201,9 +234,23 @@ impl Rp {
                     .smso(&format!("{reference}/read"), known, Act::Snapshot(SmsoSnapshot {}))
                     .await?;
                 let devices = facts_of(&read.devices);
+                let on_file = |device: &DeviceRecord| {
+                    let mut facts = known.facts.devices.iter();
+                    facts.find(|facts| facts.id.0 == device.device)
+                };
                 let snapshot = Snapshot {
                     installation_id: known.id().to_string(),
-                    devices: read.devices,
+                    devices: read
+                        .devices
+                        .into_iter()
+                        .map(|device| DeviceRecord {
+                            authorised_firmware: on_file(&device)
+                                .map(|facts| facts.model.firmware.clone())
+                                .unwrap_or_default(),
+                            ..device
+                        })
+                        .collect(),
+                    open_top_ups: read.open_top_ups,
                 };
                 self.write(Record {
                     snapshot: Some(snapshot),
@@ -215,45 +262,49 @@ impl Rp {
                     devices,
                 })
             }
-            Work::Unfreeze => {
-                self.smso(reference, known, Act::Unfreeze(SmsoUnfreeze {})).await?;
-                self.forget(known);
-                Ok(Done::Unfrozen)
+            Work::Upgrade { device, to } => self.upgrade(reference, known, *device, to).await,
+            Work::Configure { device, configuration } => self.configure(reference, known, *device, configuration).await,
+            Work::Activate
+            | Work::Decommission
+            | Work::Deliver
+            | Work::Outcome
+            | Work::Probe { .. }
+            | Work::Purge
+            | Work::Rotate { .. }
+            | Work::Secrets
+            | Work::Step { .. }
+            | Work::Unfreeze
+            | Work::Viability => {
+                let text = format!("{} is not one act of a requesting party", work.word());
+                Err(vec![Found::new("unknown").saying(text)])
             }
-            Work::Decommission => {
-                if !self.has_outcome(known.id(), known.attempt.number) {
-                    return Err(vec![
-                        Found::new("no-answer").saying("no outcome file about it was taken"),
-                    ]);
-                }
-                let group_id = known.attempt.group.clone();
-                self.smso(reference, known, Act::Decommission(SmsoDecommission { group_id }))
-                    .await?;
-                self.forget(known);
-                Ok(Done::Removed)
-            }
-            other => Err(vec![
-                Found::new("unknown").saying(format!("{} is not done here", other.word())),
-            ]),
         }
     }
 
     async fn smso(&self, reference: &str, known: &Installation, act: Act) -> Result<SmsoMigrationOutcome, Vec<Found>> {
+        let within = self.options.settings.timers.smso_command();
+        self.smso_within(reference, known, act, within).await
+    }
+
+    async fn smso_within(
+        &self,
+        reference: &str,
+        known: &Installation,
+        act: Act,
+        within: SimDuration,
+    ) -> Result<SmsoMigrationOutcome, Vec<Found>> {
         let command = SmsoMigrationCommand {
             reference: reference.to_owned(),
             hub: known.facts.hub.0,
             act: Some(act),
         };
-        let kinds = (Kind::SmsoMigrationCommand, Kind::SmsoMigrationOutcome);
-        let within = self.options.settings.timers.smso_command();
-        let outcome: SmsoMigrationOutcome = ask(&self.smso, reference, kinds, &command, within)
-            .await
-            .map_err(|found| vec![found])?;
-        if outcome.conditions.is_empty() {
-            Ok(outcome)
-        } else {
-            Err(found_of(&outcome.conditions, Some(known.id())))
-        }
+        let smso = Commanded {
+            caller: &self.smso,
+            kinds: (Kind::SmsoMigrationCommand, Kind::SmsoMigrationOutcome),
+            within,
+            silent: "no-answer",
+        };
+        smso.order(reference, &command, known.id()).await
     }
 
     /// Stages the epoch of each installation, then sends the group's common files to the commissioning party.
@@ -406,7 +457,7 @@ impl Rp {
         };
         let records = known
             .iter()
-            .map(|one| record_of(one, state.known.snapshots.get(&one.id()).map_or(&[], Vec::as_slice)));
+            .map(|one| record_of(one, state.known.snapshots.get(&one.id())));
         let (common, validation) = file_set::common_payloads(&MigrationCommonFile {
             installations: records.collect(),
         });
@@ -449,6 +500,16 @@ impl Rp {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the SMSO says of top-ups that it took while the installation was frozen.
+fn topped_up(outcome: &SmsoMigrationOutcome) -> Vec<Found> {
+    let number = outcome.top_ups_while_frozen;
+    let found = (number > 0).then(|| Found {
+        stage: Some(Stage::Prepayment),
+        ..Found::new("top-up-while-frozen").saying(format!("{number} went to its meters"))
+    });
+    found.into_iter().collect()
 }
 
 fn secrets_of(staged: Option<&StagedSecrets>, party: KeyParty) -> Vec<DeviceSecret> {
