@@ -311,7 +311,7 @@ fn collapsed(text: Cow<'_, str>) -> Cow<'_, str> {
     let mut spaced = true;
     let plain = text.bytes().all(|b| {
         let before = std::mem::replace(&mut spaced, b == b' ');
-        !matches!(b, b'\t' | b'\n' | b'\r') && !(before && spaced)
+        !(matches!(b, b'\t' | b'\n' | b'\r') || before && spaced)
     });
     let plain = plain && !spaced || text.is_empty();
     if plain {
