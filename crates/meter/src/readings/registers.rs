@@ -6,7 +6,7 @@ use super::View;
 use crate::load::Channel;
 use crate::metering::TOU_MAX;
 use crate::profile::{GasUnit, Rounding, ValueRules};
-use crate::tariff::BLOCKS_MAX;
+use crate::tariff::{BLOCKS_MAX, CALORIFIC_VALUE_MILLI, CONVERSION_FACTOR};
 
 /// Time-of-use registers of a gas meter.
 const GAS_TOU_MAX: u8 = 4;
@@ -172,8 +172,8 @@ fn refreshed(at: SimInstant, period: SimDuration) -> SimInstant {
     }
 }
 
-/// 39.5 MJ per cubic metre and a correction of 1.02264, the usual figures.
-const GAS_WH_PER_10_000_LITRES: i64 = 112_208;
+/// By the usual figures, whatever the tariff charges by: 39.5 MJ per cubic metre times 1.02264, in watt-hours of 3600 J.
+const GAS_WH_PER_10_000_LITRES: i64 = (CALORIFIC_VALUE_MILLI * CONVERSION_FACTOR / 36_000).cast_signed();
 
 #[cfg(test)]
 mod tests {
