@@ -230,16 +230,42 @@ impl Client {
         answer(self.0.vend(request).await)
     }
 
-    /// Enters a code at the keys of a meter. Gives why the meter does not take it; empty when it does.
+    /// Enters a code at the keys of a meter, or of a prepayment interface for a kind of meter (empty: the electricity meter).
     ///
     /// # Errors
     /// [`ClientError::Refused`] when there is no such device.
-    pub async fn key_in(&mut self, device: &str, code: &str) -> Result<String, ClientError> {
+    pub async fn key_in(&mut self, device: &str, code: &str, meter: &str) -> Result<m::KeyInReply, ClientError> {
         let request = m::KeyInRequest {
             device: device.into(),
             code: code.into(),
+            meter: meter.into(),
         };
-        Ok(answer(self.0.key_in(request).await)?.refusal)
+        answer(self.0.key_in(request).await)
+    }
+
+    /// Lets installations come into the lab, all that the tables have or none. Gives their devices.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with file, line and what is wrong.
+    pub async fn add_devices(&mut self, request: m::AddDevicesRequest) -> Result<Vec<m::DeviceEntry>, ClientError> {
+        Ok(answer(self.0.add_devices(request).await)?.devices)
+    }
+
+    /// Takes the installation behind a hub out of the lab. Gives the devices it had.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is none, or the device is no hub.
+    pub async fn remove_device(&mut self, device: &str) -> Result<Vec<m::DeviceEntry>, ClientError> {
+        let request = m::RemoveDeviceRequest { device: device.into() };
+        Ok(answer(self.0.remove_device(request).await)?.devices)
+    }
+
+    /// Changes a device or its installation, all that is asked or nothing. Gives the device as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with what cannot be done.
+    pub async fn patch_device(&mut self, request: m::PatchDeviceRequest) -> Result<m::DeviceEntry, ClientError> {
+        Ok(answer(self.0.patch_device(request).await)?.device.unwrap_or_default())
     }
 
     /// Asks the lab to stop.

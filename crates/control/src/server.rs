@@ -88,7 +88,7 @@ impl Control for Service {
 
     async fn show_device(&self, request: Request<m::ShowDeviceRequest>) -> Answer<m::ShowDeviceReply> {
         let m::ShowDeviceRequest { device, secrets } = request.into_inner();
-        let mut shown = self.lab.show(&device, secrets).map_err(status)?;
+        let mut shown = self.lab.show(&device, secrets).await.map_err(status)?;
         shown.state = self.lab.state(&device).await.map_err(status)?;
         Ok(Response::new(shown))
     }
@@ -181,9 +181,38 @@ impl Control for Service {
     }
 
     async fn key_in(&self, request: Request<m::KeyInRequest>) -> Answer<m::KeyInReply> {
-        let m::KeyInRequest { device, code } = request.into_inner();
-        let refusal = self.lab.key_in(&device, &code).await.map_err(status)?;
-        Ok(Response::new(m::KeyInReply { refusal }))
+        let m::KeyInRequest { device, code, meter } = request.into_inner();
+        self.lab
+            .key_in(&device, &code, &meter)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn add_devices(&self, request: Request<m::AddDevicesRequest>) -> Answer<m::AddDevicesReply> {
+        let request = request.into_inner();
+        let tables = lab::Tables {
+            devices_file: request.devices_file,
+            devices: request.devices_csv,
+            registration_file: request.registration_file,
+            registration: request.registration_csv,
+        };
+        let devices = self.lab.add_devices(tables).await.map_err(status)?;
+        Ok(Response::new(m::AddDevicesReply { devices }))
+    }
+
+    async fn remove_device(&self, request: Request<m::RemoveDeviceRequest>) -> Answer<m::RemoveDeviceReply> {
+        let devices = self
+            .lab
+            .remove_device(&request.into_inner().device)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(m::RemoveDeviceReply { devices }))
+    }
+
+    async fn patch_device(&self, request: Request<m::PatchDeviceRequest>) -> Answer<m::PatchDeviceReply> {
+        let device = self.lab.patch_device(request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(m::PatchDeviceReply { device: Some(device) }))
     }
 
     async fn stop(&self, _: Request<m::StopRequest>) -> Answer<m::StopReply> {
@@ -202,7 +231,7 @@ pub(crate) fn status(error: ViewError) -> Status {
         source = cause.source();
     }
     match error {
-        ViewError::BadQuestion(_) => Status::invalid_argument(words),
+        ViewError::BadQuestion(_) | ViewError::Estate(_) => Status::invalid_argument(words),
         ViewError::NotFound { .. } => Status::not_found(words),
         ViewError::FleetElsewhere | ViewError::Listen { .. } => Status::failed_precondition(words),
         _ => Status::unavailable(words),

@@ -84,7 +84,11 @@ async fn commands_find_the_lab_and_ask_it() {
     };
     let vended = client.vend(vend.clone()).await.expect("vended");
     assert_eq!(vended.utrn.len(), 20, "{vended:?}");
-    let refusal = client.key_in(&meter.device, &vended.utrn).await.expect("tried");
+    let refusal = client
+        .key_in(&meter.device, &vended.utrn, "")
+        .await
+        .expect("tried")
+        .refusal;
     assert!(!refusal.is_empty(), "a meter in credit mode takes no code");
     let other = control::messages::VendRequest {
         user: status.users[2].eui.clone(),

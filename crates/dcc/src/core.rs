@@ -8,6 +8,7 @@ mod credentials;
 mod deliveries;
 mod distribution;
 mod eligibility;
+mod estate;
 mod held;
 mod lifecycle;
 mod outcome;
@@ -39,6 +40,7 @@ use crate::schedules::Schedules;
 use crate::sequences::Sequences;
 use crate::throttle::Throttle;
 use crate::timers::{Timer, Timers};
+pub use estate::Fitted;
 pub(crate) use outcome::Concern;
 
 /// Something to send once the journal is safe.

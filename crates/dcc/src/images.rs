@@ -62,11 +62,55 @@ pub(crate) fn read_job_id(text: &str) -> Option<(RequestId, Eui64)> {
     Some((request.parse().ok()?, device.parse().ok()?))
 }
 
-/// All distributions under way.
+/// What is known of an image that a user brought, also after it is with its devices.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// Names the image.
+    pub sha256: [u8; 32],
+    /// Its length.
+    pub octets: usize,
+    /// The user that brought it: the supplier responsible for the devices it went to. Another supplier brings it for its own.
+    pub owner: Eui64,
+    /// The 11.1 that brought it first.
+    pub request: RequestId,
+    /// The firmware it was said to be.
+    pub firmware: String,
+    /// The rows of the product list it was taken by, as kind, maker and model; none where there is no list.
+    pub rows: Vec<String>,
+    /// The device profile it makes, where it is one of the lab's own: such a one is invented. None for any other, of which
+    /// nothing is known but what its user said.
+    pub makes: Option<String>,
+    /// When it came.
+    pub at: SimInstant,
+}
+
+impl Known {
+    /// Whose it is, its hash and where it is from, on one line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let hash: String = self.sha256.iter().map(|octet| format!("{octet:02x}")).collect();
+        let rows = match self.rows.as_slice() {
+            [] => "on no product list".to_owned(),
+            rows => format!("listed for {}", rows.join(", ")),
+        };
+        let origin = match &self.makes {
+            Some(profile) => format!("made by the lab for {profile}"),
+            None => "of unknown make".to_owned(),
+        };
+        format!("image {hash} of {}, {rows}, {origin}", self.owner)
+    }
+}
+
+/// All distributions under way, and the images that came.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
     pub(crate) by_request: BTreeMap<RequestId, Distribution>,
+    /// In the order they came; of each user an image once.
+    known: Vec<Known>,
 }
+
+/// Images that are remembered; the oldest is forgotten for one more.
+pub const IMAGES_KNOWN_MAX: usize = 1000;
 
 impl Images {
     /// Whether a device is to get an image already.
@@ -76,5 +120,21 @@ impl Images {
 
     pub(crate) fn len(&self) -> usize {
         self.by_request.len()
+    }
+
+    /// Remembers an image; the first word about it stays.
+    pub(crate) fn know(&mut self, image: Known) {
+        let same = |known: &Known| known.sha256 == image.sha256 && known.owner == image.owner;
+        if self.known.iter().any(same) {
+            return;
+        }
+        if self.known.len() >= IMAGES_KNOWN_MAX {
+            self.known.remove(0);
+        }
+        self.known.push(image);
+    }
+
+    pub(crate) fn known(&self) -> &[Known] {
+        &self.known
     }
 }

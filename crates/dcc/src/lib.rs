@@ -34,7 +34,7 @@ mod core;
 pub mod credentials;
 pub mod directory;
 mod front_door;
-mod images;
+pub mod images;
 pub mod inventory;
 mod journal;
 mod options;
@@ -51,6 +51,7 @@ mod throttle;
 mod timers;
 mod wan_matrix;
 
+pub use crate::core::Fitted;
 pub use anomaly::{AttributeLimit, Thresholds, Volume};
 pub use credentials::Records;
 pub use directory::{Directory, DirectoryError, User};

@@ -1,9 +1,9 @@
 //! Which device models and which combinations of them may be in service: the Central Products List and the list of eligible
 //! product combinations, as files anybody can add to ([`dmc::read_cpl`], [`dmc::read_epcl`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dmc::{CplStatus, EpclEntry, FileError};
+use dmc::{Catalogue, CplStatus, EpclEntry, FileError};
 use domain::{DeviceKind, DeviceModel, SimInstant};
 
 /// One firmware of one model on the Central Products List.
@@ -11,8 +11,8 @@ use domain::{DeviceKind, DeviceModel, SimInstant};
 pub struct Listed {
     /// Its status.
     pub status: CplStatus,
-    /// SHA-256 of the image that brings this firmware, where the list names it.
-    pub image_sha256: Option<[u8; 32]>,
+    /// SHA-256 of the images that bring this firmware: usually one. Where the list names none, no image brings it.
+    pub images: BTreeSet<[u8; 32]>,
 }
 
 /// Both lists. Without entries of a kind of check nothing is refused by it.
@@ -32,7 +32,7 @@ impl Products {
         for entry in dmc::read_cpl(None, "CPL", text)? {
             let listed = Listed {
                 status: entry.status,
-                image_sha256: entry.image_sha256,
+                images: entry.image_sha256.into_iter().collect(),
             };
             self.list(entry.kind, &entry.model, listed);
         }
@@ -45,12 +45,24 @@ impl Products {
         self.cpl.entry(key).or_default().insert(model.firmware.clone(), listed);
     }
 
-    /// Adds the rows of a list of eligible combinations, as [`dmc::read_epcl`] reads it.
+    /// Lists an image that brings one firmware of one model, which becomes active where it was not listed.
+    pub fn list_image(&mut self, kind: DeviceKind, model: &DeviceModel, sha256: [u8; 32]) {
+        let key = (kind, model.manufacturer.clone(), model.model.clone());
+        let firmwares = self.cpl.entry(key).or_default();
+        let listed = firmwares.entry(model.firmware.clone()).or_insert_with(|| Listed {
+            status: CplStatus::Active,
+            images: BTreeSet::new(),
+        });
+        listed.images.insert(sha256);
+    }
+
+    /// Adds the rows of a list of eligible combinations, as [`dmc::read_epcl`] reads it: with a catalogue, what it knows of the
+    /// firmware is held against them.
     ///
     /// # Errors
     /// What is wrong, with its line; nothing of the text is then added.
-    pub fn add_combinations(&mut self, text: &str) -> Result<(), FileError> {
-        self.combinations.extend(dmc::read_epcl(None, "EPCL", text)?);
+    pub fn add_combinations(&mut self, text: &str, catalogue: Option<&Catalogue>) -> Result<(), FileError> {
+        self.combinations.extend(dmc::read_epcl(catalogue, "EPCL", text)?);
         Ok(())
     }
 
@@ -146,7 +158,7 @@ mod tests {
         assert!(!products.permits(esme, &model("M9", "1")) && products.permits(DeviceKind::Ihd, &model("M9", "")));
         let listed = products.listed(esme, &model("M1", "00000002")).unwrap();
         assert_eq!(
-            (listed.status, listed.image_sha256.map(|digest| digest[31])),
+            (listed.status, listed.images.iter().map(|digest| digest[31]).next()),
             (CplStatus::Withdrawn, Some(1))
         );
         assert_eq!(products.model_status(esme, &model("M1", "x")), Some(CplStatus::Active));
@@ -155,7 +167,7 @@ mod tests {
     #[test]
     fn the_latest_entry_that_covers_a_combination_decides() {
         let mut products = Products::default();
-        products.add_combinations(EPCL).unwrap();
+        products.add_combinations(EPCL, None).unwrap();
         let models = BTreeMap::from([
             (DeviceKind::Esme, model("M1", "00000001")),
             (DeviceKind::Chf, model("H1", "01")),

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkReceiver, LinkSender, StoreError, World};
 
 use crate::audit;
-use crate::core::{Core, Effect};
+use crate::core::{Core, Effect, Fitted};
 use crate::front_door::Denied;
+use crate::images::Known;
 use crate::inventory::{Device, Lookup, SmiStatus, StatusError};
 use crate::options::{BATCH, COMMANDS_MAX, GRACE, OUTGOING_MAX, Options};
 use crate::outbox::DeadLetter;
@@ -133,12 +134,15 @@ pub(crate) enum Command {
     Fetch(Eui64, usize, oneshot::Sender<Vec<Fetched>>),
     Fetched(Eui64, Vec<u64>, oneshot::Sender<usize>),
     EndQuarantine(u64, bool, oneshot::Sender<bool>),
+    Fit(Box<Fitted>, oneshot::Sender<()>),
+    Images(oneshot::Sender<Vec<Known>>),
     InHand(oneshot::Sender<InHand>),
     LookUp(Lookup, oneshot::Sender<Vec<Device>>),
     Quarantine(oneshot::Sender<Vec<Quarantined>>),
     ResetCounters(Eui64, oneshot::Sender<()>),
     SetProducts(Box<Products>, oneshot::Sender<()>),
     SetStatus(Eui64, SmiStatus, oneshot::Sender<Result<(), StatusError>>),
+    TakeAway(Vec<Eui64>, oneshot::Sender<()>),
     Vend(Vend, oneshot::Sender<Result<RequestId, Denied>>),
 }
 
@@ -472,6 +476,14 @@ impl Handle {
         self.ask(|answer| Command::Fetched(user, delivery_ids, answer)).await
     }
 
+    /// The images that users brought, oldest first, also those that are with their devices.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn images(&self) -> Result<Vec<Known>, HandleError> {
+        self.ask(Command::Images).await
+    }
+
     /// What the DCC has in hand.
     ///
     /// # Errors
@@ -534,6 +546,23 @@ impl Handle {
     /// [`HandleError`].
     pub async fn set_status(&self, device: Eui64, status: SmiStatus) -> Result<(), HandleError> {
         Ok(self.ask(|answer| Command::SetStatus(device, status, answer)).await??)
+    }
+
+    /// Lets installations come: their devices are then in the inventory as if the files had said so at the start.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn fit(&self, fitted: Fitted) -> Result<(), HandleError> {
+        self.ask(|answer| Command::Fit(Box::new(fitted), answer)).await
+    }
+
+    /// Lets devices go that were taken out of the lab: what waits for them ends, and users are told of that. Devices that
+    /// are not in the inventory are passed over.
+    ///
+    /// # Errors
+    /// [`HandleError::NotRunning`].
+    pub async fn take_away(&self, devices: Vec<Eui64>) -> Result<(), HandleError> {
+        self.ask(|answer| Command::TakeAway(devices, answer)).await
     }
 
     /// Has a code made for a meter, in a supplier's place. Gives the DCC's own request about it: the alert that tells the

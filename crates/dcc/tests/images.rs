@@ -65,6 +65,48 @@ async fn alerts(bench: &Bench, peer: &mut Peer) -> Vec<(String, String)> {
         .collect()
 }
 
+fn hash(image: &[u8]) -> String {
+    let hash = domain::image::hash(image);
+    hash.0.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Whose an image is, what it is and by which row it was taken stays known, also across a restart; a supplier that is not
+/// responsible for the device is refused, as for any device that is not its own.
+#[tokio::test(start_paused = true)]
+async fn an_image_has_an_owner_and_a_row_and_goes_for_its_responsible_supplier_only() {
+    let mut bench = Bench::new();
+    let list = format!(
+        "device_type,maker,model,fw,status,image_sha256\nESME,Example,M1,00000002,Active,{}\n",
+        hash(IMAGE)
+    );
+    bench.products.add_cpl(&list).unwrap();
+    let mut running = bench.start();
+    let order = orders::update_firmware(DCC, &[ESME], "00000002", IMAGE);
+    let signed = bench.parties.signed(OTHER, 1, &order);
+    let reply = running.other.post(NON_DEVICE, signed).await;
+    assert_eq!(bench.said(&reply).code, Failure::ImageNoDevice.entry().code);
+    assert!(running.handle.images().await.unwrap().is_empty(), "nothing came of it");
+
+    assert_eq!(ask(&bench, &mut running, 2, &order).await.code, "I0");
+    let another = orders::update_firmware(DCC, &[GSME], "00000002", b"another image");
+    assert_eq!(
+        ask(&bench, &mut running, 3, &another).await.code,
+        Failure::ImageNoDevice.entry().code,
+        "no row for a gas meter"
+    );
+    let known = running.handle.images().await.unwrap();
+    let [image] = known.as_slice() else { panic!("{known:?}") };
+    assert_eq!(
+        (image.owner, image.octets, image.firmware.as_str()),
+        (SUPPLIER, IMAGE.len(), "00000002")
+    );
+    assert_eq!(image.rows, ["ESME Example M1"]);
+    assert_eq!(image.makes, None, "none of the lab's");
+    assert!(image.words().contains(&hash(IMAGE)), "{}", image.words());
+    running.crash().await;
+    assert_eq!(bench.start().handle.images().await.unwrap(), known);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_image_goes_once_and_every_device_has_one_result() {
     let bench = Bench::new();
@@ -158,8 +200,11 @@ async fn an_s1sp_that_takes_no_image_and_one_that_never_reports_fail_the_devices
 #[tokio::test(start_paused = true)]
 async fn suppliers_are_told_of_the_firmware_of_hubs() {
     let mut bench = Bench::new();
-    let list = "device_type,maker,model,fw,status\nCHF,Example,M1,00000002,Active\nCHF,Example,M1,00000001,Active\n";
-    bench.products.add_cpl(list).unwrap();
+    let list = format!(
+        "device_type,maker,model,fw,status,image_sha256\nCHF,Example,M1,00000002,Active,{}\nCHF,Example,M1,00000001,Active,\n",
+        hash(IMAGE)
+    );
+    bench.products.add_cpl(&list).unwrap();
     let mut running = bench.start();
     assert_eq!(
         ask(

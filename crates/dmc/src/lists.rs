@@ -143,6 +143,9 @@ const EPCL_OPTIONAL: [&str; 20] = [
 /// `esme`, `gsme`, `ch`, `ppmid` the columns `_maker`, `_model`, `_fw` (empty: not part of it); `removed`, `comms_provider`,
 /// `source` and `cohort` may be absent. By profiles of a catalogue: `dmc,report,date,decision,approved_by`.
 ///
+/// Where a catalogue is at hand, an entry that approves a firmware which was not stable for six months when the entry began is
+/// a fault (source: a combination needs firmware that is stable six months before it goes live).
+///
 /// # Errors
 /// The first fault with its line; nothing is then read.
 pub fn read_epcl(catalogue: Option<&Catalogue>, file: &str, text: &str) -> Result<Vec<EpclEntry>, FileError> {
@@ -152,7 +155,9 @@ pub fn read_epcl(catalogue: Option<&Catalogue>, file: &str, text: &str) -> Resul
         let entry = |row: Row<'_>| {
             let dmc = combination(catalogue, &row)?;
             let effective = instant(&row, "date")?.ok_or_else(|| row.error("date: expected a day"))?;
-            entry(&row, effective, Some(dmc.provider), models_of(catalogue, &dmc))
+            let entry = entry(&row, effective, Some(dmc.provider), models_of(catalogue, &dmc))?;
+            approves_stable(Some(catalogue), &row, &entry)?;
+            Ok(entry)
         };
         return table.rows().map(entry).collect();
     }
@@ -171,9 +176,29 @@ pub fn read_epcl(catalogue: Option<&Catalogue>, file: &str, text: &str) -> Resul
             "" => None,
             _ => Some(row.parse("comms_provider")?),
         };
-        entry(&row, effective, provider, models.collect())
+        let entry = entry(&row, effective, provider, models.collect())?;
+        approves_stable(catalogue, &row, &entry)?;
+        Ok(entry)
     });
     each.collect()
+}
+
+/// Every firmware that an entry approves has been unchanged for six months when the entry begins, as far as the catalogue
+/// knows.
+fn approves_stable(catalogue: Option<&Catalogue>, row: &Row<'_>, entry: &EpclEntry) -> Result<(), FileError> {
+    let profiles = catalogue.into_iter().flat_map(Catalogue::profiles);
+    let named = |profile: &&std::sync::Arc<crate::DeviceProfile>| {
+        let listed = entry.models.get(&profile.kind);
+        listed.is_some_and(|listed| same(listed, &profile.model))
+    };
+    for profile in profiles.filter(named).filter(|_| entry.approved) {
+        stable(profile, entry.effective).map_err(|problem| {
+            row.error(format!(
+                "{problem}; let the entry begin later, or correct stable_from of the firmware"
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 fn entry(

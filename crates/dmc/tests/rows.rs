@@ -77,6 +77,34 @@ fn firmware_must_be_stable_before_go_live() {
     let profile = catalogue.find("as300p@LAB-NEW").unwrap();
     assert!(stable(profile, "2019-07-01T00:00:00Z".parse().unwrap()).is_err());
     assert_eq!(stable(profile, "2019-09-30T00:00:00Z".parse().unwrap()), Ok(()));
+
+    // An entry is held against that, whether it names profiles or models; one that refuses promises nothing.
+    let model = &profile.model;
+    let by_models = |day: &str, decision: &str| {
+        format!(
+            "epcl_id,comms_provider,esme_maker,esme_model,esme_fw,first_added,report,decision,approved_by\n\
+             E1,vodafone,{},{},{},{day},1,{decision},LAB\n",
+            model.manufacturer, model.model, model.firmware
+        )
+    };
+    let by_profiles = |day: &str| {
+        format!("dmc,report,date,decision,approved_by\nvodafone/am110r@BASE/as300p@LAB-NEW,1,{day},approved,LAB\n")
+    };
+    for text in [by_models("2019-07-01", "approved"), by_profiles("2019-07-01")] {
+        let fault = read_epcl(Some(&catalogue), "epcl.csv", &text).unwrap_err().to_string();
+        assert!(
+            fault.starts_with("epcl.csv:2: as300p@LAB-NEW is stable from 2019-03-01"),
+            "{fault}"
+        );
+        assert!(fault.contains("let the entry begin later"), "{fault}");
+    }
+    for text in [
+        by_models("2019-09-30", "approved"),
+        by_models("2019-07-01", "refused"),
+        by_profiles("2019-09-30"),
+    ] {
+        assert_eq!(read_epcl(Some(&catalogue), "epcl.csv", &text).unwrap().len(), 1);
+    }
 }
 
 #[test]

@@ -13,12 +13,13 @@ use domain::seed::mix;
 use domain::{DeviceKind, Eui64, ProfileId, SimDuration, SimInstant};
 use meter::{Installation, InstallationConfig, Relations};
 use proto::{Envelope, Kind, Message, WanClose, WanData, WanSms};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, LinkReceiver, Store, World, worlds};
 
 use crate::estate::{Estate, KitKey, Site, SiteFault};
-use crate::handle::{Directory, Handle};
+use crate::handle::{Handle, Known};
 use crate::hub::{Conditions, Hub, Item, Kit, Shared, context};
 use crate::inbox::Inbox;
 use crate::journal::{Journal, Saved};
@@ -87,11 +88,23 @@ pub struct Fleet {
     receiver: LinkReceiver,
     #[expect(clippy::vec_box, reason = "a hub keeps its place in memory from here into its task")]
     hubs: Vec<Box<Hub>>,
-    inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>,
+    inboxes: BTreeMap<Eui64, Inbox<Item>>,
     world: World,
     shared: Arc<Shared>,
-    directory: Arc<Directory>,
+    known: Arc<Known>,
+    orders: mpsc::Receiver<Order>,
 }
+
+/// What a handle asks of a running fleet as a whole.
+pub(crate) enum Order {
+    /// Installations come. Their devices' own counters begin at this number at least.
+    Add(Vec<Site>, u32, oneshot::Sender<Result<(), FleetError>>),
+    /// An installation goes; tells whether it was there.
+    Remove(Eui64, oneshot::Sender<bool>),
+}
+
+/// Orders that wait at most; one more waits with whoever gives it.
+const ORDERS_MAX: usize = 8;
 
 impl Fleet {
     /// The installations of `estate` that are in `share`, new at this moment of the lab's calendar, and a handle on them.
@@ -118,40 +131,23 @@ impl Fleet {
             faces: OnceLock::new(),
         });
         let mut kits: BTreeMap<KitKey, Arc<Kit>> = BTreeMap::new();
-        let now = world.clock.now();
         let mut hubs = Vec::new();
         let mut inboxes = BTreeMap::new();
         let mut sites = BTreeMap::new();
         for site in estate.sites().filter(|site| share.holds(site.hub())) {
-            let kit = match kits.entry(site.kit_key()) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(free) => free.insert(Arc::new(kit(&site, catalogue)?)),
+            let kit = match site.kit_key().map(|key| kits.entry(key)) {
+                Some(Entry::Occupied(known)) => Arc::clone(known.get()),
+                Some(Entry::Vacant(free)) => Arc::clone(free.insert(Arc::new(kit(&site, catalogue)?))),
+                None => Arc::new(kit(&site, catalogue)?),
             };
-            let inbox = Inbox::new();
-            inboxes.insert(site.hub(), inbox.clone());
-            let config = config_of(&site, world, fitted_at(now));
-            let mut installation = Installation::new(&config, &context(&shared, kit, now));
-            if site.has_fault(SiteFault::MainsOff) {
-                installation.cut_power(&context(&shared, kit, now));
-            }
-            let conditions = Conditions {
-                dormant: !site.active(DeviceKind::Chf),
-                no_coverage: site.has_fault(SiteFault::NoCoverage),
-            };
-            hubs.push(Hub::new(
-                Arc::clone(&shared),
-                Arc::clone(kit),
-                installation,
-                inbox,
-                site.hub(),
-                config.installed_at,
-                conditions,
-            ));
+            let (hub, inbox) = hub_of(world, &shared, kit, &site);
+            inboxes.insert(site.hub(), inbox);
+            hubs.push(hub);
             sites.insert(site.hub(), site);
         }
-        let inboxes = Arc::new(inboxes);
-        let directory = Arc::new(Directory::new(sites));
-        let handle = Handle::new(Arc::clone(&directory), Arc::clone(&inboxes), world.clock.clone());
+        let (to_fleet, orders) = mpsc::channel(ORDERS_MAX);
+        let known = Arc::new(Known::new(sites, inboxes.clone()));
+        let handle = Handle::new(Arc::clone(&known), to_fleet, world.clock.clone());
         let world = world.clone();
         Ok((
             Self {
@@ -160,7 +156,8 @@ impl Fleet {
                 inboxes,
                 world,
                 shared,
-                directory,
+                known,
+                orders,
             },
             handle,
         ))
@@ -178,6 +175,9 @@ impl Fleet {
         let mut last = BTreeMap::new();
         let mut faults = 0u64;
         let replayed = journal.replay(&mut |octets| match Saved::from_bytes(octets) {
+            Some(saved) if saved.is_of_one_removed() => {
+                last.remove(&saved.hub);
+            }
             Some(saved) => {
                 last.insert(saved.hub, saved);
             }
@@ -192,10 +192,10 @@ impl Fleet {
         let now = self.world.clock.now();
         for hub in &mut self.hubs {
             let eui = hub.eui();
-            let (Some(saved), Some(site)) = (last.get(&eui), self.directory.sites.get(&eui)) else {
+            let (Some(saved), Some(site)) = (last.get(&eui), self.known.site(eui)) else {
                 continue;
             };
-            let config = config_of(site, &self.world, saved.installed_at);
+            let config = config_of(&site, &self.world, saved.installed_at);
             for (slot, profile) in &saved.profiles {
                 let kit = hub.kit.with(&self.shared.catalogue, *slot, profile);
                 hub.kit = Arc::new(kit.ok_or_else(|| FleetError::Record {
@@ -251,8 +251,11 @@ impl Fleet {
         let Self {
             mut receiver,
             hubs,
-            inboxes,
-            ..
+            mut inboxes,
+            world,
+            shared,
+            known,
+            mut orders,
         } = self;
         let mut tasks = JoinSet::new();
         for hub in hubs {
@@ -272,10 +275,77 @@ impl Fleet {
                         tracing::error!(%error, "a hub's task ended: its installation is lost");
                     }
                 }
+                Some(order) = orders.recv() => match order {
+                    Order::Add(sites, counters_from, answer) => {
+                        let added = add(&world, &shared, &known, sites, counters_from);
+                        let answered = added.map(|hubs| {
+                            for (hub, inbox) in hubs {
+                                inboxes.insert(hub.eui(), inbox);
+                                tasks.spawn(hub.run());
+                            }
+                        });
+                        // Whoever asked may have gone.
+                        let _ = answer.send(answered);
+                    }
+                    Order::Remove(hub, answer) => {
+                        known.remove(hub);
+                        let inbox = inboxes.remove(&hub);
+                        let left = inbox.is_some_and(|inbox| inbox.push(Item::Leave));
+                        let _ = answer.send(left);
+                    }
+                },
             }
         }
         tasks.shutdown().await;
     }
+}
+
+/// Builds the hubs of installations that come, all or none, and makes them known.
+fn add(
+    world: &World,
+    shared: &Arc<Shared>,
+    known: &Known,
+    sites: Vec<Site>,
+    counters_from: u32,
+) -> Result<Vec<(Box<Hub>, Inbox<Item>)>, FleetError> {
+    let mut hubs = Vec::with_capacity(sites.len());
+    for site in &sites {
+        let kit = Arc::new(kit(site, &shared.catalogue)?);
+        let (mut hub, inbox) = hub_of(world, shared, kit, site);
+        hub.installation.counters_from(counters_from);
+        // Whatever the journal has of a hub of this identity is about another installation.
+        hub.note(true);
+        hubs.push((hub, inbox));
+    }
+    for (site, (_, inbox)) in sites.into_iter().zip(&hubs) {
+        known.insert(site, inbox.clone());
+    }
+    Ok(hubs)
+}
+
+/// The hub of an installation that is new at this moment.
+fn hub_of(world: &World, shared: &Arc<Shared>, kit: Arc<Kit>, site: &Site) -> (Box<Hub>, Inbox<Item>) {
+    let now = world.clock.now();
+    let inbox = Inbox::new();
+    let config = config_of(site, world, fitted_at(now));
+    let mut installation = Installation::new(&config, &context(shared, &kit, now));
+    if site.has_fault(SiteFault::MainsOff) {
+        installation.cut_power(&context(shared, &kit, now));
+    }
+    let conditions = Conditions {
+        dormant: !site.active(DeviceKind::Chf),
+        no_coverage: site.has_fault(SiteFault::NoCoverage),
+    };
+    let hub = Hub::new(
+        Arc::clone(shared),
+        kit,
+        installation,
+        inbox.clone(),
+        site.hub(),
+        config.installed_at,
+        conditions,
+    );
+    (hub, inbox)
 }
 
 /// Hands one message of the WAN to its hub.

@@ -1,20 +1,21 @@
 //! What others may ask of a running fleet: lists, direct sessions, what a consumer does, and truth for checks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use domain::keys::{DeviceKey, Party, Purpose};
-use domain::operation::Token;
+use domain::operation::{PaymentMode, Token};
 use domain::{
-    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Outcome, Refusal, SimDuration, SimInstant,
-    SupplyState,
+    Access, Approval, Association, DeviceKind, Eui64, Execution, Operation, Outcome, ProfileId, Refusal, SimDuration,
+    SimInstant, SupplyState,
 };
 use meter::{Accepted, Acted, DisplayAct, Screen};
 use tokio::sync::{mpsc, oneshot};
 use world::Clock;
 
-use crate::estate::{Site, SiteDevice};
+use crate::estate::{Site, SiteDevice, SiteFault};
+use crate::fleet::{FleetError, Order};
 use crate::hub::{Hub, Item};
 use crate::inbox::Inbox;
 
@@ -31,6 +32,25 @@ pub enum AskError {
     /// No device of this fleet has this identity.
     #[error("there is no device {0} in this fleet")]
     NoSuchDevice(Eui64),
+    /// What was to come cannot be built.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// Nothing can be set at meters without mains.
+    #[error("the installation of hub {0} has no mains: its meters take no payment mode")]
+    NoMains(Eui64),
+    /// A device cannot become what it is to be.
+    #[error("{device} cannot become {profile}: {problem}")]
+    NoSuchChange {
+        /// The device.
+        device: Eui64,
+        /// What it was to become.
+        profile: ProfileId,
+        /// Why not.
+        problem: String,
+    },
+    /// The fleet does not run.
+    #[error("the fleet does not run any more")]
+    NotRunning,
     /// The hub does not answer: too much to do, or the fleet is not running.
     #[error("the hub {0} does not answer")]
     NotAnswering(Eui64),
@@ -108,59 +128,156 @@ pub struct Truth {
     pub accepted: Vec<Accepted>,
 }
 
+/// What is changed about a device, or about its installation, from outside: by whoever owns the lab.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceChange {
+    /// What the device becomes: another firmware of its model, as after an image that nobody saw arrive.
+    pub profile: Option<ProfileId>,
+    /// How the customer pays at the installation's meters from now on.
+    pub payment_mode: Option<PaymentMode>,
+    /// What is wrong with the installation from now on, and nothing else.
+    pub faults: Option<Vec<SiteFault>>,
+}
+
 /// A handle on a fleet; cheap to clone. It answers only while [`crate::Fleet::run`] runs, lists excepted.
 #[derive(Clone)]
 pub struct Handle {
-    directory: Arc<Directory>,
-    inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>,
+    known: Arc<Known>,
+    orders: mpsc::Sender<Order>,
     clock: Clock,
 }
 
+/// The installations of a fleet as they are now.
+pub(crate) struct Known(RwLock<Directory>);
+
 /// Which installations there are, and through which hub a device is reached.
-pub(crate) struct Directory {
-    pub(crate) sites: BTreeMap<Eui64, Site>,
+struct Directory {
+    sites: BTreeMap<Eui64, Site>,
+    inboxes: BTreeMap<Eui64, Inbox<Item>>,
     /// Device, hub and slot, in order of the device.
     devices: Vec<(Eui64, Eui64, DeviceKind)>,
 }
 
-impl Directory {
-    pub(crate) fn new(sites: BTreeMap<Eui64, Site>) -> Self {
-        let slots = crate::estate::SLOTS;
-        let mut devices: Vec<_> = sites
-            .iter()
-            .flat_map(|(hub, site)| {
-                slots
-                    .into_iter()
-                    .filter_map(|slot| Some((site.device(slot)?, *hub, slot)))
-            })
-            .collect();
+impl Known {
+    pub(crate) fn new(sites: BTreeMap<Eui64, Site>, inboxes: BTreeMap<Eui64, Inbox<Item>>) -> Self {
+        let mut devices: Vec<_> = sites.values().flat_map(devices_of).collect();
         devices.sort_unstable();
-        Self { sites, devices }
+        Self(RwLock::new(Directory {
+            sites,
+            inboxes,
+            devices,
+        }))
+    }
+
+    pub(crate) fn site(&self, hub: Eui64) -> Option<Site> {
+        self.read(|directory| directory.sites.get(&hub).cloned())
+    }
+
+    pub(crate) fn insert(&self, site: Site, inbox: Inbox<Item>) {
+        self.write(|directory| {
+            directory.devices.extend(devices_of(&site));
+            directory.devices.sort_unstable();
+            directory.inboxes.insert(site.hub(), inbox);
+            directory.sites.insert(site.hub(), site);
+        });
+    }
+
+    pub(crate) fn remove(&self, hub: Eui64) {
+        self.write(|directory| {
+            directory.devices.retain(|(_, of, _)| *of != hub);
+            directory.inboxes.remove(&hub);
+            directory.sites.remove(&hub);
+        });
     }
 
     fn find(&self, device: Eui64) -> Option<(Eui64, DeviceKind)> {
-        let index = self.devices.binary_search_by_key(&device, |entry| entry.0).ok()?;
-        self.devices.get(index).map(|(_, hub, slot)| (*hub, *slot))
+        self.read(|directory| {
+            let index = directory.devices.binary_search_by_key(&device, |entry| entry.0).ok()?;
+            directory.devices.get(index).map(|(_, hub, slot)| (*hub, *slot))
+        })
+    }
+
+    fn inbox(&self, hub: Eui64) -> Option<Inbox<Item>> {
+        self.read(|directory| directory.inboxes.get(&hub).cloned())
+    }
+
+    fn read<R>(&self, look: impl FnOnce(&Directory) -> R) -> R {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Directory)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
+fn devices_of(site: &Site) -> impl Iterator<Item = (Eui64, Eui64, DeviceKind)> + '_ {
+    let slots = crate::estate::SLOTS.into_iter();
+    slots.filter_map(|slot| Some((site.device(slot)?, site.hub(), slot)))
+}
+
 impl Handle {
-    pub(crate) fn new(directory: Arc<Directory>, inboxes: Arc<BTreeMap<Eui64, Inbox<Item>>>, clock: Clock) -> Self {
-        Self {
-            directory,
-            inboxes,
-            clock,
-        }
+    pub(crate) fn new(known: Arc<Known>, orders: mpsc::Sender<Order>, clock: Clock) -> Self {
+        Self { known, orders, clock }
     }
 
     /// The installations of this fleet, in order of their hubs.
-    pub fn sites(&self) -> impl Iterator<Item = &Site> {
-        self.directory.sites.values()
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        self.known.read(|directory| directory.sites.values().cloned().collect())
     }
 
     /// The devices of this fleet, by hub.
-    pub fn devices(&self) -> impl Iterator<Item = SiteDevice> + '_ {
-        self.sites().flat_map(Site::devices)
+    #[must_use]
+    pub fn devices(&self) -> Vec<SiteDevice> {
+        self.sites().iter().flat_map(Site::devices).collect()
+    }
+
+    /// Lets installations come into the running fleet, new at this moment, all of them or none. Their devices' own
+    /// invocation counters begin at `counters_from` at least. What is known of them is on disk before any of them speaks.
+    ///
+    /// # Errors
+    /// [`AskError::Fleet`] when the catalogue lacks what they name, [`AskError::NotRunning`].
+    pub async fn add(&self, sites: Vec<Site>, counters_from: u32) -> Result<(), AskError> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Add(sites, counters_from, answer);
+        self.orders.send(order).await.map_err(|_| AskError::NotRunning)?;
+        Ok(answered.await.map_err(|_| AskError::NotRunning)??)
+    }
+
+    /// Takes the installation behind a hub out of the running fleet: it closes its connections and is gone, also after a
+    /// restart.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchDevice`], [`AskError::NotRunning`].
+    pub async fn remove(&self, hub: Eui64) -> Result<(), AskError> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Remove(hub, answer);
+        self.orders.send(order).await.map_err(|_| AskError::NotRunning)?;
+        match answered.await.map_err(|_| AskError::NotRunning)? {
+            true => Ok(()),
+            false => Err(AskError::NoSuchDevice(hub)),
+        }
+    }
+
+    /// Whether a change of a device could be made now; nothing is changed.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn may_change(&self, device: Eui64, change: &DeviceChange) -> Result<(), AskError> {
+        let (hub, slot) = self.find(device)?;
+        let change = change.clone();
+        self.ask(hub, move |hub, _| hub.may_change((device, slot), &change))
+            .await?
+    }
+
+    /// Changes a device, or its installation, all that is asked or nothing. It is on disk before this returns.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn change(&self, device: Eui64, change: DeviceChange) -> Result<(), AskError> {
+        let (hub, slot) = self.find(device)?;
+        self.ask(hub, move |hub, now| hub.change(now, (device, slot), &change))
+            .await?
     }
 
     /// One device with what its operator could know of its state.
@@ -169,11 +286,8 @@ impl Handle {
     /// [`AskError`].
     pub async fn status(&self, device: Eui64) -> Result<DeviceStatus, AskError> {
         let (hub, slot) = self.find(device)?;
-        let listed = self
-            .directory
-            .sites
-            .get(&hub)
-            .and_then(|site| site.devices().into_iter().find(|d| d.kind == slot));
+        let site = self.known.site(hub);
+        let listed = site.and_then(|site| site.devices().into_iter().find(|d| d.kind == slot));
         let listed = listed.ok_or(AskError::NoSuchDevice(device))?;
         self.ask(hub, move |hub, _| DeviceStatus {
             // What it is now, which it may have become since it was fitted.
@@ -361,7 +475,7 @@ impl Handle {
     }
 
     fn find(&self, device: Eui64) -> Result<(Eui64, DeviceKind), AskError> {
-        self.directory.find(device).ok_or(AskError::NoSuchDevice(device))
+        self.known.find(device).ok_or(AskError::NoSuchDevice(device))
     }
 
     async fn ask<R: Send + 'static>(
@@ -369,7 +483,7 @@ impl Handle {
         hub: Eui64,
         question: impl FnOnce(&mut Hub, SimInstant) -> R + Send + 'static,
     ) -> Result<R, AskError> {
-        let inbox = self.inboxes.get(&hub).ok_or(AskError::NoSuchDevice(hub))?;
+        let inbox = self.known.inbox(hub).ok_or(AskError::NoSuchDevice(hub))?;
         let (reply, answer) = oneshot::channel();
         let ask = Item::Ask(Box::new(move |hub: &mut Hub, now| {
             let answer = question(hub, now);

@@ -22,8 +22,9 @@ use proto::{Envelope, Kind, Message, WanClose, WanData, WanOpen, WanSms};
 use tokio::sync::mpsc;
 use world::{Clock, LinkSender};
 
-use crate::estate::SLOTS;
+use crate::estate::{SLOTS, SiteFault};
 use crate::face::Face;
+use crate::handle::{AskError, DeviceChange};
 use crate::inbox::Inbox;
 use crate::journal::{COUNTERS_EVERY, COUNTERS_SKIPPED, Journal, Saved};
 
@@ -146,6 +147,8 @@ pub(crate) enum Item {
         session: u64,
         message: Option<Box<FromFace>>,
     },
+    /// The installation is taken away.
+    Leave,
     Sms {
         trace_id: String,
         payload: Bytes,
@@ -184,6 +187,8 @@ pub(crate) struct Hub {
     unsaved: bool,
     /// Messages since the last record in the journal.
     since_saved: u32,
+    /// The installation is taken away: what it still has to say is its last.
+    leaves: bool,
 }
 
 /// Parties that run a head-end, in the order of [`Hub::sides`].
@@ -277,13 +282,14 @@ impl Hub {
             conditions,
             unsaved: false,
             since_saved: 0,
+            leaves: false,
         })
     }
 
-    /// Runs for ever; its owner drops it.
+    /// Runs until the installation is taken away or its owner drops it.
     pub(crate) async fn run(mut self: Box<Self>) {
         self.start();
-        loop {
+        while !self.leaves {
             let event = self.next_event().await;
             self.handle(event);
             if self.save() {
@@ -385,6 +391,15 @@ impl Hub {
             }) => self.data(now, (session, head_end), trace_id, &payload),
             Event::Item(Item::Close { session, reason }) => self.closed(now, session, &reason),
             Event::Item(Item::Face { session, message }) => self.face_said(now, session, message),
+            Event::Item(Item::Leave) => {
+                PARTIES
+                    .iter()
+                    .for_each(|party| self.close(now, *party, "the installation is taken away"));
+                self.power_lost();
+                self.unsaved = true;
+                self.leaves = true;
+                return;
+            }
             Event::Item(Item::Ask(ask)) => {
                 let reply = ask(self, now);
                 self.replies.push(reply);
@@ -417,6 +432,95 @@ impl Hub {
             tracing::debug!(hub = %self.eui, %slot, %profile, "no file describes what this image makes: rolled back");
             let (installation, context) = self.parts(now);
             installation.roll_back(&context, slot);
+        }
+    }
+
+    /// What the devices are once the one in `slot` has become `profile`.
+    fn kit_with(&self, device: Eui64, slot: DeviceKind, profile: &ProfileId) -> Result<Kit, AskError> {
+        let no = |problem: String| AskError::NoSuchChange {
+            device,
+            profile: profile.clone(),
+            problem,
+        };
+        let now = self.kit.profile(slot).ok_or(AskError::NoSuchDevice(device))?;
+        if now.id.model != profile.model {
+            return Err(no(format!(
+                "it is a {}, and another model is another device: remove the installation and add it with that",
+                now.id.model
+            )));
+        }
+        let kit = self.kit.with(&self.shared.catalogue, slot, profile);
+        kit.ok_or_else(|| no(format!("no file describes a {slot} of that name")))
+    }
+
+    /// Whether all of a change could be made.
+    pub(crate) fn may_change(
+        &self,
+        (device, slot): (Eui64, DeviceKind),
+        change: &DeviceChange,
+    ) -> Result<(), AskError> {
+        if let Some(profile) = &change.profile {
+            self.kit_with(device, slot, profile)?;
+        }
+        if change.payment_mode.is_some() && !self.installation.powered() {
+            return Err(AskError::NoMains(self.eui));
+        }
+        Ok(())
+    }
+
+    /// Changes a device or the installation from outside, all of it or nothing.
+    pub(crate) fn change(
+        &mut self,
+        now: SimInstant,
+        (device, slot): (Eui64, DeviceKind),
+        change: &DeviceChange,
+    ) -> Result<(), AskError> {
+        self.may_change((device, slot), change)?;
+        self.note(true);
+        if let Some(profile) = &change.profile {
+            self.kit = Arc::new(self.kit_with(device, slot, profile)?);
+        }
+        if let Some(mode) = change.payment_mode {
+            let (installation, context) = self.parts(now);
+            installation
+                .put_payment_mode(&context, mode)
+                .map_err(AskError::Refused)?;
+        }
+        if let Some(faults) = &change.faults {
+            self.suffer(now, faults);
+        }
+        Ok(())
+    }
+
+    /// These things are wrong with the installation from now on.
+    fn suffer(&mut self, now: SimInstant, faults: &[SiteFault]) {
+        let no_coverage = faults.contains(&SiteFault::NoCoverage);
+        if no_coverage && !self.conditions.no_coverage {
+            // The network is gone, and nobody could say so.
+            self.sides.iter_mut().for_each(|side| {
+                side.connecting = None;
+                side.link = None;
+            });
+        }
+        let returns = self.conditions.no_coverage && !no_coverage;
+        self.conditions.no_coverage = no_coverage;
+        let dark = faults.contains(&SiteFault::MainsOff);
+        match (self.installation.powered(), dark) {
+            (true, true) => {
+                self.last_gasp(now);
+                let (installation, context) = self.parts(now);
+                installation.cut_power(&context);
+                self.power_lost();
+            }
+            (false, false) => {
+                let (installation, context) = self.parts(now);
+                installation.restore_power(&context);
+            }
+            _ => {}
+        }
+        if returns && self.always_on(self.operator) {
+            let trace_id = self.own_trace();
+            self.connect_after(now, self.operator, self.kit.chf.wan.attach_delay_at(now), trace_id);
         }
     }
 
@@ -914,7 +1018,11 @@ impl Hub {
             wake_ups: self.sides.each_ref().map(|side| side.wake_ups),
             last_session: self.last_session,
             profiles: self.kit.changed.clone(),
-            installation: self.installation.durable(),
+            installation: if self.leaves {
+                Vec::new()
+            } else {
+                self.installation.durable()
+            },
         };
         match journal.save(&saved) {
             Ok(()) => {

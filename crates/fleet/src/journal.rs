@@ -32,7 +32,7 @@ pub(crate) struct Saved {
     pub(crate) last_session: u64,
     /// Devices that have another firmware than they were fitted with.
     pub(crate) profiles: Vec<(DeviceKind, ProfileId)>,
-    /// In the octets of `meter`.
+    /// In the octets of `meter`; none of an installation that was taken away.
     pub(crate) installation: Vec<u8>,
 }
 
@@ -50,6 +50,11 @@ impl Journal {
 }
 
 impl Saved {
+    /// Whether this is the last word on an installation that was taken away.
+    pub(crate) fn is_of_one_removed(&self) -> bool {
+        self.installation.is_empty()
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.hub.to_bytes());

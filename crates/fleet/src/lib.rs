@@ -26,5 +26,5 @@ pub use estate::{Combination, Csv, Estate, EstateError, Site, SiteDevice, SiteFa
 pub use export::{devices_csv, registration_csv};
 pub use face::Face;
 pub use fleet::{Fleet, FleetError, Share};
-pub use handle::{AskError, ConsumerAct, DIRECT_PIECES, DeviceStatus, DirectSession, Handle, Truth};
+pub use handle::{AskError, ConsumerAct, DIRECT_PIECES, DeviceChange, DeviceStatus, DirectSession, Handle, Truth};
 pub use hub::{DIRECT_MAX, PENDING_MAX};

@@ -63,7 +63,7 @@ impl House {
     }
 
     fn device(&self, kind: DeviceKind) -> Eui64 {
-        let site = self.handle.sites().next().unwrap();
+        let site = self.handle.sites().into_iter().next().unwrap();
         site.device(kind).unwrap()
     }
 

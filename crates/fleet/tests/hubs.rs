@@ -228,16 +228,18 @@ fn octets_of_another_connection_are_not_taken() {
 fn the_handle_lists_devices_and_tells_the_truth_to_checks() {
     with_fleet(Share::WHOLE, async |lab: Lab| {
         let estate = Estate::builtin("sit").unwrap();
-        assert_eq!(lab.handle.devices().collect::<Vec<_>>().len(), estate.devices().count());
+        assert_eq!(lab.handle.devices().len(), estate.devices().count());
         let esme = lab
             .handle
             .devices()
+            .into_iter()
             .find(|device| device.kind == DeviceKind::Esme)
             .unwrap()
             .device;
         let gsme = lab
             .handle
             .devices()
+            .into_iter()
             .find(|device| device.kind == DeviceKind::Gsme)
             .unwrap()
             .device;
@@ -364,7 +366,11 @@ fn faults_of_an_estate_are_there_from_the_start() {
         assert!(said.is_err(), "{said:?}");
     });
     with_always_on("faults = { mains-off = 100 }\n", async |lab: Lab| {
-        let meter = lab.handle.devices().find(|device| device.kind == DeviceKind::Esme);
+        let meter = lab
+            .handle
+            .devices()
+            .into_iter()
+            .find(|device| device.kind == DeviceKind::Esme);
         assert!(!lab.handle.truth(meter.unwrap().device).await.unwrap().powered);
     });
 }

@@ -144,11 +144,24 @@ fn a_table_with_a_fault_is_refused_with_file_line_and_suggestion() {
     );
     let mut lines: Vec<String> = devices.lines().map(str::to_owned).collect();
     let again = lines[2].clone();
-    lines.push(again);
+    lines.push(again.clone());
     check(
         &lines.join("\n"),
         &registration,
-        &format!("d.csv:{}: installation", lines.len()),
+        &format!(
+            "d.csv:{}: device 02-1A-B0-02-01-00-00-01 stands already in line 3",
+            lines.len()
+        ),
+    );
+    lines.pop();
+    lines.push(again.replace("02-1A-B0-02-01-00-00-01", "02-1A-B0-02-77-00-00-01"));
+    check(
+        &lines.join("\n"),
+        &registration,
+        &format!(
+            "d.csv:{}: installation 02-1A-B0-01-01-00-00-01 has a second ESME",
+            lines.len()
+        ),
     );
     lines.pop();
     lines.remove(1);

@@ -508,7 +508,7 @@ fn a_journal_of_something_else_is_refused() {
         );
         let mut record = vec![3];
         record.extend(lab.site.hub().to_bytes());
-        record.extend([0; 34]);
+        record.extend([0; 35]);
         check(&record, "restore hub 02-1A-B0-01-01-00-00-01: ");
         lab.heard
     });

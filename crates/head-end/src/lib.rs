@@ -60,5 +60,5 @@ pub use directory::{Device, Directory, KeyEpoch, Site, Standing};
 pub use engine::{Engine, Handle, Options};
 pub use job::{DeviceAlert, Failure, FailureKind, Hop, Job};
 pub use models::Models;
-pub use smso::{OnFile, Smso, SmsoLinks, SmsoOptions, SmsoStores};
+pub use smso::{OnFile, OnFiles, Smso, SmsoLinks, SmsoOptions, SmsoStores};
 pub use texts::TextMessages;

@@ -14,7 +14,7 @@ use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
 use tokio_util::sync::CancellationToken;
 use world::{LinkEnd, MemoryStore, World, semantic};
 
-use house::{ESME, GSME, House, Shared};
+use house::{ESME, GSME, HUB, House, Shared};
 
 fn command(reference: &str, device: Eui64, operation: &Operation) -> Vec<u8> {
     let operation = Some(semantic::operation_to_proto(operation));
@@ -45,8 +45,8 @@ fn commands_get_one_outcome_each_and_a_repeated_one_the_same() {
         let (wan, house) = world.link("smso", "wan");
         let script = Shared::default();
         let models = Models::new(Arc::new(Catalogue::builtin().unwrap()));
-        let mut options = SmsoOptions::new(house::custody(Party::Smso), house::directory(), models);
-        options.dormant.insert(GSME);
+        let options = SmsoOptions::new(house::custody(Party::Smso), house::directory(), models);
+        options.files.put(HUB, head_end::OnFile::default(), [GSME]);
         let links = SmsoLinks {
             supplier: smso_end,
             rp: None,

@@ -108,6 +108,10 @@ pub struct MigrationLinks {
 pub(crate) struct Handles {
     pub(crate) dcc: Option<dcc::Handle>,
     pub(crate) fleet: Option<fleet::Handle>,
+    /// Which installations the S1SP speaks to.
+    pub(crate) s1sp: head_end::Directory,
+    /// Which installations the SMSO speaks to, and what it has on file about them.
+    pub(crate) smso: (head_end::Directory, head_end::OnFiles),
 }
 
 struct Running {
@@ -238,7 +242,7 @@ impl Chain {
             key: Arc::new(parts.signing_key("the DCC", &parts.pki.dcc)?),
             certificates: Arc::clone(&parts.certificates) as _,
             trust: parts.config.access.trust(),
-            directory: Arc::clone(&parts.directory),
+            directory: parts.live.directory(),
             inventory: parts.inventory(self.world.number),
             // Checked when the configuration was read.
             thresholds: parts.config.access.anomaly_detection().unwrap_or_default(),
@@ -282,6 +286,7 @@ impl Chain {
 
     fn start_s1sp(&self, stop: CancellationToken) -> Result<JoinHandle<()>, BuildError> {
         let parts = &self.parts;
+        let directory = parts.head_end_directory(self.world.number, Party::S1sp);
         let options = s1sp::Options {
             signing_key: parts.signing_key("the S1SP", &parts.pki.s1sp)?,
             certificates: Arc::clone(&parts.certificates) as _,
@@ -291,7 +296,7 @@ impl Chain {
                 relation: parts.custody.s1sp.clone(),
                 system_title: *b"LABS1SP\x01",
             },
-            directory: parts.head_end_directory(self.world.number, Party::S1sp),
+            directory: directory.clone(),
             models: Models::new(Arc::clone(&parts.catalogue)),
             engine: self.engine_options(),
             store: self.journal("s1sp")?,
@@ -312,6 +317,9 @@ impl Chain {
         };
         let s1sp = s1sp::S1sp::new(self.world.clone(), dcc?, dco?, wan?, options)?
             .with_hand_over(self.end(Role::S1sp, CP)?, hand_over)?;
+        // Its journal may know installations that were taken out of the lab after they had been handed over to it.
+        parts.live.gone().iter().for_each(|hub| directory.remove(*hub));
+        self.handles(|handles| handles.s1sp = directory);
         Ok(tokio::spawn(async move {
             s1sp.run(stop).await;
         }))
@@ -325,9 +333,9 @@ impl Chain {
             system_title: *b"LABSMSO\x01",
         };
         let directory = parts.head_end_directory(self.world.number, Party::Smso);
-        let mut options = SmsoOptions::new(custody, directory, Models::new(Arc::clone(&parts.catalogue)));
+        let mut options = SmsoOptions::new(custody, directory.clone(), Models::new(Arc::clone(&parts.catalogue)));
         options.engine = self.engine_options();
-        (options.files, options.dormant) = parts.smso_files(self.world.number);
+        options.files = parts.smso_files(self.world.number);
         let links = SmsoLinks {
             supplier: self.end(Role::Smso, "supplier")?,
             rp: Some(self.end(Role::Smso, RP)?),
@@ -337,7 +345,9 @@ impl Chain {
             engine: self.journal("smso")?,
             books: self.journal("smso-books")?,
         };
+        let files = options.files.clone();
         let smso = Smso::new(self.world.clone(), links, options, stores)?;
+        self.handles(|handles| handles.smso = (directory, files));
         Ok(tokio::spawn(async move {
             smso.run(stop).await;
         }))
@@ -510,7 +520,7 @@ pub fn fleet_of(
     let (mut fleet, handle) = fleet::Fleet::new(
         world,
         link,
-        &parts.estate,
+        &parts.live.estate(),
         share,
         &parts.catalogue,
         relations,
@@ -526,7 +536,7 @@ pub fn fleet_of(
 /// Where devices' own counters go on at least. The journal has not every message of a device, while the head-ends remember
 /// the highest counters they heard: a hundred for each second of the lab's life are more than a device uses, and last for
 /// the better part of a year. Zero in a lab that has just been born.
-fn counter_floor(now: SimInstant, born: SimInstant) -> u32 {
+pub(crate) fn counter_floor(now: SimInstant, born: SimInstant) -> u32 {
     let lived = now.since(born).as_millis() / 10;
     u32::try_from(lived).unwrap_or(u32::MAX / 2).min(u32::MAX / 2)
 }

@@ -111,7 +111,7 @@ impl Lab {
         let points = own.into_iter().chain(site.iter().filter_map(|other| other.mpxn));
         let holder = points
             .into_iter()
-            .find_map(|mpxn| parts.directory.registered(mpxn, role, now));
+            .find_map(|mpxn| parts.live.directory().registered(mpxn, role, now));
         match holder {
             Some(holder) => self.users.iter().find(|client| client.eui() == holder),
             None => self.user_in(role),
@@ -231,6 +231,7 @@ impl Lab {
         self.chain
             .parts()
             .sites(world)
+            .into_iter()
             .map(|site| (site.hub(), site.devices()))
             .collect()
     }

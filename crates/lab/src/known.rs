@@ -65,7 +65,8 @@ impl KnownToDcc {
             Mpxn::Mpan(_) => UserRole::ImportSupplier,
             Mpxn::Mprn(_) => UserRole::GasSupplier,
         };
-        let registrations = self.parts.directory.registrations();
+        let directory = self.parts.live.directory();
+        let registrations = directory.registrations();
         let next = registrations.pending(mpxn, role, at);
         Some(Supply {
             supplier: registrations.holder(mpxn, role, at)?,

@@ -1,6 +1,6 @@
 //! Everything the roles of a lab are built from, read and checked once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use dcc::{Inventory, Property, SmiStatus};
 use dmc::Catalogue;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
-use domain::{DeviceKind, Eui64};
+use domain::{DeviceKind, SimInstant};
 use duis::signature::{Certificate, CertificateBook, SigningKey};
 use fleet::{Estate, Site, SiteFault, Surroundings};
-use head_end::OnFile;
+use head_end::{OnFile, OnFiles};
 use world::{MemoryStore, Store, StoreError};
 
 use crate::config::{Config, ConfigError, EstateConfig};
@@ -19,8 +19,8 @@ use crate::custody::{self, Custody};
 use crate::faces::Faces;
 use crate::file_store::{FileReader, FileStore};
 use crate::files::{FileError, read_text};
+use crate::live::Live;
 use crate::pki::{self, Identity, Pki};
-use crate::registration;
 
 /// What every role takes its share of.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Parts {
     pub config: Config,
     /// Device profiles.
     pub catalogue: Arc<Catalogue>,
-    /// The installations.
+    /// The installations at the start.
     pub estate: Arc<Estate>,
     /// Authorities, parties, users.
     pub pki: Arc<Pki>,
@@ -45,6 +45,8 @@ pub struct Parts {
     pub journals: Journals,
     /// Where programs that provide faces are attached.
     pub faces: Faces,
+    /// Installations and directory as they are now.
+    pub live: Live,
 }
 
 /// What keeps a lab from being built.
@@ -125,63 +127,78 @@ impl Parts {
         };
         of_the_dcc(&config, &pki)?;
         let certificates = Arc::new(book(&pki)?);
-        let directory = Arc::new(registration::directory(&config, &pki, &estate)?);
+        let live = Live::open(&config, &pki, &catalogue, estate, journals.clone())?;
         Ok(Arc::new(Self {
             config,
             catalogue,
-            estate: Arc::new(estate),
+            estate: live.estate(),
             pki: Arc::new(pki),
             custody,
             critical: steps::critical_operations(),
             certificates,
-            directory,
+            directory: live.directory(),
             journals,
             faces: Faces::default(),
+            live,
         }))
     }
 
-    /// The installations of one world out of the configured number, in the order of the file.
-    pub fn sites(&self, world: u32) -> impl Iterator<Item = Site> + '_ {
+    /// The installations of one world out of the configured number, in the order of the file, as they are now.
+    #[must_use]
+    pub fn sites(&self, world: u32) -> Vec<Site> {
         let count = self.config.worlds.count.max(1);
-        self.estate
-            .sites()
-            .filter(move |site| world::worlds::world_of(site.hub(), count) == world)
+        let mut sites: Vec<Site> = self.live.estate().sites().collect();
+        sites.retain(|site| world::worlds::world_of(site.hub(), count) == world);
+        sites
     }
 
     /// The directory of the installations that `party` operates in one world.
     #[must_use]
     pub fn head_end_directory(&self, world: u32, party: Party) -> head_end::Directory {
         let directory = head_end::Directory::default();
-        for site in self
-            .sites(world)
-            .filter(|site| site.enrolled() == (party == Party::S1sp))
-        {
-            let devices = site.devices().into_iter().filter_map(|device| {
-                let profile = Arc::clone(self.catalogue.profile(&device.profile)?);
-                Some(head_end::Device::new(device.device, device.kind, profile))
-            });
-            directory.insert(head_end::Site {
-                hub: site.hub(),
-                devices: devices.collect(),
-            });
+        for site in self.sites(world) {
+            if site.enrolled() == (party == Party::S1sp) {
+                directory.insert(self.known_to_head_end(&site));
+            }
         }
         directory
     }
 
+    /// An installation as its operator knows it.
+    #[must_use]
+    pub fn known_to_head_end(&self, site: &Site) -> head_end::Site {
+        let devices = site.devices().into_iter().filter_map(|device| {
+            let profile = Arc::clone(self.catalogue.profile(&device.profile)?);
+            Some(head_end::Device::new(device.device, device.kind, profile))
+        });
+        head_end::Site {
+            hub: site.hub(),
+            devices: devices.collect(),
+        }
+    }
+
     /// What the SMSO has on file of the installations it operates in one world, and which devices it operates for nobody.
     #[must_use]
-    pub fn smso_files(&self, world: u32) -> (BTreeMap<Eui64, OnFile>, BTreeSet<Eui64>) {
-        let (mut files, mut dormant) = (BTreeMap::new(), BTreeSet::new());
-        for site in self.sites(world).filter(|site| !site.enrolled()) {
-            let on_file = OnFile {
-                master_keys: !site.has_fault(SiteFault::NoMasterKeys),
-                active: site.active(DeviceKind::Chf),
-            };
-            files.insert(site.hub(), on_file);
-            let devices = site.devices().into_iter();
-            dormant.extend(devices.filter(|device| !device.active).map(|device| device.device));
+    pub fn smso_files(&self, world: u32) -> OnFiles {
+        let files = OnFiles::default();
+        for site in self.sites(world) {
+            Self::put_on_file(&files, &site);
         }
-        (files, dormant)
+        files
+    }
+
+    /// Puts on file what the SMSO has of an installation, where it operates it.
+    pub fn put_on_file(files: &OnFiles, site: &Site) {
+        if site.enrolled() {
+            return;
+        }
+        let on_file = OnFile {
+            master_keys: !site.has_fault(SiteFault::NoMasterKeys),
+            active: site.active(DeviceKind::Chf),
+        };
+        let devices = site.devices().into_iter();
+        let dormant = devices.filter(|device| !device.active).map(|device| device.device);
+        files.put(site.hub(), on_file, dormant);
     }
 
     /// The inventory at the start: enrolled installations, commissioned a month before the calendar starts.
@@ -189,41 +206,52 @@ impl Parts {
     pub fn inventory(&self, world: u32) -> Inventory {
         let since = self.config.clock.start - domain::SimDuration::from_days(30);
         let mut inventory = Inventory::default();
-        for site in self.sites(world).filter(Site::enrolled) {
-            let property = Arc::new(Property {
-                uprn: Some(site.uprn()),
-                post_code: Some(site.post_code()),
-                address_identifier: Some(site.address()),
-            });
-            let meters = [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|kind| site.device(kind));
-            let displays = [DeviceKind::Ppmid, DeviceKind::Ihd].map(|kind| site.device(kind));
-            for device in site.devices() {
-                let Some(profile) = self.catalogue.profile(&device.profile) else {
-                    continue;
-                };
-                let model = Arc::new(profile.model.clone());
-                let mut entry = dcc::Device::new(device.device, device.kind, model, SmiStatus::Commissioned, since);
-                entry.hub = Some(device.hub);
-                entry.mpxn = device.mpxn;
-                entry.property = Some(Arc::clone(&property));
-                entry.s1sp = Some(Arc::from("s1lab"));
-                if device.kind == DeviceKind::Esme {
-                    let variant = if site.second_element() { "B" } else { "A" };
-                    entry.esme_variant = Some(Arc::from(variant));
-                }
-                // Displays are fitted joined with the meters.
-                let joined = match device.kind {
-                    DeviceKind::Ppmid | DeviceKind::Ihd => meters.as_slice(),
-                    DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme => displays.as_slice(),
-                    _ => &[],
-                };
-                for other in joined.iter().flatten() {
-                    entry.more_mut().joined.push(*other);
-                }
-                inventory.put(entry);
-            }
+        for site in self.sites(world) {
+            self.inventory_of(&site, since)
+                .into_iter()
+                .for_each(|device| inventory.put(device));
         }
         inventory
+    }
+
+    /// The devices of an installation as the inventory has them, in service since then; none of one that is not enrolled.
+    #[must_use]
+    pub fn inventory_of(&self, site: &Site, since: SimInstant) -> Vec<dcc::Device> {
+        if !site.enrolled() {
+            return Vec::new();
+        }
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let property = Arc::new(Property {
+            uprn: given(site.uprn()),
+            post_code: given(site.post_code()),
+            address_identifier: given(site.address()),
+        });
+        let meters = [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|kind| site.device(kind));
+        let displays = [DeviceKind::Ppmid, DeviceKind::Ihd].map(|kind| site.device(kind));
+        let entry = |device: fleet::SiteDevice| {
+            let profile = self.catalogue.profile(&device.profile)?;
+            let model = Arc::new(profile.model.clone());
+            let mut entry = dcc::Device::new(device.device, device.kind, model, SmiStatus::Commissioned, since);
+            entry.hub = Some(device.hub);
+            entry.mpxn = device.mpxn;
+            entry.property = Some(Arc::clone(&property));
+            entry.s1sp = Some(Arc::from("s1lab"));
+            if device.kind == DeviceKind::Esme {
+                let variant = if site.second_element() { "B" } else { "A" };
+                entry.esme_variant = Some(Arc::from(variant));
+            }
+            // Displays are fitted joined with the meters.
+            let joined = match device.kind {
+                DeviceKind::Ppmid | DeviceKind::Ihd => meters.as_slice(),
+                DeviceKind::Esme | DeviceKind::Gpf | DeviceKind::Gsme => displays.as_slice(),
+                _ => &[],
+            };
+            for other in joined.iter().flatten() {
+                entry.more_mut().joined.push(*other);
+            }
+            Some(entry)
+        };
+        site.devices().into_iter().filter_map(entry).collect()
     }
 
     /// A signing key of the PKI.

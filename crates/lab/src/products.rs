@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dcc::products::Listed;
 use dcc::{Products, WanMatrix};
-use dmc::{Catalogue, CplStatus, FileError};
+use dmc::{Catalogue, FileError};
+use domain::image;
 
 use crate::config::{ConfigError, ProductsConfig};
 use crate::files::read_text;
@@ -17,18 +17,16 @@ use crate::parts::BuildError;
 pub(crate) fn products(config: &ProductsConfig, catalogue: &Catalogue) -> Result<Products, BuildError> {
     let mut products = Products::default();
     for profile in catalogue.profiles() {
-        let listed = Listed {
-            status: CplStatus::Active,
-            image_sha256: None,
-        };
-        products.list(profile.kind, &profile.model, listed);
+        // The image that `s1lab image make` makes when it is told no length.
+        let image = image::hash(&profile.image_head().image(image::USUAL_OCTETS));
+        products.list_image(profile.kind, &profile.model, image.0);
     }
     let builtin = |error: FileError| problem(Path::new("<built in>"), &error);
     products
         .add_cpl(include_str!("../../../fixtures/products/cpl.csv"))
         .map_err(builtin)?;
     products
-        .add_combinations(include_str!("../../../fixtures/products/epcl.csv"))
+        .add_combinations(include_str!("../../../fixtures/products/epcl.csv"), Some(catalogue))
         .map_err(builtin)?;
     for path in &config.cpl {
         products
@@ -37,7 +35,7 @@ pub(crate) fn products(config: &ProductsConfig, catalogue: &Catalogue) -> Result
     }
     for path in &config.epcl {
         products
-            .add_combinations(&read_text(path)?)
+            .add_combinations(&read_text(path)?, Some(catalogue))
             .map_err(|error| problem(path, &error))?;
     }
     Ok(products)

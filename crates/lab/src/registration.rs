@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dcc::{Directory, DirectoryError, Records, Registration, Registrations};
-use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials, UserRole};
+use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials, SimInstant, UserRole};
 use duis::signature::Certificate;
-use fleet::Estate;
+use fleet::{Estate, Site};
 
 use crate::config::{ChangeConfig, Config, ConfigError};
 use crate::files::read_text;
@@ -50,7 +50,7 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
     };
     let mut registrations = match &config.access.registration {
         Some(path) => from_file(path)?,
-        None => shared_out(pki, estate),
+        None => shared_out(pki, &estate.sites().collect::<Vec<_>>()),
     };
     for change in &config.access.changes {
         registrations.add(changed(change)?);
@@ -86,21 +86,32 @@ fn named(pem: &str) -> Vec<String> {
 /// # Errors
 /// When a certificate cannot be read.
 pub(crate) fn records(parts: &Parts, world: u32) -> Result<Records, BuildError> {
-    let at = parts.config.clock.start;
+    Ok(records_of(parts, &parts.sites(world), parts.config.clock.start)?
+        .into_iter()
+        .collect())
+}
+
+/// The records of notified certificates of installations: those of the users registered at an instant, of every enrolled
+/// device that has a metering point.
+///
+/// # Errors
+/// When a certificate cannot be read.
+pub(crate) fn records_of(
+    parts: &Parts,
+    sites: &[Site],
+    at: SimInstant,
+) -> Result<Vec<(Eui64, Credentials)>, BuildError> {
     let mut credentials = BTreeMap::new();
     for user in &parts.pki.users {
         credentials.insert(user.eui, of_user(user)?);
     }
-    let devices = parts
-        .sites(world)
-        .filter(|site| site.enrolled())
-        .flat_map(|site| site.devices());
+    let directory = parts.live.directory();
+    let enrolled = sites.iter().filter(|site| site.enrolled());
+    let devices = enrolled.flat_map(Site::devices);
     let records = devices.filter_map(|device| {
         let mpxn = device.mpxn?;
         let of = |roles: [UserRole; 2]| {
-            let holder = roles
-                .into_iter()
-                .find_map(|role| parts.directory.registered(mpxn, role, at));
+            let holder = roles.into_iter().find_map(|role| directory.registered(mpxn, role, at));
             holder
                 .and_then(|holder| credentials.get(&holder).cloned())
                 .unwrap_or_default()
@@ -191,10 +202,10 @@ fn from_file(path: &Path) -> Result<Registrations, BuildError> {
     })
 }
 
-/// Every metering point of the estate registered in every role that some user has: the first installation of a template
+/// Every metering point of these installations registered in every role that some user has: the first installation of a template
 /// with the first user of the role, the second with the second, and so on in turn; where gas has a supplier of its own,
 /// with the next one's. It follows from the files alone.
-fn shared_out(pki: &Pki, estate: &Estate) -> Registrations {
+pub(crate) fn shared_out(pki: &Pki, sites: &[Site]) -> Registrations {
     use UserRole as R;
     let with = |role: UserRole| -> Vec<Eui64> {
         let users = pki.users.iter().filter(|user| user.roles.contains(&role));
@@ -209,7 +220,7 @@ fn shared_out(pki: &Pki, estate: &Estate) -> Registrations {
     .map(|role| (role, with(role)));
     let gas = [R::GasSupplier, R::GasTransporter, R::RegisteredSupplierAgent].map(|role| (role, with(role)));
     let mut all = Registrations::default();
-    for site in estate.sites() {
+    for site in sites {
         let position = site.position() as usize;
         let mut register = |mpxn: Mpxn, role: UserRole, users: &[Eui64], next: usize| {
             let turn = (position + next).checked_rem(users.len());

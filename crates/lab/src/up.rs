@@ -207,6 +207,7 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
         tasks: TaskTracker::new(),
         counters: Mutex::new(BTreeMap::new()),
         tunnel: OnceLock::new(),
+        changing: tokio::sync::Mutex::default(),
     });
     handle.note_address("duis", http.address().map_err(failed)?);
     let lookup = match config.lookup.enabled {

@@ -1,6 +1,7 @@
 //! What others may ask of a running lab: the control service, and tests.
 
 mod desk;
+mod estate;
 mod vending;
 
 pub use desk::FETCH_MAX;
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) counters: Mutex<BTreeMap<Eui64, u64>>,
     /// How many fleets have connected, where the fleet is elsewhere.
     pub(crate) tunnel: OnceLock<watch::Receiver<u64>>,
+    /// Held while installations come, go or change: one change at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 /// A question that a running lab cannot answer.
@@ -56,9 +59,15 @@ pub enum ViewError {
     /// What was asked is malformed.
     #[error("{0}")]
     BadQuestion(String),
+    /// Keys or certificates cannot be used.
+    #[error(transparent)]
+    Build(#[from] crate::parts::BuildError),
     /// The DCC does not answer.
     #[error(transparent)]
     Dcc(#[from] dcc::HandleError),
+    /// Tables of installations that say something wrong.
+    #[error(transparent)]
+    Estate(#[from] fleet::EstateError),
     /// The fleet does not answer.
     #[error(transparent)]
     Fleet(#[from] fleet::AskError),
@@ -110,7 +119,7 @@ impl LabHandle {
             seed: config.seed,
             clock: config.clock.mode.to_string(),
             now_ms: self.0.world.clock.now().0,
-            installations: u32::try_from(self.0.parts.estate.len()).unwrap_or(u32::MAX),
+            installations: u32::try_from(self.0.parts.live.estate().len()).unwrap_or(u32::MAX),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             addresses: self
                 .0
@@ -149,14 +158,21 @@ impl LabHandle {
     /// All devices of the estate.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceEntry> {
-        self.0.parts.estate.devices().map(|device| entry(&device)).collect()
+        self.0
+            .parts
+            .live
+            .estate()
+            .devices()
+            .map(|device| entry(&device))
+            .collect()
     }
 
-    /// One device: model, rules with their provenance, associations and, when asked for, test keys.
+    /// One device: model, rules with their provenance, associations and, when asked for, test keys. It is shown as it has
+    /// become, or as it was fitted where the fleet runs elsewhere.
     ///
     /// # Errors
     /// When there is no such device, or the profile of it is gone.
-    pub fn show(&self, device: &str, secrets: bool) -> Result<ShowDeviceReply, ViewError> {
+    pub async fn show(&self, device: &str, secrets: bool) -> Result<ShowDeviceReply, ViewError> {
         let id = parse::<Eui64>(device)?;
         let missing = || ViewError::NotFound {
             what: "device",
@@ -165,10 +181,15 @@ impl LabHandle {
         let found = self
             .0
             .parts
-            .estate
+            .live
+            .estate()
             .devices()
             .find(|other| other.device == id)
             .ok_or_else(missing)?;
+        let found = match self.fleet() {
+            Ok(fleet) => fleet.status(id).await?.device,
+            Err(_) => found,
+        };
         let profile = self.0.parts.catalogue.profile(&found.profile).ok_or_else(missing)?;
         let rules = profile.rules.iter().map(|rule| DeviceRule {
             id: rule.id.clone(),
@@ -312,7 +333,7 @@ impl LabHandle {
     pub async fn inventory(&self) -> Result<Vec<InventoryEntry>, ViewError> {
         let dcc = self.dcc()?;
         let mut entries = Vec::new();
-        for device in self.0.parts.estate.devices() {
+        for device in self.0.parts.live.estate().devices() {
             for found in dcc.look_up(dcc::Lookup::Device(device.device)).await? {
                 if found.id == device.device {
                     entries.push(InventoryEntry {
@@ -443,8 +464,12 @@ impl LabHandle {
         &self.0.tasks
     }
 
+    fn roles<R>(&self, act: impl FnOnce(&Handles) -> R) -> R {
+        act(&self.0.roles.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn dcc(&self) -> Result<dcc::Handle, ViewError> {
-        let handle = self.0.roles.lock().unwrap_or_else(PoisonError::into_inner).dcc.clone();
+        let handle = self.roles(|roles| roles.dcc.clone());
         handle.ok_or(ViewError::Dcc(dcc::HandleError::NotRunning))
     }
 
@@ -453,13 +478,7 @@ impl LabHandle {
     /// # Errors
     /// [`ViewError::FleetElsewhere`].
     pub fn fleet(&self) -> Result<fleet::Handle, ViewError> {
-        let handle = self
-            .0
-            .roles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fleet
-            .clone();
+        let handle = self.roles(|roles| roles.fleet.clone());
         handle.ok_or(ViewError::FleetElsewhere)
     }
 }

@@ -595,6 +595,7 @@ impl Installation {
             }
             DataItem::DeviceLog => Some(Value::Devices(self.known_devices(slot, now))),
             DataItem::FirmwareVersion => Some(Value::Text(profile.firmware.clone())),
+            DataItem::PpmidFirmwareVersion if slot == DeviceKind::Chf => return self.ppmid_firmware(context),
             _ if slot == DeviceKind::Esme => self.esme.view(now, profile).item(item),
             _ if self.display(slot).is_some() => return self.read_display(context, slot, item),
             // A mirror shows the model of the meter it mirrors (inferred from the basic attributes of a mirror).

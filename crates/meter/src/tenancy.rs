@@ -73,6 +73,27 @@ impl Meter {
 }
 
 impl Installation {
+    /// Puts the meters into a payment mode, as somebody with a tool at them would: no right is asked for, and each does what
+    /// its profile has it do when the mode changes. A meter in that mode already is left alone.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongState`] without mains; nothing has changed then.
+    pub fn put_payment_mode(&mut self, context: &Context<'_>, mode: PaymentMode) -> Result<(), Refusal> {
+        for slot in [DeviceKind::Esme, DeviceKind::Gsme] {
+            if self.meter(slot).is_none() {
+                continue;
+            }
+            self.consumer_act(context, slot, |meter, powered, profile, out| {
+                if meter.mode != mode || meter.unconfigured() {
+                    let payment = meter.in_mode(mode);
+                    meter.set_payment_mode(context.now, powered, &payment, profile, out);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     /// Leaves a change of payment mode at a meter for a time to come, as whoever operated it before may have done.
     ///
     /// # Errors

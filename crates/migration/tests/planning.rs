@@ -193,7 +193,7 @@ const CPL: &str = "device_type,maker,model,fw,status\nESME,Example,M1,1,Active\n
 
 #[test]
 fn the_lists_say_what_may_be_enrolled_and_where_firmware_leads() {
-    let lists = CsvLists::read(("epcl.csv", EPCL), ("cpl.csv", CPL)).expect("good");
+    let lists = CsvLists::read(("epcl.csv", EPCL), ("cpl.csv", CPL), None).expect("good");
     let model = |model: &str, firmware: &str| ListedModel {
         manufacturer: "Example".into(),
         model: model.into(),

@@ -165,10 +165,11 @@ impl Trial {
             return (StepResult::Device(Ok(answer)), at);
         }
         let slot = match step.via {
+            Via::Hub => DeviceKind::Chf,
             Via::Mirror => DeviceKind::Gpf,
             Via::Device => step.kind,
         };
-        let outcome = self.bench.execute(slot, &step.operation).0;
+        let outcome = self.bench.execute(slot, &step.via.asked(&step.operation)).0;
         match &outcome {
             Ok(answer) if step.cached_for.is_some() => self.cache.keep(step.device, &step.operation, answer, now),
             _ if step.operation.changes_state() => self.cache.forget(step.device),

@@ -365,13 +365,51 @@ pub(crate) enum Device {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
-    /// Enter the code of a top-up at the keys of a meter, as a customer does
+    /// Add installations to the running lab, from tables as `s1lab estate export` writes them
+    #[command(
+        after_help = "Example:\n  s1lab device add tables/devices.csv tables/registration.csv\n\n\
+        All of them come, or none. What is enrolled is in the inventory and in service at once."
+    )]
+    Add {
+        /// CSV of the devices: whole installations
+        devices: PathBuf,
+        /// CSV of the registration data of their metering points; without it they have no address
+        registration: Option<PathBuf>,
+    },
+    /// Take an installation out of the running lab
+    #[command(after_help = "Example:\n  s1lab device remove 02-1A-B0-01-02-00-00-01")]
+    Remove {
+        /// EUI-64 of its hub
+        id: String,
+    },
+    /// Change a device of the running lab, or its installation: all that is asked, or nothing
+    #[command(after_help = "Example:\n  s1lab device patch 02-1A-B0-02-01-00-00-01 --payment-mode prepayment")]
+    Patch {
+        /// EUI-64 of the device
+        id: String,
+        /// Firmware it has from now on, as an image would make it: model@firmware, of the same model
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<String>,
+        /// How the customer pays from now on: credit or prepayment
+        #[arg(long, value_name = "MODE")]
+        payment_mode: Option<String>,
+        /// EUI-64 of the user that supplies the device's metering point from now on
+        #[arg(long, value_name = "USER")]
+        supplier: Option<String>,
+        /// What is wrong with the installation from now on: mains-off, no-coverage, no-master-keys, or none
+        #[arg(long, value_name = "FAULT", value_delimiter = ',')]
+        faults: Option<Vec<String>>,
+    },
+    /// Enter the code of a top-up at the keys of a meter or a prepayment interface, as a customer does
     #[command(after_help = "Example:\n  s1lab device key-in 02-1A-B0-02-01-00-00-01 01234567890123456789")]
     KeyIn {
-        /// EUI-64 of the meter
+        /// EUI-64 of the meter, or of a prepayment interface (PPMID)
         id: String,
         /// The digits
         code: String,
+        /// At a prepayment interface: the meter it is for, ESME or GSME; else the electricity meter
+        #[arg(long, value_name = "KIND")]
+        meter: Option<String>,
     },
 }
 

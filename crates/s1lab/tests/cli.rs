@@ -57,7 +57,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn help_says_what_each_command_is_for() {
-    let commands: [&[&str]; 49] = [
+    let commands: [&[&str]; 52] = [
         &[],
         &["sit"],
         &["up"],
@@ -107,6 +107,9 @@ fn help_says_what_each_command_is_for() {
         &["run"],
         &["vend"],
         &["device", "key-in"],
+        &["device", "add"],
+        &["device", "remove"],
+        &["device", "patch"],
     ];
     let folder = folder(&[]);
     for command in commands {

@@ -134,17 +134,21 @@ impl Context {
                 approval.follows = acts > 0 && !execution.plan.continues;
             }
             acts += usize::from(changes);
+            let itself = (step.device, step.kind);
             // Where the plan wants the proxy's copy and there is no proxy, the sleeping meter itself is asked.
-            let mirror = match step.via {
-                Via::Mirror => self.proxy(task.verified.hub),
-                Via::Device => None,
+            let (device, slot) = match step.via {
+                Via::Mirror => self
+                    .proxy(task.verified.hub)
+                    .map_or(itself, |proxy| (proxy, DeviceKind::Gpf)),
+                Via::Hub => (task.verified.hub, DeviceKind::Chf),
+                Via::Device => itself,
             };
             jobs.push(Job {
                 trace_id: id.to_string(),
                 hub: task.verified.hub,
-                device: mirror.unwrap_or(step.device),
-                slot: mirror.map_or(step.kind, |_| DeviceKind::Gpf),
-                operation: as_the_device_takes_it(step, execution.code),
+                device,
+                slot,
+                operation: step.via.asked(&as_the_device_takes_it(step, execution.code)),
                 approval,
                 deadline,
             });

@@ -41,6 +41,15 @@ impl Core {
             Command::EndQuarantine(reference, release, answer) => {
                 let _ = answer.send(self.end_quarantine(reference, release, now));
             }
+            Command::Fit(fitted, answer) => {
+                self.fit(*fitted, now);
+                let _ = answer.send(());
+            }
+            Command::Images(answer) => drop(answer.send(self.images.known().to_vec())),
+            Command::TakeAway(devices, answer) => {
+                self.take_away(&devices, now);
+                let _ = answer.send(());
+            }
             Command::Quarantine(answer) => drop(answer.send(self.quarantined())),
             Command::InHand(answer) => drop(answer.send(InHand {
                 open_requests: self.open.len(),

@@ -10,7 +10,7 @@ use super::alerts::Notice;
 use super::{Core, Stage};
 use crate::audit::{Event, Record};
 use crate::inventory::{Device, SmiStatus, StatusError};
-use crate::journal::Entry;
+use crate::journal::{Entry, KnownMessage};
 use crate::services::Change;
 
 impl Core {
@@ -22,7 +22,12 @@ impl Core {
                 self.options.inventory.put(*device);
                 self.keep_device(entry, id);
             }
-            Change::Image(distribution) => self.distribute(entry, *distribution, now),
+            Change::Image(image) => {
+                let (distribution, known) = *image;
+                entry.images_known.push(KnownMessage::of(&known));
+                self.images.know(known);
+                self.distribute(entry, distribution, now);
+            }
             Change::Removed(device) => self.remove_device(entry, device, by, now),
             Change::Schedule(schedule) => self.create_schedule(entry, *schedule, by, now),
             Change::ScheduleDeleted(id) => {
@@ -320,7 +325,7 @@ impl Core {
         }
     }
 
-    fn part(&mut self, entry: &mut Entry, one: Eui64, other: Eui64) {
+    pub(super) fn part(&mut self, entry: &mut Entry, one: Eui64, other: Eui64) {
         for (device, with) in [(one, other), (other, one)] {
             let Some(mut known) = self.options.inventory.device(device).cloned() else {
                 continue;

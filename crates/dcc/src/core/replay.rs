@@ -12,8 +12,8 @@ use crate::anomaly::Counts;
 use crate::audit::Event;
 use crate::images::{Distribution, Images, Job, JobState};
 use crate::journal::{
-    self, Acknowledged, CredentialsMessage, DeviceMessage, Entry, HeldBack, ImagesMessage, ReleasedMessage,
-    ScheduleMessage, Standing,
+    self, Acknowledged, CredentialsMessage, DeviceMessage, Entry, HeldBack, ImagesMessage, KnownMessage,
+    ReleasedMessage, ScheduleMessage, Standing,
 };
 use crate::options::Options;
 use crate::schedules::Schedules;
@@ -127,6 +127,9 @@ impl Core {
         }
         if let Some(images) = entry.images {
             self.replay_images(images);
+        }
+        for known in entry.images_known.into_iter().filter_map(KnownMessage::read) {
+            self.images.know(known);
         }
         for ended in &entry.jobs_ended {
             let distribution = journal::read_id(&ended.request).and_then(|id| self.images.by_request.get_mut(&id));

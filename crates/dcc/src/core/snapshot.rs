@@ -10,7 +10,8 @@ use super::deliveries::delivery_message;
 use super::{Core, Open, Stage};
 use crate::journal::{
     AcceptedMessage, Acknowledged, Count, CredentialsMessage, DEAD, DeviceMessage, Entry, HeldBack, ImagesMessage,
-    JobEnded, QuarantineMessage, ScheduleMessage, SequenceEnded, Settled, Standing, TakenAlerts, id_octets,
+    JobEnded, KnownMessage, QuarantineMessage, ScheduleMessage, SequenceEnded, Settled, Standing, TakenAlerts,
+    id_octets,
 };
 
 /// What the journal has made different from the files the DCC was started with.
@@ -206,7 +207,12 @@ impl Core {
     }
 
     fn image_entries(&self, now: SimInstant) -> impl Iterator<Item = Entry> {
-        self.images.by_request.values().map(move |distribution| {
+        let known = self.images.known().iter().map(KnownMessage::of);
+        let known = chunks(known).map(move |images_known| Entry {
+            images_known,
+            ..Entry::at(now)
+        });
+        let under_way = self.images.by_request.values().map(move |distribution| {
             let request = id_octets(distribution.request);
             let failed = distribution.failed.iter().flat_map(|(why, devices)| {
                 devices.iter().map(|device| JobEnded {
@@ -220,7 +226,8 @@ impl Core {
                 images: Some(ImagesMessage::of(distribution)),
                 ..Entry::at(now)
             }
-        })
+        });
+        known.chain(under_way)
     }
 }
 

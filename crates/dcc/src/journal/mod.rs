@@ -11,7 +11,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::audit::Record;
-use crate::images::{Distribution, Job};
+use crate::images::{Distribution, Job, Known};
 pub(crate) use device::DeviceMessage;
 pub(crate) use schedule::ScheduleMessage;
 
@@ -87,6 +87,9 @@ pub(crate) struct Entry {
     /// Part of a snapshot.
     #[prost(message, optional, tag = "24")]
     pub(crate) standing: Option<Standing>,
+    /// Images that came.
+    #[prost(message, repeated, tag = "25")]
+    pub(crate) images_known: Vec<KnownMessage>,
 }
 
 /// Counters and numbers as they stand, in a snapshot.
@@ -279,6 +282,54 @@ impl ImagesMessage {
             deadline_ms: distribution.deadline.0,
             jobs: distribution.jobs.iter().map(message).collect(),
         }
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct KnownMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) sha256: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(crate) octets: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(crate) owner: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) request: Bytes,
+    #[prost(string, tag = "5")]
+    pub(crate) firmware: String,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) rows: Vec<String>,
+    #[prost(string, optional, tag = "7")]
+    pub(crate) makes: Option<String>,
+    #[prost(int64, tag = "8")]
+    pub(crate) at_ms: i64,
+}
+
+impl KnownMessage {
+    pub(crate) fn of(known: &Known) -> Self {
+        Self {
+            sha256: Bytes::copy_from_slice(&known.sha256),
+            octets: known.octets as u64,
+            owner: known.owner.0,
+            request: id_octets(known.request),
+            firmware: known.firmware.clone(),
+            rows: known.rows.clone(),
+            makes: known.makes.clone(),
+            at_ms: known.at.0,
+        }
+    }
+
+    pub(crate) fn read(self) -> Option<Known> {
+        Some(Known {
+            sha256: <[u8; 32]>::try_from(&*self.sha256).ok()?,
+            octets: usize::try_from(self.octets).ok()?,
+            owner: Eui64(self.owner),
+            request: read_id(&self.request)?,
+            firmware: self.firmware,
+            rows: self.rows,
+            makes: self.makes,
+            at: SimInstant(self.at_ms),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
+use domain::image::ImageHead;
 use domain::{Cohort, DeviceKind, Eui64};
 use duis::Element;
 use prost::bytes::Bytes;
@@ -11,7 +12,7 @@ use steps::Failure;
 
 use super::{Answer, Change, Scene};
 use crate::front_door::Denied;
-use crate::images::{Distribution, Job, JobState};
+use crate::images::{Distribution, Job, JobState, Known};
 use crate::inventory::{Device, SmiStatus};
 use crate::options::IMAGES_MAX;
 
@@ -25,30 +26,54 @@ pub(super) fn update(scene: &Scene<'_>) -> Result<Answer, Denied> {
         return Err(Denied(Failure::Busy, detail));
     }
     let mut sorted = Sorted::default();
-    let mut another_image = None;
+    let mut listed_images = None;
+    let mut rows = BTreeSet::new();
     for id in &list {
         match sort(scene, *id, &firmware, &sha256) {
-            Ok(job) => drop(sorted.jobs.insert(*id, job)),
+            Ok(job) => {
+                rows.extend(row_of(scene, *id));
+                sorted.jobs.insert(*id, job);
+            }
             Err(Unfit::Invalid) => sorted.invalid.push(*id),
             Err(Unfit::NotCommissioned) => sorted.not_commissioned.push(*id),
             Err(Unfit::OtherRequest) => sorted.other_request.push(*id),
-            Err(Unfit::Firmware { listed_image }) => {
+            Err(Unfit::Firmware) => sorted.not_applicable.push(*id),
+            Err(Unfit::Image { listed }) => {
                 sorted.not_applicable.push(*id);
-                another_image = another_image.or(listed_image);
+                listed_images = listed_images.or(Some(listed));
             }
         }
     }
     if sorted.jobs.is_empty() {
-        return Err(match another_image {
+        return Err(match listed_images {
             // Nothing but the image itself stands in the way of every device it could be for.
             Some(listed) if sorted.not_applicable.len() == list.len() => {
-                let detail = format!("its SHA-256 is {}, listed is {}", hex(&sha256), hex(&listed));
+                let listed = match listed.iter().map(|image| hex(image)).collect::<Vec<_>>().as_slice() {
+                    [] => "no image is listed for this firmware".to_owned(),
+                    listed => format!("listed is {}", listed.join(", ")),
+                };
+                let detail = format!("its SHA-256 is {}, {listed}", hex(&sha256));
                 Denied(Failure::ImageNotListed, detail)
             }
             _ => Denied(Failure::ImageNoDevice, sorted.counts()),
         });
     }
-    let detail = format!("firmware {firmware} to {} of {} devices", sorted.jobs.len(), list.len());
+    let known = Known {
+        sha256,
+        octets: image.len(),
+        owner: scene.user.eui,
+        request: scene.id(),
+        firmware: firmware.clone(),
+        rows: rows.into_iter().collect(),
+        makes: ImageHead::read(&image).map(|head| head.profile.to_string()),
+        at: scene.now,
+    };
+    let detail = format!(
+        "firmware {firmware} to {} of {} devices, {}",
+        sorted.jobs.len(),
+        list.len(),
+        known.words()
+    );
     let warning = sorted.warning();
     let distribution = Distribution {
         request: scene.id(),
@@ -61,6 +86,7 @@ pub(super) fn update(scene: &Scene<'_>) -> Result<Answer, Denied> {
         attempts: 0,
         failed: BTreeMap::new(),
     };
+    let distribution = (distribution, known);
     let answer = Answer::done(detail).changing(Change::Image(Box::new(distribution)));
     Ok(match warning {
         Some(payload) => answer.with(payload).warning("W110101"),
@@ -97,9 +123,11 @@ fn list(text: &str) -> Result<Vec<Eui64>, Denied> {
 
 /// Why a device does not get an image.
 enum Unfit {
-    /// The product list does not have the firmware as active for its model, or has another image for it.
-    Firmware {
-        listed_image: Option<[u8; 32]>,
+    /// The product list does not have the firmware as active for its model.
+    Firmware,
+    /// The list has the firmware, but this is none of the images it names for it.
+    Image {
+        listed: BTreeSet<[u8; 32]>,
     },
     /// Unknown, of a type that takes none, or not the user's.
     Invalid,
@@ -142,13 +170,21 @@ fn fits(scene: &Scene<'_>, device: &Device, firmware: &str, sha256: &[u8; 32]) -
     }
     let listed = scene.products.listed_firmware(device.kind, &device.model, firmware);
     match listed {
-        Some(listed) if listed.status != dmc::CplStatus::Active => Err(Unfit::Firmware { listed_image: None }),
-        Some(listed) if listed.image_sha256.is_some_and(|image| image != *sha256) => Err(Unfit::Firmware {
-            listed_image: listed.image_sha256,
+        Some(listed) if listed.status == dmc::CplStatus::Active && listed.images.contains(sha256) => Ok(()),
+        Some(listed) if listed.status == dmc::CplStatus::Active => Err(Unfit::Image {
+            listed: listed.images.clone(),
         }),
-        Some(_) => Ok(()),
-        None => Err(Unfit::Firmware { listed_image: None }),
+        _ => Err(Unfit::Firmware),
     }
+}
+
+/// The row of the product list that a device gets its image by: kind, maker and model.
+fn row_of(scene: &Scene<'_>, id: Eui64) -> Option<String> {
+    let device = scene.inventory.device(id).filter(|_| scene.products.has_cpl())?;
+    Some(format!(
+        "{} {} {}",
+        device.kind, device.model.manufacturer, device.model.model
+    ))
 }
 
 /// The devices of a list by what becomes of them.

@@ -14,7 +14,7 @@ use steps::{Failure, Row};
 use crate::access::Access;
 use crate::directory::User;
 use crate::front_door::Denied;
-use crate::images::{Distribution, Images};
+use crate::images::{Distribution, Images, Known};
 use crate::inventory::{Device, SmiStatus};
 use crate::schedules::{Schedule, Schedules};
 use crate::{Inventory, Limits, Products, WanMatrix};
@@ -73,7 +73,7 @@ pub(crate) enum Change {
     /// A device as it is from now on; its status is the one it had, or its first.
     Device(Box<Device>),
     /// An image goes out.
-    Image(Box<Distribution>),
+    Image(Box<(Distribution, Known)>),
     /// A device leaves the inventory.
     Removed(Eui64),
     /// A new schedule.

@@ -69,7 +69,7 @@ fn decided(bench: &mut Bench, model: &str, decision: &str) {
          ppmid_maker,ppmid_model,ppmid_fw,first_added,removed,source,report,decision,approved_by\n\
          E1,IOC,,Example,{model},00000001,,,,,,,,,,2019-03-01,,SIT,report 1,{decision},board\n"
     );
-    bench.products.add_combinations(&list).unwrap();
+    bench.products.add_combinations(&list, None).unwrap();
 }
 
 fn commission(bench: &Bench) -> Vec<Post> {

@@ -18,8 +18,18 @@ fn listed(bench: &mut Bench) {
     bench.products.add_cpl(&list).unwrap();
 }
 
+/// A list with a firmware and no image of it.
+fn without_image(bench: &mut Bench) {
+    let list = "device_type,maker,model,fw,status\nESME,Example,M1,00000002,Active\n";
+    bench.products.add_cpl(list).unwrap();
+}
+
 pub(super) const CASES: &[Case] = &[
     Case(F::ImageNotListed, listed, |bench| {
+        asked(bench, &[image(&[ESME], "00000002")])
+    }),
+    // A firmware for which the list names no image at all: nothing shows that this is it.
+    Case(F::ImageNotListed, without_image, |bench| {
         asked(bench, &[image(&[ESME], "00000002")])
     }),
     Case(F::ImageNoDevice, listed, |bench| {

@@ -214,6 +214,8 @@ items! {
     RandomisedOffsetNumber,
     /// Serial number as its manufacturer gave it, as text.
     SerialNumber,
+    /// The native firmware identifier of the prepayment interface, as the hub has it over the home area network.
+    PpmidFirmwareVersion,
     }
     numbered {
         /// Consumption in tariff block n (1 to 4).

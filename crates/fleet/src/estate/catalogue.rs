@@ -58,10 +58,7 @@ impl Estate {
                 hint: Some("write an estate with the routes of interest".to_owned()),
             });
         }
-        Ok(Self {
-            name: "catalogue".to_owned(),
-            templates,
-        })
+        Ok(Self::of_templates("catalogue".to_owned(), templates))
     }
 }
 

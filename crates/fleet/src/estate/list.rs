@@ -88,10 +88,7 @@ impl Estate {
         surroundings: &Surroundings<'_>,
     ) -> Result<Self, EstateError> {
         let templates = read(devices, registration, surroundings, 1)?;
-        let estate = Self {
-            name: name.to_owned(),
-            templates,
-        };
+        let estate = Self::of_templates(name.to_owned(), templates);
         estate.nothing_twice(devices.file)?;
         Ok(estate)
     }
@@ -159,15 +156,33 @@ pub(super) fn read(
     }
     let mut by_template: Vec<(String, Vec<Listed>)> = Vec::new();
     let mut used = BTreeSet::new();
+    let mut lines = BTreeMap::new();
     for hub in order {
-        let listed = installation(
-            hub,
-            rows.get(&hub).map_or(&[], Vec::as_slice),
-            &properties,
-            surroundings,
-        )?;
-        used.insert(Mpxn::Mpan(listed.identities.mpan).to_string());
-        used.extend(listed.identities.mprn.map(|mprn| Mpxn::Mprn(mprn).to_string()));
+        let of_hub = rows.get(&hub).map(Vec::as_slice).unwrap_or_default();
+        for row in of_hub {
+            let device: Eui64 = row.parse("device")?;
+            if let Some(line) = lines.insert(device, row.line()) {
+                return Err(row
+                    .error(format!("device {device} stands already in line {line}"))
+                    .into());
+            }
+        }
+        let listed = installation(hub, of_hub, &properties, surroundings)?;
+        let points = [
+            Some(Mpxn::Mpan(listed.identities.mpan)),
+            listed.identities.mprn.map(Mpxn::Mprn),
+        ];
+        for point in points.into_iter().flatten() {
+            if !used.insert(point.to_string()) {
+                let serves = |row: &&Row<'_>| row.text("mpxn").trim() == point.to_string();
+                let line = of_hub.iter().find(serves).map_or(0, Row::line);
+                let problem = format!("metering point {point} is served by an installation above");
+                return Err(EstateError {
+                    line,
+                    ..whole(devices.file, problem)
+                });
+            }
+        }
         match by_template.iter_mut().find(|(name, _)| *name == listed.template) {
             Some((_, members)) => members.push(listed),
             None => by_template.push((listed.template.clone(), vec![listed])),
@@ -441,7 +456,7 @@ fn template(name: String, number: u8, members: Vec<Listed>) -> Template {
 }
 
 /// What the table of devices must have.
-const NEEDED: [&str; 8] = [
+pub(super) const NEEDED: [&str; 8] = [
     "hub", "device", "kind", "profile", "mpxn", "provider", "enrolled", "service",
 ];
 

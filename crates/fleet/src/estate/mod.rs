@@ -38,6 +38,7 @@
 
 mod catalogue;
 mod deal;
+mod later;
 mod list;
 mod read;
 mod site;
@@ -51,6 +52,7 @@ use domain::operation::PaymentMode;
 use domain::{Dmc, InstallationType, Seed};
 
 use deal::Spread;
+use later::Later;
 pub use list::Csv;
 use list::Identities;
 pub use read::Surroundings;
@@ -85,6 +87,8 @@ pub struct Estate {
     /// Its name.
     pub name: String,
     templates: Vec<Arc<Template>>,
+    /// What is other than its file says.
+    later: Later,
 }
 
 /// One kind of installation and how many of it there are.
@@ -276,17 +280,29 @@ impl Estate {
         )
     }
 
+    pub(crate) fn of_templates(name: String, templates: Vec<Arc<Template>>) -> Self {
+        Self {
+            name,
+            templates,
+            later: Later::default(),
+        }
+    }
+
     /// The templates, in the order of the file.
     #[must_use]
     pub fn templates(&self) -> &[Arc<Template>] {
         &self.templates
     }
 
-    /// All installations, in the order of the file.
+    /// All installations, in the order of the file; then those that came later.
     pub fn sites(&self) -> impl Iterator<Item = Site> + '_ {
-        self.templates
+        let of_file = self
+            .templates
             .iter()
-            .flat_map(|template| (0..template.count).map(|position| Site::new(Arc::clone(template), position)))
+            .flat_map(|template| (0..template.count).map(|position| Site::new(Arc::clone(template), position)));
+        let still_there = of_file.filter(|site| !self.later.is_gone(site.hub()));
+        let all = still_there.chain(self.later.came().iter().cloned());
+        all.map(|site| self.later.now(site))
     }
 
     /// All devices, in the order of the file: hub, electricity meter, gas proxy, gas meter, prepayment interface, display.
@@ -297,7 +313,8 @@ impl Estate {
     /// How many installations.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.templates.iter().map(|template| template.count as usize).sum()
+        let of_file: usize = self.templates.iter().map(|template| template.count as usize).sum();
+        of_file - self.later.gone() + self.later.came().len()
     }
 
     /// True for an estate without installations.
@@ -311,10 +328,8 @@ impl Estate {
     pub fn with_counts(&self, count: u32) -> Self {
         let count = count.min(COUNT_MAX);
         let templates = self.templates.iter();
-        Self {
-            name: self.name.clone(),
-            templates: templates.map(|template| Arc::new(template.with_count(count))).collect(),
-        }
+        let templates = templates.map(|template| Arc::new(template.with_count(count)));
+        Self::of_templates(self.name.clone(), templates.collect())
     }
 }
 

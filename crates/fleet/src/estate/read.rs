@@ -61,10 +61,7 @@ pub(super) fn read(file: &str, text: &str, surroundings: Option<&Surroundings<'_
         let first = u8::try_from(templates.len() + 1).unwrap_or(u8::MAX);
         templates.extend(reading.listed_installations(list, first)?);
     }
-    let estate = Estate {
-        name: raw.estate.name,
-        templates,
-    };
+    let estate = Estate::of_templates(raw.estate.name, templates);
     if !raw.list.is_empty() {
         estate.nothing_twice(file)?;
     }

@@ -17,6 +17,8 @@ const EUI_PREFIX: u64 = 0x02_1AB0;
 pub struct Site {
     template: Arc<Template>,
     position: u32,
+    /// Bits of what is wrong with it now, where that is not what it was dealt.
+    faults_now: Option<u8>,
 }
 
 /// What tells the parts that installations share apart: template, combination, whether enrolled.
@@ -43,7 +45,19 @@ pub struct SiteDevice {
 
 impl Site {
     pub(super) fn new(template: Arc<Template>, position: u32) -> Self {
-        Self { template, position }
+        Self {
+            template,
+            position,
+            faults_now: None,
+        }
+    }
+
+    /// The same installation with other faults.
+    pub(super) fn with_faults(self, bits: u8) -> Self {
+        Self {
+            faults_now: Some(bits),
+            ..self
+        }
     }
 
     /// What it is an example of.
@@ -138,7 +152,8 @@ impl Site {
 
     /// What is wrong with it from the start.
     pub fn faults(&self) -> impl Iterator<Item = SiteFault> + '_ {
-        let bits = self.template.dealt.faults.at(self.position).unwrap_or(0);
+        let dealt = || self.template.dealt.faults.at(self.position).unwrap_or(0);
+        let bits = self.faults_now.unwrap_or_else(dealt);
         SiteFault::ALL.into_iter().filter(move |fault| bits & fault.bit() != 0)
     }
 
@@ -160,10 +175,14 @@ impl Site {
         self.dmc().gsme.is_some()
     }
 
-    /// Equal for installations of one template that are made of the same and begin with the same operator.
-    pub(crate) fn kit_key(&self) -> KitKey {
+    /// Equal for installations of one template that are made of the same and begin with the same operator; none for those
+    /// that came later.
+    pub(crate) fn kit_key(&self) -> Option<KitKey> {
+        if self.template.number == super::later::LATER {
+            return None;
+        }
         let combination = self.template.dealt.combination.at(self.position).unwrap_or(0);
-        (self.template.number, combination, self.enrolled())
+        Some((self.template.number, combination, self.enrolled()))
     }
 
     /// The identity of its communications hub, which names the installation.
@@ -176,6 +195,12 @@ impl Site {
     #[must_use]
     pub fn device(&self, slot: DeviceKind) -> Option<Eui64> {
         self.profile(slot).map(|_| self.eui(slot))
+    }
+
+    /// The slot of one of its devices.
+    #[must_use]
+    pub fn slot_of(&self, device: Eui64) -> Option<DeviceKind> {
+        SLOTS.into_iter().find(|slot| self.device(*slot) == Some(device))
     }
 
     /// The profile of the device in this slot, where there is one.

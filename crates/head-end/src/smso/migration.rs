@@ -93,7 +93,7 @@ async fn work(desk: &Arc<Desk>, envelope: &Envelope, command: &SmsoMigrationComm
             .conditions
             .push(condition("malformed", hub, "the command says nothing to do")),
     }
-    let OnFile { master_keys, active } = desk.files.get(&hub).copied().unwrap_or_default();
+    let OnFile { master_keys, active } = desk.files.of(hub);
     let books = desk.books();
     outcome.master_keys = master_keys;
     outcome.active = active;
@@ -185,7 +185,7 @@ impl Acting<'_> {
 
     async fn stage(&self, stage: &SmsoStageKeys, outcome: &mut SmsoMigrationOutcome) {
         let hub = self.site.hub;
-        if !self.desk.files.get(&hub).copied().unwrap_or_default().master_keys {
+        if !self.desk.files.of(hub).master_keys {
             outcome
                 .conditions
                 .push(condition("master-key-missing", hub, "no master keys on file"));

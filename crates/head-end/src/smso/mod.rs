@@ -32,10 +32,8 @@ pub struct SmsoOptions {
     pub custody: Custody,
     /// The installations it operates.
     pub directory: Directory,
-    /// What it has on file about installations beside their devices; default for one that is not in it.
-    pub files: BTreeMap<Eui64, OnFile>,
-    /// Devices whose supplier has no smart service: no supplier's command is taken for them.
-    pub dormant: BTreeSet<Eui64>,
+    /// What it has on file about installations beside their devices.
+    pub files: OnFiles,
     /// Device profiles, for devices whose firmware it changes.
     pub models: Models,
     /// Limits of its engine.
@@ -64,6 +62,49 @@ impl Default for OnFile {
     }
 }
 
+/// What an SMSO has on file about all its installations. Clones share it, so that installations can come while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct OnFiles(Arc<Mutex<Filed>>);
+
+#[derive(Debug, Default)]
+struct Filed {
+    installations: BTreeMap<Eui64, OnFile>,
+    /// Devices whose supplier has no smart service: no supplier's command is taken for them.
+    dormant: BTreeSet<Eui64>,
+}
+
+impl OnFiles {
+    /// Puts on file what there is about the installation behind a hub, and which of its devices are operated for nobody.
+    pub fn put(&self, hub: Eui64, on_file: OnFile, dormant: impl IntoIterator<Item = Eui64>) {
+        let mut filed = self.lock();
+        filed.installations.insert(hub, on_file);
+        filed.dormant.extend(dormant);
+    }
+
+    /// Takes off file an installation with these devices.
+    pub fn remove(&self, hub: Eui64, devices: &[Eui64]) {
+        let mut filed = self.lock();
+        filed.installations.remove(&hub);
+        filed.dormant.retain(|device| !devices.contains(device));
+    }
+
+    /// What there is about an installation; the usual for one that is not in it.
+    #[must_use]
+    pub fn of(&self, hub: Eui64) -> OnFile {
+        self.lock().installations.get(&hub).copied().unwrap_or_default()
+    }
+
+    /// Whether a device is operated for nobody.
+    #[must_use]
+    pub fn is_dormant(&self, device: Eui64) -> bool {
+        self.lock().dormant.contains(&device)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Filed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl SmsoOptions {
     /// With the default limits.
     #[must_use]
@@ -71,8 +112,7 @@ impl SmsoOptions {
         Self {
             custody,
             directory,
-            files: BTreeMap::new(),
-            dormant: BTreeSet::new(),
+            files: OnFiles::default(),
             models,
             engine: Options::default(),
             command_within: SimDuration::from_mins(75),
@@ -118,8 +158,7 @@ struct Desk {
     handle: Handle,
     custody: Custody,
     directory: Directory,
-    files: BTreeMap<Eui64, OnFile>,
-    dormant: BTreeSet<Eui64>,
+    files: OnFiles,
     models: Models,
     command_within: SimDuration,
     firmware_within: SimDuration,
@@ -151,7 +190,6 @@ impl Smso {
             custody,
             directory,
             files,
-            dormant,
             models,
             engine,
             command_within,
@@ -184,7 +222,6 @@ impl Smso {
             custody,
             directory,
             files,
-            dormant,
             models,
             command_within,
             firmware_within,

@@ -78,7 +78,7 @@ impl Work {
         let unknown = || format!("device {device} is unknown to the smso");
         let site = desk.directory.site_of(device).ok_or_else(unknown)?;
         let slot = site.device(device).ok_or_else(unknown)?.slot;
-        if desk.dormant.contains(&device) {
+        if desk.files.is_dormant(device) {
             return Err(format!(
                 "device {device} is dormant: its supplier has no smart service with the smso"
             ));

@@ -1,8 +1,11 @@
 //! Codes of top-ups: made for a supplier, entered by a customer.
 
-use domain::{Eui64, RequestId, SimDuration};
+use domain::operation::Token;
+use domain::{DeviceKind, Eui64, RequestId, SimDuration};
 use duis::{DccAlert, ResponseBody};
-use proto::v1::{VendReply, VendRequest};
+use fleet::{AskError, ConsumerAct};
+use meter::{Acted, DisplayAct};
+use proto::v1::{KeyInReply, VendReply, VendRequest};
 
 use super::{LabHandle, ViewError, parse};
 use crate::user_port::Delivery;
@@ -42,15 +45,38 @@ impl LabHandle {
         })
     }
 
-    /// A customer enters a code at a meter. Gives why the meter does not take it; empty when it does.
+    /// A customer enters a code at a meter, or at a prepayment interface for the meter of a kind (`ESME` where none is named).
+    /// Gives why it is not taken, empty when it is, and whether it waits for a gas meter to wake.
     ///
     /// # Errors
-    /// When there is no such device here.
-    pub async fn key_in(&self, device: &str, code: &str) -> Result<String, ViewError> {
-        let device: Eui64 = parse(device)?;
-        match self.fleet()?.enter_code(device, code.trim()).await {
-            Ok(()) => Ok(String::new()),
-            Err(fleet::AskError::Refused(refusal)) => Ok(refusal.to_string()),
+    /// When there is no such device here, or no such kind of meter.
+    pub async fn key_in(&self, device: &str, code: &str, meter: &str) -> Result<KeyInReply, ViewError> {
+        let id: Eui64 = parse(device)?;
+        let fleet = self.fleet()?;
+        let digits = code.trim();
+        let entered = if fleet.screen(id).await?.is_some() {
+            let meter = match meter.trim() {
+                "" => DeviceKind::Esme,
+                kind => parse(kind)?,
+            };
+            let act = DisplayAct::EnterToken(Token(digits.to_owned()));
+            fleet.act(id, ConsumerAct::AtDisplay(meter, act)).await
+        } else if meter.trim().is_empty() {
+            fleet.enter_code(id, digits).await.map(|()| Acted::Done)
+        } else {
+            return Err(ViewError::BadQuestion(format!(
+                "{id} is no prepayment interface: what is entered there is for itself, and no meter is named"
+            )));
+        };
+        match entered {
+            Ok(acted) => Ok(KeyInReply {
+                refusal: String::new(),
+                waits: acted == Acted::Waits,
+            }),
+            Err(AskError::Refused(refusal)) => Ok(KeyInReply {
+                refusal: refusal.to_string(),
+                waits: false,
+            }),
             Err(error) => Err(error.into()),
         }
     }

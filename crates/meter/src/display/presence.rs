@@ -1,7 +1,7 @@
 //! How displays come and go: switched off and on, without mains, put out of the hub's log and let in again.
 
 use domain::seed::mix;
-use domain::{DeviceKind, Refusal, SimDuration, SimInstant};
+use domain::{Answer, DeviceKind, Outcome, Refusal, SimDuration, SimInstant, Value};
 
 use super::{Absence, DISPLAYS};
 use crate::alerts;
@@ -10,6 +10,17 @@ use crate::profile::Context;
 use crate::quirks::{DEVICE_BACK, DEVICE_SILENT};
 
 impl Installation {
+    /// What the hub finds when it asks the prepayment interface for its firmware.
+    pub(crate) fn ppmid_firmware(&self, context: &Context<'_>) -> Outcome {
+        let slot = DeviceKind::Ppmid;
+        let there = self.display(slot).zip(context.profiles.ppmid);
+        let (display, profile) = there.ok_or(Refusal::NotSupported)?;
+        if display.absent.is_some() || self.is_out(slot) {
+            return Err(Refusal::Unreachable);
+        }
+        Ok(Answer::Value(Value::Text(profile.firmware.clone())))
+    }
+
     /// Somebody switches a display off, or on again. Twice is harmless.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dmc::{CplEntry, CplStatus, EpclEntry, FileError};
+use dmc::{Catalogue, CplEntry, CplStatus, EpclEntry, FileError};
 use domain::{CommunicationsProvider, DeviceKind, DeviceModel, SimInstant};
 use jiff::civil::{Date, Time};
 
@@ -29,13 +29,14 @@ impl CsvLists {
         }
     }
 
-    /// Reads both lists. Each text comes with the name of its file.
+    /// Reads both lists. Each text comes with the name of its file. With a catalogue, what it knows of when a firmware became
+    /// stable is held against the entries.
     ///
     /// # Errors
     /// With file and line.
-    pub fn read(epcl: (&str, &str), cpl: (&str, &str)) -> Result<Self, FileError> {
+    pub fn read(epcl: (&str, &str), cpl: (&str, &str), catalogue: Option<&Catalogue>) -> Result<Self, FileError> {
         Ok(Self::new(
-            dmc::read_epcl(None, epcl.0, epcl.1)?,
+            dmc::read_epcl(catalogue, epcl.0, epcl.1)?,
             dmc::read_cpl(None, cpl.0, cpl.1)?,
         ))
     }

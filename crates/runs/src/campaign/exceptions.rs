@@ -167,7 +167,7 @@ pub fn act(state: &Path, operator: &Operator, which: &Which, deed: &Deed) -> Res
         return Err(CampaignError::NotBegun(state.to_owned()));
     }
     let now = begun::stood_at(&journals, state)?.unwrap_or(file.start);
-    let lists = Arc::new(Eligible::read(&file)?);
+    let lists = Arc::new(Eligible::read(&file, None)?);
     let options = ControlOptions {
         name: file.name.clone(),
         environment: file.environment,

@@ -251,7 +251,6 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
 }
 
 fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Result<CampaignRun, CampaignError> {
-    let lists = Arc::new(Eligible::read(&file)?);
     let mut config = options.config.clone();
     config.seed = file.seed;
     config.clock.start = file.start;
@@ -261,6 +260,7 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         keep(&mut config, state, options.resume)?;
     }
     let parts = Parts::build(config)?;
+    let lists = Arc::new(Eligible::read(&file, Some(&parts.catalogue))?);
     let mut began = file.start;
     let mut after_kill = false;
     if let Some(state) = &options.state {

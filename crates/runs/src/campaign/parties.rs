@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dmc::Catalogue;
 use domain::{DeviceKind, DeviceModel};
 use duis::signature::Certificate;
 use jiff::civil::Date;
@@ -29,7 +30,7 @@ pub(super) enum Eligible {
 }
 
 impl Eligible {
-    pub(super) fn read(file: &CampaignFile) -> Result<Self, CampaignError> {
+    pub(super) fn read(file: &CampaignFile, catalogue: Option<&Catalogue>) -> Result<Self, CampaignError> {
         let Some((epcl, cpl)) = &file.lists else {
             return Ok(Self::Everything);
         };
@@ -41,7 +42,7 @@ impl Eligible {
         };
         let name = |path: &std::path::PathBuf| path.display().to_string();
         let (epcl, cpl) = ((name(epcl), text(epcl)?), (name(cpl), text(cpl)?));
-        let lists = CsvLists::read((&epcl.0, &epcl.1), (&cpl.0, &cpl.1)).map_err(ReadError::File)?;
+        let lists = CsvLists::read((&epcl.0, &epcl.1), (&cpl.0, &cpl.1), catalogue).map_err(ReadError::File)?;
         Ok(Self::Listed(lists))
     }
 }

@@ -141,11 +141,11 @@ impl<'a> Ground<'a> {
             asked_by: steps::AskedBy::Supplier,
         };
         let request = Request::new(any_id(order), order.srv).with_body(order.body.clone());
-        if profile.face.saps.of(device.kind).is_none() {
+        let plan = steps::plan(&request, &target).map_err(|refused| refused.failure)?;
+        if profile.face.saps.of(device.kind).is_none() && plan.steps.iter().any(|step| step.via != Via::Hub) {
             // A device of the home area network that no face has a place for: its head-end cannot ask it.
             return Err(Failure::S1spRejected);
         }
-        let plan = steps::plan(&request, &target).map_err(|refused| refused.failure)?;
         if let Some(failure) = plan.steps.iter().find_map(|step| self.apart(&step.operation, state)) {
             return Err(failure);
         }
@@ -280,9 +280,10 @@ impl Walk {
 /// From one step of a request to the next on the same connection, at most.
 const NEXT_STEP_WITHIN: SimDuration = SimDuration::from_secs(3);
 
-/// From where a step is answered: the device itself, or the gas proxy in its place.
+/// From where a step is answered: the device itself, or the hub or the gas proxy in its place.
 pub(crate) fn answering(ground: &Ground<'_>, device: &SiteDevice, step: &Step) -> DeviceKind {
     match step.via {
+        Via::Hub => DeviceKind::Chf,
         Via::Mirror if ground.profile(DeviceKind::Gpf).is_some() => DeviceKind::Gpf,
         Via::Mirror | Via::Device => device.kind,
     }

@@ -1,6 +1,10 @@
 //! `s1lab device`.
 
-use control::messages::{DeviceEntry, DeviceState, ShowDeviceReply};
+use std::path::Path;
+
+use control::messages::{
+    AddDevicesRequest, DeviceEntry, DeviceState, Faults, KeyInReply, PatchDeviceRequest, ShowDeviceReply,
+};
 use serde_json::{Value, json};
 
 use crate::args::{Device, Global};
@@ -19,10 +23,15 @@ pub(crate) fn run(global: &Global, args: Device) -> Result<(), Failure> {
                 let shown = client.device(&id, secrets).await.map_err(Failure::input)?;
                 show(global, &shown);
             }
-            Device::KeyIn { id, code } => {
-                let refusal = client.key_in(&id, &code).await.map_err(Failure::input)?;
+            Device::KeyIn { id, code, meter } => {
+                let entered = client.key_in(&id, &code, &meter.unwrap_or_default()).await;
+                let KeyInReply { refusal, waits } = entered.map_err(Failure::input)?;
                 if global.json {
-                    output::json(&json!({ "device": id, "taken": refusal.is_empty(), "refusal": refusal }));
+                    output::json(
+                        &json!({ "device": id, "taken": refusal.is_empty(), "refusal": refusal, "waits": waits }),
+                    );
+                } else if waits {
+                    output::line("entered: the gas meter hears of it when it wakes");
                 } else if refusal.is_empty() {
                     output::line("taken");
                 } else {
@@ -31,6 +40,46 @@ pub(crate) fn run(global: &Global, args: Device) -> Result<(), Failure> {
                 if !refusal.is_empty() {
                     return Err(Failure::Checks);
                 }
+            }
+            Device::Add { devices, registration } => {
+                let request = AddDevicesRequest {
+                    devices_file: devices.display().to_string(),
+                    devices_csv: lab::files::read_text(&devices).map_err(Failure::input)?,
+                    registration_file: named(registration.as_deref()),
+                    registration_csv: registration
+                        .as_deref()
+                        .map(lab::files::read_text)
+                        .transpose()
+                        .map_err(Failure::input)?
+                        .unwrap_or_default(),
+                };
+                let added = client.add_devices(request).await.map_err(Failure::input)?;
+                list(global, &added);
+            }
+            Device::Remove { id } => {
+                let gone = client.remove_device(&id).await.map_err(Failure::input)?;
+                list(global, &gone);
+            }
+            Device::Patch {
+                id,
+                profile,
+                payment_mode,
+                supplier,
+                faults,
+            } => {
+                let faults = faults.map(|mut names| {
+                    names.retain(|name| name != "none");
+                    Faults { names }
+                });
+                let request = PatchDeviceRequest {
+                    device: id,
+                    profile,
+                    payment_mode,
+                    supplier,
+                    faults,
+                };
+                let patched = client.patch_device(request).await.map_err(Failure::input)?;
+                list(global, &[patched]);
             }
             Device::Expose { id, listen } => {
                 let address = client.expose(&id, &listen.to_string()).await.map_err(Failure::input)?;
@@ -44,6 +93,10 @@ pub(crate) fn run(global: &Global, args: Device) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+fn named(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 fn list(global: &Global, devices: &[DeviceEntry]) {

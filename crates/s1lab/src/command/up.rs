@@ -61,7 +61,7 @@ pub(crate) fn role(global: &Global, args: Role) -> Result<(), Failure> {
     super::runtime()?.block_on(async {
         let shutdown = on_interrupt()?;
         let fleet = FleetRole::build(config, &args.pki).map_err(Failure::start)?;
-        eprintln!("fleet of {} devices, connecting", fleet.handle().devices().count());
+        eprintln!("fleet of {} devices, connecting", fleet.handle().devices().len());
         fleet.run(shutdown).await;
         Ok(())
     })

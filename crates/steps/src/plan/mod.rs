@@ -53,8 +53,22 @@ pub enum AskedBy {
 pub enum Via {
     /// From the device itself.
     Device,
+    /// From the hub, which asks the device over the home area network: no face has a place for a prepayment interface, which
+    /// has no address on the WAN (inferred: its firmware is read by a message of its own, MB table G).
+    Hub,
     /// From the gas proxy's copy of what the gas meter last reported: the meter itself sleeps (inferred).
     Mirror,
+}
+
+impl Via {
+    /// The operation as it goes to the device that this way leads to.
+    #[must_use]
+    pub fn asked(self, operation: &Operation) -> Operation {
+        match (self, operation) {
+            (Self::Hub, Operation::Read(DataItem::FirmwareVersion)) => Operation::Read(DataItem::PpmidFirmwareVersion),
+            (_, other) => other.clone(),
+        }
+    }
 }
 
 /// One step of a plan.
@@ -260,17 +274,17 @@ fn has_what_it_takes(body: &str, profile: &DeviceProfile) -> bool {
     }
 }
 
-/// A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
+/// What is asked of a prepayment interface is asked of its hub. A gas meter's data is read from its proxy; what the proxy does not mirror needs the meter awake.
 fn via(kind: DeviceKind, operation: &Operation) -> Via {
     let own = match operation {
         Operation::Read(item) => matches!(item, DataItem::Clock | DataItem::DeviceLog | DataItem::FirmwareVersion),
         Operation::ReadLog { log, .. } => matches!(log, LogKind::Event | LogKind::Security),
         _ => true,
     };
-    if kind == DeviceKind::Gsme && !own {
-        Via::Mirror
-    } else {
-        Via::Device
+    match kind {
+        DeviceKind::Gsme if !own => Via::Mirror,
+        DeviceKind::Ppmid => Via::Hub,
+        _ => Via::Device,
     }
 }
 
