@@ -12,6 +12,7 @@ Settings, as JSON on standard input:
      "management": {"sap": 1, "encryption": "…", "authentication": "…", "counter": 1},   # counter: optional
      "critical": {"sap": 2, "encryption": "…", "authentication": "…", "approval": "…", "script": 1},
      "register": "1.0.1.8.0.255",
+     "image": {"octets": "…", "hash": "…", "approval": "…"},                             # optional; gurux only
      "profile": {"obis": "1.0.99.1.0.255", "from": "2019-06-30T00:00:00Z", "to": "2019-06-30T02:00:00Z"},
      "only": ["public identity"]}                # optional: names of checks to run
 

@@ -103,6 +103,11 @@ fn settings(shown: &Value, exposed: &str) -> Value {
 
 /// The DCO's approval to disable the supply of one meter, made with the test key that `device show --secrets` gives.
 fn approval(shown: &Value, device: &str, counter: u32) -> String {
+    approval_of(&Operation::DisableSupply, shown, device, counter)
+}
+
+/// The DCO's approval of an operation on one meter.
+fn approval_of(operation: &Operation, shown: &Value, device: &str, counter: u32) -> String {
     let device: Eui64 = device.parse().unwrap();
     let key = shown["approval_key"].as_str().unwrap();
     let octets: Vec<u8> = (0..key.len() / 2)
@@ -112,12 +117,16 @@ fn approval(shown: &Value, device: &str, counter: u32) -> String {
     let approval = Approval::make(
         &DeviceKey::new(octets.try_into().unwrap()),
         device,
-        &Operation::DisableSupply,
+        operation,
         request,
         counter,
         "2030-01-01T00:00:00Z".parse::<SimInstant>().unwrap(),
     );
-    approval.to_bytes().iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(&approval.to_bytes())
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[test]
@@ -154,6 +163,7 @@ fn independent_dlms_clients_read_a_meter_and_need_the_dco_to_operate_it() {
 /// take long answers over HDLC. It reads for ever from a connection that the other side has closed, and over HDLC it reads
 /// the answer to its disconnection: so a device that refuses must leave the connection open there, which ours do.
 const FAMILIES: &[(&str, &str, Framing, &str)] = &[
+    ("am110r@BASE", "as300p@BASE", Framing::Wrapper, "gurux_client.py"),
     (
         "aclara-hub@BASE",
         "sgm1300@BASE",
@@ -184,6 +194,14 @@ const FAMILIES: &[(&str, &str, Framing, &str)] = &[
         Framing::HubTunnel,
         "gurux_client.py",
     ),
+];
+
+/// What an image makes of a meter, by the meter it is for.
+const IMAGES: &[(&str, &str)] = &[
+    ("as300p@BASE", "as300p@LAB-E001"),
+    ("sgm1300@BASE", "sgm1300@LAB-A001"),
+    ("itron-esme@BASE", "itron-esme@LAB-I001"),
+    ("e470-dxc@dcc-eligible", "e470-dxc@LAB-L001"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,7 +242,7 @@ fn a_meter_of_every_dlms_family_answers_an_independent_client() {
         .filter(|device| device["kind"] == "ESME");
     let meters: Vec<_> = meters.map(|device| device["device"].as_str().unwrap()).collect();
     assert_eq!(meters.len(), FAMILIES.len());
-    for ((hub, _, framing, script), meter) in FAMILIES.iter().zip(meters) {
+    for ((hub, fitted, framing, script), meter) in FAMILIES.iter().zip(meters) {
         let shown = lab.json(&["device", "show", meter, "--secrets"]).unwrap();
         let exposed = lab.json(&["device", "expose", meter]).unwrap();
         let mut settings = settings(&shown, exposed["address"].as_str().unwrap());
@@ -265,8 +283,55 @@ fn a_meter_of_every_dlms_family_answers_an_independent_client() {
         settings["only"] = json!(["critical supply with approval"]);
         let checks = Checks::of(&python, script, &settings);
         assert_eq!(checks.good("critical supply with approval"), 0, "{hub}: disconnected");
+        if script.starts_with("gurux") {
+            let (_, becomes) = IMAGES.iter().find(|(of, _)| of == fitted).unwrap();
+            takes_an_image(&lab, &python, settings, meter, becomes);
+        }
     }
     assert_eq!(lab.terminate().unwrap(), Some(0));
+}
+
+/// An image by the standard's image transfer object, block by block: not another one than was announced, and not without the
+/// DCO's approval.
+fn takes_an_image(lab: &RunningLab, python: &Path, mut settings: Value, meter: &str, becomes: &str) {
+    let file = lab.state().join(format!("{meter}.image"));
+    let path = file.to_str().unwrap();
+    let made = lab
+        .command(&["image", "make", becomes, path, "--octets", "4096"])
+        .unwrap();
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let octets = std::fs::read(&file).unwrap();
+    let hash = domain::image::hash(&octets);
+    let shown = lab.json(&["device", "show", meter, "--secrets"]).unwrap();
+    settings["image"] = json!({
+        "octets": hex(&octets),
+        "hash": hex(&hash.0),
+        "approval": approval_of(&Operation::ActivateImage { hash }, &shown, meter, 9),
+    });
+    let mut check = |name: &str| {
+        settings["only"] = json!([name]);
+        Checks::of(python, "gurux_client.py", &settings)
+    };
+    check("management image of another hash").refused("management image of another hash");
+    let checks = check("management image");
+    let done = checks.good("management image");
+    assert_eq!(
+        (&done["state"], &done["verified"]),
+        (&json!(3), &json!([hex(&hash.0)])),
+        "{becomes}: {done}"
+    );
+    assert_eq!(done["blocks"], done["received"], "{becomes}");
+    assert!(
+        done["blocks"].as_u64().unwrap() > 3,
+        "{becomes}: in more than one piece: {done}"
+    );
+    check("critical activation without approval").refused("critical activation without approval");
+    let checks = check("critical activation with approval");
+    assert_eq!(
+        checks.good("critical activation with approval"),
+        "activated",
+        "{becomes}"
+    );
 }
 
 #[test]

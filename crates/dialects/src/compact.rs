@@ -1,14 +1,20 @@
-//! Numbers of device kinds, approval faults and associations in objects of ours. Operations and outcomes themselves travel in the form of
+//! Numbers of device kinds, faults of approvals and images, and associations in objects of ours. Operations and outcomes themselves travel in the form of
 //! [`domain::operation::octets`].
 
-use domain::operation::ApprovalFault;
-use domain::{Association, DeviceKind};
+use domain::operation::{ApprovalFault, ImageFault};
+use domain::{Association, DeviceKind, Refusal};
 
-const FAULTS: [ApprovalFault; 4] = [
-    ApprovalFault::Missing,
-    ApprovalFault::Replayed,
-    ApprovalFault::Stale,
-    ApprovalFault::Wrong,
+/// Refusals whose reason no access result of the standard has. The order is their number: append, never reorder.
+const FAULTS: [Refusal; 9] = [
+    Refusal::Approval(ApprovalFault::Missing),
+    Refusal::Approval(ApprovalFault::Replayed),
+    Refusal::Approval(ApprovalFault::Stale),
+    Refusal::Approval(ApprovalFault::Wrong),
+    Refusal::Image(ImageFault::Block),
+    Refusal::Image(ImageFault::Hash),
+    Refusal::Image(ImageFault::Incomplete),
+    Refusal::Image(ImageFault::NotForThisDevice),
+    Refusal::Image(ImageFault::NotBegun),
 ];
 
 /// Position of `value` among `all`, from 1.
@@ -19,17 +25,17 @@ fn code<T: PartialEq>(all: &[T], value: &T) -> u8 {
         .unwrap_or(0)
 }
 
-fn of_code<T: Copy>(all: &[T], code: u8) -> Option<T> {
-    all.get(usize::from(code).checked_sub(1)?).copied()
+fn of_code<T: Clone>(all: &[T], code: u8) -> Option<T> {
+    all.get(usize::from(code).checked_sub(1)?).cloned()
 }
 
-/// The code of an approval's fault, 0 for none.
-pub(crate) fn fault_code(fault: Option<ApprovalFault>) -> u8 {
-    fault.map_or(0, |fault| code(&FAULTS, &fault))
+/// The code of what was wrong with an approval or an image, 0 for anything else.
+pub(crate) fn fault_code(fault: Option<&Refusal>) -> u8 {
+    fault.map_or(0, |fault| code(&FAULTS, fault))
 }
 
 /// The fault of a code; `None` for 0 and unknown ones.
-pub(crate) fn fault_of(number: u8) -> Option<ApprovalFault> {
+pub(crate) fn fault_of(number: u8) -> Option<Refusal> {
     of_code(&FAULTS, number)
 }
 

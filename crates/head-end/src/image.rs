@@ -122,7 +122,7 @@ impl Transfer<'_> {
             }
             match status.state {
                 ImageState::Verifying if clock.now() + LOOK_EVERY < self.deadline => {}
-                ImageState::Wrong => return Err(Stopped::Refused(Refusal::Image(ImageFault::Hash))),
+                ImageState::Wrong => return Err(self.found_wrong().await),
                 ImageState::Verifying => {
                     let late = Failure::after(FailureKind::Deadline, format!("{} did not finish in time", self.device));
                     return Err(Stopped::before(Trouble::Failed(late)));
@@ -134,6 +134,15 @@ impl Transfer<'_> {
                 }
             }
             clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Why a device found the image wrong: it says so when it is asked to check it once more.
+    async fn found_wrong(&self) -> Stopped {
+        match self.ask(Operation::VerifyImage).await {
+            Ok(Err(refusal @ Refusal::Image(_))) => Stopped::Refused(refusal),
+            // It says no more than that.
+            _ => Stopped::Refused(Refusal::Image(ImageFault::Hash)),
         }
     }
 

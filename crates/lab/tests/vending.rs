@@ -51,7 +51,7 @@ impl Bench {
     /// The meter of a home, in the order of [`HOMES`].
     fn meter(&self, home: usize) -> Eui64 {
         let template = format!("home{home}");
-        let mut sites = self.lab.parts().sites(0);
+        let mut sites = self.lab.parts().sites(0).into_iter();
         let site = sites.find(|site| site.template().name == template).expect("there");
         site.device(DeviceKind::Esme).expect("it has one")
     }

@@ -67,7 +67,10 @@ enum Check {
     /// Done at this instant.
     Until(SimInstant),
     Right,
+    /// Not what was announced.
     Wrong,
+    /// What was announced, and no firmware of the device it is for.
+    NotForIt,
 }
 
 /// An image that was found right.
@@ -127,16 +130,19 @@ impl Incoming {
     }
 
     /// What the check finds on a device of this profile.
-    fn check(&self, target: &Profile) -> Option<Verified> {
+    fn check(&self, target: &Profile) -> Result<Verified, ImageFault> {
         let hash = self.rolling.finish();
         if self.hash != ImageHash::default() && self.hash != hash {
-            return None;
+            return Err(ImageFault::Hash);
         }
-        let head = ImageHead::read(&self.head)?;
+        let head = ImageHead::read(&self.head).ok_or(ImageFault::NotForThisDevice)?;
         let fits = head.manufacturer == target.manufacturer && head.model == target.model;
         let reachable = head.from.is_empty() || head.from.contains(&target.firmware);
         let shows = head.part == ImagePart::Application;
-        (fits && reachable && (shows || target.image.split)).then(|| Verified {
+        if !(fits && reachable && (shows || target.image.split)) {
+            return Err(ImageFault::NotForThisDevice);
+        }
+        Ok(Verified {
             hash,
             profile: head.profile.to_string(),
             shows,
@@ -154,7 +160,7 @@ impl Images {
             Some(Check::Open) => ImageState::Receiving,
             Some(Check::Waiting { .. } | Check::Until(_)) => ImageState::Verifying,
             Some(Check::Right) => ImageState::Verified,
-            Some(Check::Wrong) => ImageState::Wrong,
+            Some(Check::Wrong | Check::NotForIt) => ImageState::Wrong,
         }
     }
 
@@ -168,7 +174,7 @@ impl Images {
 
     fn begin(&mut self, wanted: Incoming) {
         let same = |incoming: &&Incoming| {
-            incoming.check != Check::Wrong
+            !matches!(incoming.check, Check::Wrong | Check::NotForIt)
                 && (incoming.octets, incoming.hash, incoming.device) == (wanted.octets, wanted.hash, wanted.device)
         };
         // What has begun goes on where it was.
@@ -198,6 +204,7 @@ impl Images {
             // Asked again.
             Check::Waiting { .. } | Check::Until(_) | Check::Right => {}
             Check::Wrong => return Err(Refusal::Image(ImageFault::Hash)),
+            Check::NotForIt => return Err(Refusal::Image(ImageFault::NotForThisDevice)),
         }
         Ok(Answer::Done)
     }
@@ -419,14 +426,18 @@ impl Installation {
             return;
         }
         let found = incoming.check(rules);
-        incoming.check = if found.is_some() { Check::Right } else { Check::Wrong };
+        incoming.check = match &found {
+            Ok(_) => Check::Right,
+            Err(ImageFault::NotForThisDevice) => Check::NotForIt,
+            Err(_) => Check::Wrong,
+        };
         incoming.head = Vec::new();
         let alert = match found {
-            Some(_) => alerts::FIRMWARE_RIGHT,
-            None => alerts::FIRMWARE_WRONG,
+            Ok(_) => alerts::FIRMWARE_RIGHT,
+            Err(_) => alerts::FIRMWARE_WRONG,
         };
         device.note(&mut around, alert);
-        let Some(verified) = found else { return };
+        let Ok(verified) = found else { return };
         let hash = verified.hash;
         device.images().found_right(verified.clone());
         let Some((device, mut around)) = self.around(context, target) else {

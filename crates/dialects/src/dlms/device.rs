@@ -3,7 +3,7 @@
 use cosem::acse::Mechanism;
 use cosem::server::{Caller, Server};
 use cosem::{AccessResult, ActionResult, Attribute, Data, Obis, Selection, write};
-use domain::operation::{ApprovalFault, ImageState, ImageStatus};
+use domain::operation::{ImageState, ImageStatus};
 use domain::{
     Access, Answer, Approval, Association, DataItem, DeviceKind, Eui64, Execution, Operation, Refusal, SimInstant,
     Value,
@@ -46,7 +46,7 @@ pub(crate) struct Remembered {
     /// Presented, and not used yet.
     pub(super) approval: Option<Approval>,
     pub(super) presented_counter: u32,
-    pub(super) fault: Option<ApprovalFault>,
+    pub(super) fault: Option<Refusal>,
     /// Time and tolerance set for an adjustment that has not been made.
     preset: Option<(SimInstant, u32)>,
 }
@@ -95,7 +95,7 @@ impl LogicalDevice<'_> {
         self.access(caller).ok_or(AccessResult::ReadWriteDenied)
     }
 
-    /// Executes with the approval presented, which is thereby used up, and remembers what was wrong with it.
+    /// Executes with the approval presented, which is thereby used up, and remembers what was wrong with it, or with an image.
     pub(super) fn execute(&mut self, access: Access, operation: &Operation) -> Result<Option<u32>, AccessResult> {
         let approval = self.remembered.approval.take();
         match self.host.execute(self.slot, access, operation, approval.as_ref()) {
@@ -113,7 +113,7 @@ impl LogicalDevice<'_> {
 
     fn remember(&mut self, refusal: &Refusal) {
         self.remembered.fault = match refusal {
-            Refusal::Approval(fault) => Some(*fault),
+            Refusal::Approval(_) | Refusal::Image(_) => Some(refusal.clone()),
             _ => None,
         };
     }
@@ -308,7 +308,7 @@ impl LogicalDevice<'_> {
                 write::u32(out, self.remembered.presented_counter);
             }
             (CLASS_LAB_APPROVAL, 3) if attribute.object == LAB_APPROVAL => {
-                write::enumerated(out, compact::fault_code(self.remembered.fault));
+                write::enumerated(out, compact::fault_code(self.remembered.fault.as_ref()));
             }
             _ => return Err(AccessResult::ObjectUndefined),
         }

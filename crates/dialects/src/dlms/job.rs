@@ -36,6 +36,8 @@ pub(crate) struct Job {
     image: ImageStatus,
     /// A refused counter was made good; once per operation.
     pub(crate) retried: bool,
+    /// The code of a refusal of which the reason is being asked.
+    denied: Option<AccessResult>,
 }
 
 /// What is to happen after an answer.
@@ -83,6 +85,7 @@ impl Job {
             columns: Vec::new(),
             image: image::unknown(),
             retried: false,
+            denied: None,
         };
         // A sleeping gas meter takes everything through its queue, and the queue takes what no object expresses.
         if slot == DeviceKind::Gsme || !job.plan(approval, face) {
@@ -130,9 +133,7 @@ impl Job {
                     .and_then(|code| u8::try_from(code).ok())
                     .unwrap_or(0);
                 let fault = compact::fault_of(code);
-                Ok(Next::Finished(Err(
-                    fault.map_or(Refusal::NotPermitted, Refusal::Approval)
-                )))
+                Ok(Next::Finished(Err(fault.unwrap_or_else(|| self.unexplained()))))
             }
             (Step::Image(index), Event::Got(Ok(octets))) => {
                 image::take(&mut self.image, index, &data(&octets)?).ok_or_else(malformed)?;
@@ -164,22 +165,32 @@ impl Job {
 
     fn refused(&mut self, step: Step, code: AccessResult) -> Next {
         let ciphered = !matches!(self.association, Association::Public | Association::Reader);
-        if code == AccessResult::ReadWriteDenied && ciphered && step != Step::Fault && self.operation.changes_state() {
-            // The code alone does not say whether it was the approval.
+        let checked = self.operation == Operation::VerifyImage && code == AccessResult::TemporaryFailure;
+        let denied = code == AccessResult::ReadWriteDenied && self.operation.changes_state();
+        // Of an image, the standard's codes say next to nothing.
+        let of_image = step == Step::Do && image::method(&self.operation).is_some() && !checked;
+        if (denied || of_image) && ciphered && step != Step::Fault {
+            // The code alone does not say whether it was the approval, or what of the image.
             self.steps.clear();
+            self.denied = Some(code);
             self.push(Step::Fault, get(CLASS_LAB_APPROVAL, LAB_APPROVAL, 3, None));
             return Next::Ask;
         }
-        if self.operation == Operation::VerifyImage && code == AccessResult::TemporaryFailure {
+        if checked {
             // It is being checked: the status will say what was found.
             return Next::Finished(Ok(Answer::Done));
         }
         let refusal = if step == Step::Fault {
-            Refusal::NotPermitted
+            self.unexplained()
         } else {
             values::refusal(code)
         };
         Next::Finished(Err(refusal))
+    }
+
+    /// A refusal of which the device says nothing more than its code.
+    fn unexplained(&self) -> Refusal {
+        self.denied.map_or(Refusal::NotPermitted, values::refusal)
     }
 
     fn push(&mut self, step: Step, ask: Ask) {

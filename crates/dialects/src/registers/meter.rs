@@ -291,7 +291,7 @@ impl Device {
             SERIAL_NUMBER => return Ok([format!("{:010}", serial(device)).as_bytes(), &[0]].concat()),
             LAB_FAULT => {
                 let fault = remembered.and_then(|remembered| remembered.fault);
-                return Ok(vec![compact::fault_code(fault)]);
+                return Ok(vec![compact::fault_code(fault.map(Refusal::Approval).as_ref())]);
             }
             LAB_REFUSAL => {
                 let refusal = remembered.and_then(|remembered| remembered.refusal.clone());

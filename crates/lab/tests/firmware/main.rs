@@ -2,7 +2,9 @@
 
 mod bench;
 mod displays;
+mod families;
 
+use dcc::audit::Event;
 use domain::image::USUAL_OCTETS;
 use domain::operation::ImageState;
 use domain::{DeviceKind, SimDuration};
@@ -123,6 +125,12 @@ async fn an_image_for_another_device_is_refused_by_the_one_that_gets_it() {
         let refused = bench.activate(Esme, &image).await;
         assert_eq!(leaf(&refused, "ASN1Status"), "noImageHeld");
         assert_eq!(bench.read(Esme).await, "BASE");
+        let dcc = bench.lab.dcc().expect("running");
+        let trail = dcc.audit_of_device(bench.device(Esme)).await.expect("a journal");
+        let ended: Vec<_> = trail.iter().filter(|record| record.event == Event::ImageJob).collect();
+        // What the device has against it.
+        let reason = "refused by the device: image refused: not for this device";
+        assert!(ended.iter().any(|record| record.detail == reason), "{ended:?}");
         bench.lab.stop().await;
     }
 }
