@@ -2,7 +2,8 @@
 
 usage: face_program.py PROTO_FOLDER < settings.json
 
-Settings: {"address": "127.0.0.1:8081", "name": "toy"}. Prints "attached" once it is, and each word that goes over the WAN.
+Settings: {"address": "127.0.0.1:8081", "name": "toy", "ends": ["device", "head-end"]}; without ends, both. Prints "attached" once it
+is, and each word that goes over the WAN; "refused: …" where it may not attach.
 The protocol: lines of a word and the octets of a message in hexadecimal digits.
 """
 
@@ -88,8 +89,9 @@ def main(folder):
     faces, service = stubs(folder)
     toy = Toy(faces)
     to_lab = queue.Queue()
-    both = [faces.FACE_END_DEVICE, faces.FACE_END_HEAD_END]
-    to_lab.put(faces.FromFace(attach=faces.AttachFace(name=settings["name"], ends=both)))
+    known = {"device": faces.FACE_END_DEVICE, "head-end": faces.FACE_END_HEAD_END}
+    ends = [known[end] for end in settings.get("ends", known)]
+    to_lab.put(faces.FromFace(attach=faces.AttachFace(name=settings["name"], ends=ends)))
     client = service.FacesStub(grpc.insecure_channel(settings["address"]))
     try:
         for message in client.Attach(iter(to_lab.get, None)):
@@ -98,7 +100,9 @@ def main(folder):
             for answer in toy.told(message):
                 to_lab.put(faces.FromFace(session=message.session, **answer))
     except grpc.RpcError as ended:
-        # The lab has ended.
+        if ended.code() == grpc.StatusCode.INVALID_ARGUMENT:
+            print(f"refused: {ended.details()}", flush=True)
+        # Else the lab has ended.
         print(ended.code().name, file=sys.stderr)
     to_lab.put(None)
 

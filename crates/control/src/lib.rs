@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use campaigns::{CampaignClient, CampaignServer};
 pub use client::{Client, ClientError};
+pub use faces::FacesOnly;
 pub use proto::v1 as messages;
 pub use server::Server;
 pub use state::{StateError, StateFile};

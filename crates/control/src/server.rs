@@ -8,7 +8,6 @@ use proto::v1 as m;
 use proto::v1::control_server::{Control, ControlServer};
 use proto::v1::deliver_again_request::Which;
 use proto::v1::devices_server::DevicesServer;
-use proto::v1::faces_server::FacesServer;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -52,9 +51,10 @@ impl Server {
         let devices = DevicesServer::new(crate::devices::Service { lab: self.lab.clone() })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
-        let faces = FacesServer::new(crate::faces::Service { lab: self.lab.clone() })
-            .max_decoding_message_size(MESSAGE_MAX)
-            .max_encoding_message_size(MESSAGE_MAX);
+        let faces = crate::faces::served(crate::faces::Service {
+            faces: self.lab.parts().faces.clone(),
+            stop: self.lab.stopping().clone(),
+        });
         let service = ControlServer::new(Service { lab: self.lab, stop })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);

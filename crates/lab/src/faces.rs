@@ -33,6 +33,8 @@ struct State {
     programs: BTreeMap<(String, End), (u64, mpsc::Sender<m::ToFace>)>,
     sessions: BTreeMap<u64, Session>,
     last: u64,
+    /// The end that is in another process, and where a program for it is attached.
+    elsewhere: Option<(End, &'static str)>,
 }
 
 /// A connection: whose it is, and who hears what the program says on it.
@@ -60,7 +62,7 @@ impl Faces {
     /// Attaches a program under a name, for one end or both.
     ///
     /// # Errors
-    /// When the name is empty, no end is named, or another program is attached under it.
+    /// When the name is empty, no end is named, an end is in another process, or another program is attached under it.
     pub fn attach(&self, attach: &m::AttachFace) -> Result<Program, ViewError> {
         let bad = |problem: String| Err(ViewError::BadQuestion(problem));
         let ends: Vec<End> = attach.ends().filter_map(end_of).collect();
@@ -69,6 +71,9 @@ impl Faces {
         }
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let mut state = self.lock();
+        if let Some((_, place)) = state.elsewhere.filter(|(end, _)| ends.contains(end)) {
+            return bad(place.to_owned());
+        }
         for end in &ends {
             if state.programs.contains_key(&(attach.name.clone(), *end)) {
                 return bad(format!("another program is attached as {:?} already", attach.name));
@@ -89,6 +94,11 @@ impl Faces {
             number,
             told,
         })
+    }
+
+    /// One end is in another process: a program that asks for it is told `place`.
+    pub(crate) fn without(&self, end: End, place: &'static str) {
+        self.lock().elsewhere = Some((end, place));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use dialects::external::End;
 use domain::SimDuration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::chain::Chain;
 use crate::config::{ClockMode, Config};
 use crate::custody::Custody;
 use crate::duis_http::{DuisHttp, DuisOptions};
+use crate::faces::Faces;
 use crate::forward::Forwarder;
 use crate::lookup_http::LookupHttp;
 use crate::parts::{BuildError, Journals, Parts};
@@ -132,6 +134,9 @@ pub async fn start(config: Config) -> Result<Running, UpError> {
     }
     let parts = Parts::build(prepare(config)?)?;
     let config = &parts.config;
+    if config.tunnel.remote_fleet {
+        parts.faces.without(End::Device, DEVICES_ELSEWHERE);
+    }
     let speed = config.clock.mode.speed();
     let start = match &config.folders.state {
         Some(state) => crate::calendar::now(state, config.clock.start, speed).map_err(BuildError::from)?,
@@ -327,6 +332,14 @@ impl Running {
     }
 }
 
+/// What a program is told that wants to speak for devices of a fleet elsewhere.
+const DEVICES_ELSEWHERE: &str = "the devices of this lab are in a process of their own: attach their end there, at the address \
+                                 that `s1lab role fleet --faces ADDR` listens on, and the head-end's end here";
+
+/// What a program is told that wants to speak for a head-end where only devices are.
+const HEAD_ENDS_ELSEWHERE: &str = "only devices are in this process: attach the head-end's end at the control address of the \
+                                   lab, and the devices' end here";
+
 /// The fleet as a process of its own: builds the installations and connects to the core.
 pub struct FleetRole {
     world: World,
@@ -334,6 +347,7 @@ pub struct FleetRole {
     handle: fleet::Handle,
     end: FleetEnd,
     link: world::LinkEnd,
+    faces: Faces,
 }
 
 impl FleetRole {
@@ -367,6 +381,8 @@ impl FleetRole {
         let journal = state.map(|state| Journals::on_disk(&state).open("fleet")).transpose();
         let journal = journal.map_err(BuildError::from)?;
         let (fleet, handle) = crate::chain::fleet_of(&world, fleet_side, &parts, journal)?;
+        parts.faces.without(End::HeadEnd, HEAD_ENDS_ELSEWHERE);
+        let faces = parts.faces.clone();
         let end = FleetEnd::new(&credentials, config.tunnel.clone(), wall)?;
         Ok(Self {
             world,
@@ -374,6 +390,7 @@ impl FleetRole {
             handle,
             end,
             link: wan_side,
+            faces,
         })
     }
 
@@ -381,6 +398,12 @@ impl FleetRole {
     #[must_use]
     pub fn handle(&self) -> &fleet::Handle {
         &self.handle
+    }
+
+    /// Where programs that speak for its devices are attached.
+    #[must_use]
+    pub fn faces(&self) -> &Faces {
+        &self.faces
     }
 
     /// The world of this process.

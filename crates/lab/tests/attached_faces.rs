@@ -19,45 +19,8 @@ use proto::v1::from_face::Said;
 use proto::v1::to_face::Told;
 use tokio_util::sync::CancellationToken;
 
-const PROFILES: &str = r#"
-[[firmware]]
-id = "LAB-TOY"
-model = "am110r"
-from = "BASE"
-duis = "LAB-TOY"
-identifier = { source = "invented", confidence = "invented" }
-text = "A hub whose octets are a program's business"
-source = "invented"
-confidence = "invented"
-
-[[firmware.rule]]
-id = "LAB-TOY-FACE"
-side = "device"
-text = "Speaks the toy protocol of a program outside"
-source = "invented"
-confidence = "invented"
-set.face.family = "external"
-set.face.external = "toy"
-"#;
-
-const ESTATE: &str = r#"
-[estate]
-name = "toy"
-source = "invented: for the project's own tests"
-
-[[template]]
-name = "toy"
-count = 1
-provider = "vodafone"
-chf = "am110r@LAB-TOY"
-esme = "as300p@BASE"
-gpf = "am110r-gpf@BASE"
-gsme = "bk-g4e@BASE"
-ppmid = "elster-ppmid@BASE"
-ihd = "elster-ihd"
-payment_mode = "prepayment"
-enrolled = true
-"#;
+const PROFILES: &str = include_str!("../../../fixtures/toy/profiles.toml");
+const ESTATE: &str = include_str!("../../../fixtures/toy/estate.toml");
 
 /// The toy protocol at both ends: a line of a word and hexadecimal octets of the messages that the other end needs.
 #[derive(Default)]

@@ -340,6 +340,9 @@ pub(crate) struct Role {
     /// Estate file (TOML) instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub(crate) estate: Option<PathBuf>,
+    /// Let programs that speak for devices attach here (docs/devices/attached-faces.md); port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) faces: Option<SocketAddr>,
 }
 
 #[derive(Subcommand, Debug)]

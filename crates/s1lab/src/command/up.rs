@@ -62,8 +62,21 @@ pub(crate) fn role(global: &Global, args: Role) -> Result<(), Failure> {
         let shutdown = on_interrupt()?;
         let fleet = FleetRole::build(config, &args.pki).map_err(Failure::start)?;
         eprintln!("fleet of {} devices, connecting", fleet.handle().devices().len());
-        fleet.run(shutdown).await;
-        Ok(())
+        let Some(address) = args.faces else {
+            fleet.run(shutdown).await;
+            return Ok(());
+        };
+        let faces = control::FacesOnly::bind(address, fleet.faces().clone()).await;
+        let faces = faces.map_err(Failure::start)?;
+        eprintln!("faces    {}", faces.address());
+        let serving = async {
+            let served = faces.run(shutdown.clone()).await;
+            // A fleet that nobody can speak for is of no use.
+            shutdown.cancel();
+            served
+        };
+        let ((), served) = tokio::join!(fleet.run(shutdown.clone()), serving);
+        served.map_err(Failure::start)
     })
 }
 
