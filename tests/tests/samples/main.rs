@@ -243,6 +243,7 @@ fn every_kind_of_message_the_lab_emits_has_its_sample() {
     let pack = sit::run(sit::Options {
         config,
         cut: Vec::new(),
+        without_rules: Vec::new(),
         progress: None,
     });
     let pack = documents(&pack.unwrap().records);

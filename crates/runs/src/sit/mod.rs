@@ -177,7 +177,7 @@ async fn in_world(
     let mut findings = Findings::default();
     // All at once: none has to wait for weeks for its turn, while its clock drifts and its credit runs out.
     let images = Mutex::new(());
-    let sites: Vec<Site> = parts.sites(context.world.number).collect();
+    let sites: Vec<Site> = parts.sites(context.world.number);
     let installations = sites
         .iter()
         .map(|site| installation::run(&lab, expected, site, &images, progress));
