@@ -267,3 +267,95 @@ fn killed_at_any_write_of_the_journal_it_comes_to_the_same() {
         }
     }
 }
+
+/// The campaign of the street, with other lines in its file.
+fn street_with(folder: &Path, start: &str, more: &str) -> PathBuf {
+    let estate = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/estates/street.toml");
+    let text = format!(
+        "[campaign]\nname = \"street\"\nsource = \"invented\"\nstart = \"{start}\"\nuntil = \"2019-06-14\"\n\
+         estate = \"{}\"\n\n[[authorisation]]\nweek = \"2019-06-10\"\nat = \"2019-06-04T09:00:00Z\"\n{more}",
+        estate.display()
+    );
+    let path = folder.join("street.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn committed_demand_is_allocated_and_slots_keep_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Due on the Monday two weeks before, at noon; the second one is a request, the third too late.
+    let demand = "\n[[demand]]\nweek = \"2019-06-10\"\nat = \"2019-05-26T09:00:00Z\"\nper_day = 1\n\
+                  \n[[demand]]\nweek = \"2019-06-10\"\nat = \"2019-05-26T10:00:00Z\"\nper_day = 9\nrequest = true\n\
+                  \n[[demand]]\nweek = \"2019-06-10\"\nat = \"2019-05-28T09:00:00Z\"\nper_day = 5\n";
+    let run = campaign::run(&Options {
+        file: street_with(folder.path(), "2019-05-26T05:00:00Z", demand),
+        ..options(None)
+    })
+    .unwrap();
+    let campaign = &run.campaign;
+    assert_eq!(
+        campaign.demand.values().collect::<std::collections::BTreeSet<_>>(),
+        [1].iter().collect()
+    );
+    let late = campaign.files.iter().filter(|(_, file)| file.file.starts_with("DC"));
+    assert!(
+        late.clone().count() > 0 && late.clone().all(|(_, file)| file.result == "REJECTED"),
+        "only the late ones are answered: {:?}",
+        late.collect::<Vec<_>>()
+    );
+    let days = campaign.cohorts.values().flat_map(|cohort| &cohort.days);
+    let mut slots = 0;
+    for (day, count) in days {
+        for (supplier, given) in count.by_supplier.iter().filter(|(supplier, _)| supplier.is_some()) {
+            assert_eq!(*given, 1, "{day} {supplier:?}");
+            slots += given;
+        }
+    }
+    assert!(slots >= 4, "a slot per supplier and day, over several days: {slots}");
+    for (id, text, verdict) in run.invariants() {
+        assert!(!matches!(verdict, Verdict::Violated(_)), "{id} {text}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_bulk_group_with_sleeping_gas_meters_migrates_in_one_attempt_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings");
+    std::fs::create_dir(&settings).unwrap();
+    let ramp = "source = \"invented\"\n\n[[stage]]\nname = \"target\"\nmode = \"bulk\"\ncap_per_day = 100\n";
+    std::fs::write(settings.join("ramp.toml"), ramp).unwrap();
+    // One after the other, twelve gas meters would take longer to be given their keys than a snapshot is good for.
+    let street =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/estates/street.toml"))
+            .unwrap();
+    let estate = street
+        .replace("count = 6", "count = 12")
+        .replace("dormant = 1, mixed = 1", "dormant = 0, mixed = 0");
+    std::fs::write(folder.path().join("estate.toml"), estate).unwrap();
+    let file = street_with(folder.path(), "2019-06-03T05:00:00Z", "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let head = text.lines().map(|line| {
+        if line.starts_with("estate") {
+            "estate = \"estate.toml\"\nsettings = \"settings\""
+        } else {
+            line
+        }
+    });
+    std::fs::write(&file, head.collect::<Vec<_>>().join("\n")).unwrap();
+    let run = campaign::run(&Options { file, ..options(None) }).unwrap();
+    let groups: std::collections::BTreeSet<&str> = run
+        .campaign
+        .installations()
+        .map(|known| known.attempt.group.as_str())
+        .collect();
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    for known in run.campaign.installations() {
+        assert_eq!(
+            (known.state, known.attempt.number),
+            (State::Migrated, 1),
+            "{:?}",
+            run.outcomes()
+        );
+    }
+}

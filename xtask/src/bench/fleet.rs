@@ -100,7 +100,7 @@ pub(crate) fn speed(table: &mut Table, installations: u32) -> Result<()> {
 }
 
 /// The numbers on the last line that a measurement in a process of its own prints.
-fn ask_child(name: &str, count: u32) -> Result<Vec<f64>> {
+pub(crate) fn ask_child(name: &str, count: u32) -> Result<Vec<f64>> {
     let program = std::env::current_exe().context("find this program")?;
     let output = Command::new(program).args(["child", name, &count.to_string()]).output();
     let output = output.with_context(|| format!("measure {name} in a process of its own"))?;

@@ -115,3 +115,22 @@ pub(crate) fn resident_octets() -> u64 {
         .and_then(|count| count.parse::<u64>().ok());
     pages.unwrap_or(0) * PAGE
 }
+
+/// Processor time of this process with all its threads, also those that ended, in seconds; zero where the kernel does not say.
+pub(crate) fn process_seconds() -> f64 {
+    /// The unit of the kernel's counts on the targets this runs on.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program may hold anything, so counting begins behind it.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
+    ticks.filter_map(|count| count.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// The most octets of memory this process ever held; zero where the kernel does not say.
+pub(crate) fn peak_octets() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

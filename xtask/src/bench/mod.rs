@@ -8,6 +8,7 @@ mod front;
 mod house;
 mod machine;
 mod meter;
+mod migration;
 mod plan;
 mod request;
 mod rules;
@@ -17,6 +18,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use table::Table;
+
+/// Most installations of the migration benchmark: a day as the programme planned it.
+const MIGRATIONS: u32 = 50_000;
 
 /// Groups by name: the filter chooses among them.
 pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Result<()> {
@@ -38,6 +42,9 @@ pub(crate) fn run(filter: Option<&str>, json: &Path, installations: u32) -> Resu
     }
     if table.wants("plan") {
         plan::run_plan(&mut table)?;
+    }
+    if table.wants("migration") {
+        migration::run(&mut table, installations.min(MIGRATIONS))?;
     }
     if table.wants("memory") {
         fleet::memory(&mut table, installations)?;
@@ -61,6 +68,7 @@ pub(crate) fn child(name: &str, count: u32) -> Result<()> {
         "memory" => fleet::memory_here(count),
         "roles" => fleet::roles_here(count),
         "speed" => fleet::speed_here(count),
+        "migration" => migration::run_here(count),
         _ => anyhow::bail!("there is no measurement {name}"),
     }
 }

@@ -55,6 +55,11 @@ impl Floor {
         self.critical() + alerts.raised * self.sign + alerts.delivered * per_delivery
     }
 
+    /// So many signatures made and verified.
+    pub(crate) fn signatures(self, made: f64, verified: f64) -> f64 {
+        made * self.sign + verified * self.verify
+    }
+
     /// The lower of two measurements.
     pub(crate) fn best(self, other: Self) -> Self {
         Self {

@@ -19,6 +19,8 @@ pub struct Site {
     position: u32,
     /// Bits of what is wrong with it now, where that is not what it was dealt.
     faults_now: Option<u8>,
+    /// It was enrolled after its estate was read.
+    migrated: bool,
 }
 
 /// What tells the parts that installations share apart: template, combination, whether enrolled.
@@ -49,6 +51,7 @@ impl Site {
             template,
             position,
             faults_now: None,
+            migrated: false,
         }
     }
 
@@ -107,7 +110,16 @@ impl Site {
     /// Operated by the S1SP with DCO approvals, else by the operator before migration.
     #[must_use]
     pub fn enrolled(&self) -> bool {
-        self.template.dealt.enrolled.at(self.position).unwrap_or(false)
+        self.migrated || self.template.dealt.enrolled.at(self.position).unwrap_or(false)
+    }
+
+    /// The same installation after it was migrated: enrolled, whatever the estate says.
+    #[must_use]
+    pub fn after_migration(&self) -> Self {
+        Self {
+            migrated: true,
+            ..self.clone()
+        }
     }
 
     /// The head-end that the hub is configured to connect to.

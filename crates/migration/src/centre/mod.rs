@@ -13,7 +13,7 @@ use domain::SimInstant;
 use jiff::civil::{Date, Time};
 
 use crate::InstallationId;
-use crate::day::{day_of, instant, plus_days};
+use crate::day::{day_of, instant, plus_days, week_of};
 use crate::machine::journal::JournalError;
 use crate::machine::model::Installation;
 use crate::machine::{Control, Instruction, Report};
@@ -31,6 +31,8 @@ pub struct Centre {
     control: Control,
     /// The next day to be planned.
     next_day: Date,
+    /// The next week whose capacity is to be shared among suppliers, where they commit to demand.
+    next_scaled: Option<Date>,
 }
 
 /// An instruction with what is known of those it is about, as it leaves the centre.
@@ -48,7 +50,10 @@ impl Centre {
     pub fn new(control: Control) -> Self {
         let campaign = control.campaign();
         let last = campaign.planned.unwrap_or(day_of(campaign.started));
+        // Weeks that were shared already are not shared again.
+        let next_scaled = control.demand_is_committed().then(|| week_of(plus_days(last, 1)));
         Self {
+            next_scaled,
             control,
             next_day: plus_days(last, 1),
         }
@@ -75,7 +80,17 @@ impl Centre {
     #[must_use]
     pub fn next_turn(&self) -> SimInstant {
         let plan = self.plan_at();
-        self.control.next_wake().map_or(plan, |wake| wake.min(plan))
+        let scale = self.scale_at().map(|(at, _)| at);
+        [self.control.next_wake(), scale]
+            .into_iter()
+            .flatten()
+            .fold(plan, SimInstant::min)
+    }
+
+    /// When which week is shared next.
+    fn scale_at(&self) -> Option<(SimInstant, Date)> {
+        let week = self.next_scaled?;
+        Some((self.control.settings().calendar.scaling_run.instant(week), week))
     }
 
     /// One turn: takes reports in, plans the days that are due, does what the clock brings, commits. Gives what is to be
@@ -86,6 +101,10 @@ impl Centre {
     pub fn turn(&mut self, now: SimInstant, reports: Vec<Report>) -> Result<Vec<Errand>, JournalError> {
         for report in reports {
             self.control.report(now, report)?;
+        }
+        while let Some((_, week)) = self.scale_at().filter(|(at, _)| *at <= now) {
+            self.control.scale_week(now, week)?;
+            self.next_scaled = Some(plus_days(week, 7));
         }
         while self.plan_at() <= now {
             self.control.plan_day(now, self.next_day)?;

@@ -1,19 +1,20 @@
 //! What a journal adds up to: every installation, cohort, allocation, case and outcome. A fold over the entries and nothing
 //! else: the same entries give the same campaign.
 
+mod change;
+mod count;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use domain::{Eui64, Mpxn, SimInstant};
 use jiff::civil::Date;
 
-use super::event::{AllocationRecord, CaseAct, CaseRecord, Entry, Event, FileRecord, StepRecord};
-use super::model::{
-    Attempt, Authorisation, DeviceProgress, Facts, Failure, Installation, Note, PendingChange, Triage, Unwind,
-};
-use super::state::State;
+use self::change::{act_on, change, clear_tries};
+use super::event::{AllocationRecord, CaseRecord, Entry, Event, FileRecord, StepRecord};
+use super::model::{Authorisation, Facts, Failure, Installation};
 use crate::InstallationId;
-use crate::day::{day_of, plus_days, week_of};
+use crate::day::{plus_days, week_of};
 use crate::planning::gates::Environment;
 use crate::planning::ramp::Ramp;
 use crate::settings::{CohortSlug, Owner, Settings};
@@ -42,10 +43,14 @@ pub struct Campaign {
     pub allocations: BTreeMap<(Date, CohortSlug), AllocationRecord>,
     /// Files answered, oldest first.
     pub files: Vec<(SimInstant, FileRecord)>,
-    /// Points authorised, by week.
-    authorised: BTreeSet<(Date, Mpxn)>,
+    /// Points authorised, each with its weeks.
+    authorised: BTreeSet<(Mpxn, Date)>,
     /// Installations that have used a unit of an allocation, by week.
     units: BTreeMap<(Date, InstallationId), Eui64>,
+    /// Weeks in which units were used.
+    weeks: BTreeSet<Date>,
+    /// Units used, by week, supplier and cohort.
+    units_used: BTreeMap<(Date, Eui64, CohortSlug), u32>,
     /// Cases by number.
     pub cases: BTreeMap<u64, Case>,
     /// Numbers of open cases, by installation.
@@ -231,6 +236,8 @@ impl Campaign {
             files: Vec::new(),
             authorised: BTreeSet::new(),
             units: BTreeMap::new(),
+            weeks: BTreeSet::new(),
+            units_used: BTreeMap::new(),
             cases: BTreeMap::new(),
             open_cases: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -270,7 +277,7 @@ impl Campaign {
     /// Whether a point is authorised for a week.
     #[must_use]
     pub fn is_authorised(&self, mpxn: Mpxn, week: Date) -> bool {
-        self.authorised.contains(&(week, mpxn))
+        self.authorised.contains(&(mpxn, week))
     }
 
     /// Whether an installation has used a unit for a week.
@@ -282,16 +289,8 @@ impl Campaign {
     /// Units of a supplier and cohort used in a week.
     #[must_use]
     pub fn units_used(&self, supplier: Eui64, cohort: &CohortSlug, week: Date) -> u32 {
-        let from = (week, InstallationId(Eui64(0)));
-        let to = (plus_days(week, 1), InstallationId(Eui64(0)));
-        let used = self.units.range(from..to).filter(|((_, id), who)| {
-            **who == supplier
-                && self
-                    .installations
-                    .get(id)
-                    .is_some_and(|known| known.facts.cohort == *cohort)
-        });
-        u32::try_from(used.count()).unwrap_or(u32::MAX)
+        let key = (week, supplier, cohort.clone());
+        self.units_used.get(&key).copied().unwrap_or(0)
     }
 
     /// Installations authorised in a week, by their supplier of electricity.
@@ -432,25 +431,42 @@ impl Campaign {
     }
 
     fn authorise(&mut self, id: InstallationId, mpxn: Mpxn, week: Date, authorisation: &Authorisation) {
-        self.authorised.insert((week, mpxn));
-        let known = self.installations.get(&id);
-        let active = known.is_some_and(|known| {
-            known
-                .facts
-                .points
-                .iter()
-                .any(|point| point.mpxn == mpxn && point.active)
-        });
-        if active {
-            self.units.entry((week, id)).or_insert(authorisation.supplier);
+        self.authorised.insert((mpxn, week));
+        let Some(known) = self.installations.get(&id) else {
+            return;
+        };
+        let active = known
+            .facts
+            .points
+            .iter()
+            .any(|point| point.mpxn == mpxn && point.active);
+        if active && !self.units.contains_key(&(week, id)) {
+            let supplier = authorisation.supplier;
+            self.units.insert((week, id), supplier);
+            self.weeks.insert(week);
+            let key = (week, supplier, known.facts.cohort.clone());
+            *self.units_used.entry(key).or_default() += 1;
         }
     }
 
     fn unauthorise(&mut self, id: InstallationId, mpxn: Mpxn) {
-        self.authorised.retain(|(_, point)| *point != mpxn);
-        let none_left = |known: &Installation| known.points.iter().all(|point| point.authorisation.is_none());
-        if self.installations.get(&id).is_some_and(none_left) {
-            self.units.retain(|(_, unit), _| *unit != id);
+        let of_point = (mpxn, Date::MIN)..=(mpxn, Date::MAX);
+        let weeks: Vec<_> = self.authorised.range(of_point).copied().collect();
+        for week in weeks {
+            self.authorised.remove(&week);
+        }
+        let Some(known) = self.installations.get(&id) else {
+            return;
+        };
+        if known.points.iter().any(|point| point.authorisation.is_some()) {
+            return;
+        }
+        for week in &self.weeks {
+            if let Some(supplier) = self.units.remove(&(*week, id))
+                && let Some(used) = self.units_used.get_mut(&(*week, supplier, known.facts.cohort.clone()))
+            {
+                *used = used.saturating_sub(1);
+            }
         }
     }
 
@@ -471,150 +487,6 @@ impl Campaign {
         self.installations
             .insert(facts.id, Installation::new(facts.clone(), at));
     }
-
-    /// What reports and gates count.
-    fn count(&mut self, id: InstallationId, entry: &Entry) {
-        let Some(installation) = self.installations.get(&id) else {
-            return;
-        };
-        let cohort = installation.facts.cohort.clone();
-        let attempt = &installation.attempt;
-        let day = attempt.day.unwrap_or_else(|| day_of(entry.at));
-        match &entry.event {
-            Event::Slotted { day, .. } => {
-                let unit = installation
-                    .facts
-                    .points
-                    .iter()
-                    .zip(&installation.points)
-                    .find(|(facts, _)| facts.active)
-                    .and_then(|(_, progress)| progress.authorisation.as_ref())
-                    .map(|authorisation| authorisation.supplier);
-                let count = self.cohorts.entry(cohort).or_default().days.entry(*day).or_default();
-                count.slotted += 1;
-                *count.by_supplier.entry(unit).or_default() += 1;
-            }
-            Event::Failed { failure, .. } if is_attempt(failure.state) => {
-                let result = AttemptResult::Failed(failure.clone());
-                self.outcome(id, day, entry.at, result);
-            }
-            Event::Triaged { code, .. } if is_attempt(installation.state) => {
-                let failure = Failure {
-                    code: code.clone(),
-                    class: crate::settings::Class::Fatal,
-                    condition: "triage".into(),
-                    detail: String::new(),
-                    state: installation.state,
-                    counted: false,
-                    day: Some(day),
-                };
-                self.outcome(id, day, entry.at, AttemptResult::Failed(failure));
-            }
-            Event::Stranded { code } => self.outcome(id, day, entry.at, AttemptResult::Stranded { code: code.clone() }),
-            Event::Confirmed => {
-                let result = if installation.is_partial() {
-                    AttemptResult::Partial
-                } else {
-                    AttemptResult::Migrated
-                };
-                self.outcome(id, day, entry.at, result);
-            }
-            Event::Notice {
-                notice,
-                mpxn,
-                firmware,
-                planned,
-            } => self.notices.push(NoticeRecord {
-                notice: notice.clone(),
-                installation: id,
-                mpxn: *mpxn,
-                firmware: *firmware,
-                sent: entry.at,
-                planned: *planned,
-            }),
-            Event::UpgradeNeeded { epcl, upgrades } => {
-                let key = (cohort, combination_text(&installation.facts), epcl.clone());
-                self.upgrades.entry(key).or_default().planned += u32::try_from(upgrades.len()).unwrap_or(u32::MAX);
-            }
-            Event::Upgraded { .. } => self.count_upgrade(id, |count| count.upgraded += 1),
-            Event::TryFailed { condition, .. } if installation.state == State::NeedsFirmware => {
-                let missing = condition == "image-missing";
-                self.count_upgrade(id, |count| {
-                    if missing {
-                        count.no_image += 1
-                    } else {
-                        count.failed += 1
-                    }
-                });
-            }
-            Event::Failed { failure, .. } if installation.state == State::NeedsFirmware => {
-                let missing = failure.condition == "image-missing";
-                self.count_upgrade(id, |count| {
-                    if missing {
-                        count.no_image += 1
-                    } else {
-                        count.failed += 1
-                    }
-                });
-            }
-            Event::StepDone(step) => self.steps.entry(id).or_default().push((entry.at, step.clone())),
-            _ => {}
-        }
-    }
-
-    fn count_upgrade(&mut self, id: InstallationId, count: impl FnOnce(&mut UpgradeCount)) {
-        let Some(installation) = self.installations.get(&id) else {
-            return;
-        };
-        let Some(epcl) = &installation.epcl else { return };
-        let of = |(cohort, _, to): &(CohortSlug, String, String)| *cohort == installation.facts.cohort && to == epcl;
-        if let Some((_, found)) = self.upgrades.iter_mut().find(|(key, _)| of(key)) {
-            count(found);
-        }
-    }
-
-    /// Writes down how an attempt ended; a stranded one that recovers keeps its place.
-    fn outcome(&mut self, id: InstallationId, day: Date, at: SimInstant, result: AttemptResult) {
-        let Some(installation) = self.installations.get(&id) else {
-            return;
-        };
-        let number = installation.attempt.number;
-        let cohort = self.cohorts.entry(installation.facts.cohort.clone()).or_default();
-        let success = result.is_success();
-        let known = self.last_outcome.get(&id).copied();
-        let known = known.filter(|at| self.outcomes[*at].attempt == number);
-        match known {
-            Some(position) => {
-                let before = self.outcomes[position].result.is_success();
-                self.outcomes[position].result = result;
-                self.outcomes[position].at = at;
-                let count = cohort.days.entry(day).or_default();
-                count.migrated = count.migrated + u32::from(success) - u32::from(before);
-            }
-            None => {
-                self.last_outcome.insert(id, self.outcomes.len());
-                let count = cohort.days.entry(day).or_default();
-                count.attempted += 1;
-                count.migrated += u32::from(success);
-                self.outcomes.push(AttemptOutcome {
-                    installation: id,
-                    attempt: number,
-                    day,
-                    at,
-                    result,
-                });
-            }
-        }
-        cohort.recent.push_back(success);
-        while cohort.recent.len() > usize::from(self.settings.retry.batch_stop.window) {
-            cohort.recent.pop_front();
-        }
-    }
-}
-
-/// Whether something that fails in this state is an attempt.
-fn is_attempt(state: State) -> bool {
-    state == State::Slotted || state.is_frozen()
 }
 
 /// The models of an installation in one line: how reports name a combination.
@@ -628,253 +500,4 @@ pub fn combination_text(facts: &Facts) -> String {
         .collect();
     parts.push(facts.provider.as_str().to_owned());
     parts.join("+")
-}
-
-/// What an entry changes in one installation, its state apart.
-fn change(installation: &mut Installation, entry: &Entry) {
-    installation.failures += u32::from(matches!(
-        entry.event,
-        Event::TryFailed { .. } | Event::Failed { .. } | Event::Released { .. } | Event::NotRotated { .. }
-    ));
-    let device = |installation: &Installation, id: &Eui64| installation.facts.devices.iter().position(|d| d.id == *id);
-    let attempt = &mut installation.attempt;
-    match &entry.event {
-        Event::Extracted { devices } => {
-            installation.facts.devices.clone_from(devices);
-            installation.devices = vec![DeviceProgress::default(); devices.len()];
-        }
-        Event::UpgradeNeeded { epcl, upgrades } => {
-            installation.epcl = Some(epcl.clone());
-            installation.upgrades.clone_from(upgrades);
-        }
-        Event::Upgraded {
-            device: id,
-            model,
-            profile,
-        } => {
-            clear_tries(attempt);
-            installation.retry_at = None;
-            installation.upgrades.retain(|upgrade| upgrade.device != *id);
-            if let Some(at) = device(installation, id) {
-                installation.facts.devices[at].model = model.clone();
-                installation.facts.devices[at].profile.clone_from(profile);
-            }
-        }
-        Event::ConfigurationNeeded { epcl, needed } => {
-            installation.epcl = Some(epcl.clone());
-            installation.configurations.clone_from(needed);
-        }
-        Event::Configured {
-            device: id,
-            configuration,
-        } => {
-            installation.configurations.retain(|(needed, _)| needed != id);
-            clear_tries(attempt);
-            if let Some(at) = device(installation, id) {
-                installation.facts.devices[at].configuration.clone_from(configuration);
-            }
-        }
-        Event::Eligible { epcl } => {
-            installation.epcl = Some(epcl.clone());
-            installation.retry_at = None;
-        }
-        Event::Authorised { mpxn, authorisation } => {
-            if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
-                installation.points[at].authorisation = Some(authorisation.clone());
-                installation.points[at].used = Some(authorisation.by.clone());
-            }
-        }
-        Event::Unauthorised { mpxn, why } => {
-            installation.lost_by = Some(why.clone());
-            if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
-                installation.points[at].authorisation = None;
-            }
-        }
-        Event::Slotted { day, start, group } => {
-            *attempt = Attempt {
-                number: attempt.number + 1,
-                day: Some(*day),
-                start: *start,
-                group: group.clone(),
-                ..Attempt::default()
-            };
-            installation.retry_at = None;
-            installation.devices.fill(DeviceProgress::default());
-        }
-        Event::Frozen { taken_at, devices } => {
-            attempt.frozen_at = Some(entry.at);
-            attempt.snapshot_at = Some(*taken_at);
-            for read in devices {
-                if let Some(at) = device(installation, &read.id) {
-                    installation.facts.devices[at] = read.clone();
-                }
-            }
-        }
-        Event::LeftOut { device: id, exclusion } => {
-            clear_tries(attempt);
-            installation.gas_exclusion = Some(exclusion.clone());
-            if let Some(at) = device(installation, id) {
-                installation.devices[at].left_out = true;
-            }
-        }
-        Event::Probed { device: id } => {
-            clear_tries(attempt);
-            if let Some(at) = device(installation, id) {
-                installation.devices[at].probed = true;
-            }
-        }
-        Event::RotationBegun { device } => {
-            attempt.rotating = Some(*device);
-            attempt.rotation_begun_at.get_or_insert(entry.at);
-        }
-        Event::NotRotated { .. } => attempt.rotating = None,
-        Event::Rotated { device: id, epoch } => {
-            clear_tries(attempt);
-            attempt.rotating = None;
-            attempt.rotated_at.get_or_insert(entry.at);
-            if let Some(at) = device(installation, id) {
-                installation.devices[at].rotated = true;
-                installation.facts.devices[at].epoch = *epoch;
-            }
-        }
-        Event::Activated => {
-            clear_tries(attempt);
-            attempt.activated = true;
-        }
-        Event::StepDone(step) => {
-            clear_tries(attempt);
-            attempt.steps = step.step + 1;
-            let unjoined = step.note.is_some();
-            if let Some(at) = device(installation, &step.device) {
-                installation.devices[at].unjoined |= unjoined;
-                if step.request == "8.1.1" || step.request == "8.4" {
-                    installation.devices[at].commissioned = true;
-                }
-            }
-            if let Some((code, text)) = &step.note {
-                note(installation, entry.at, code, text);
-            }
-        }
-        Event::Confirmed => {
-            attempt.confirmed_at = Some(entry.at);
-            for device in &mut installation.devices {
-                device.commissioned |= !device.left_out;
-            }
-        }
-        Event::TryFailed { not_before, .. } => {
-            attempt.tries += 1;
-            attempt.trying_since.get_or_insert(entry.at);
-            attempt.not_before = Some(*not_before);
-        }
-        Event::Failed {
-            failure,
-            unwind,
-            retry_at,
-        } => {
-            clear_tries(attempt);
-            attempt.rotating = None;
-            installation.counted += u8::from(failure.counted);
-            installation.unprepared += u8::from(entry.change.is_none());
-            installation.last_failure = Some(failure.clone());
-            undo(installation, *unwind);
-            installation.retry_at = *retry_at;
-            if retry_at.is_none() && !matches!(entry.change, Some((_, State::Cancelled | State::Excluded))) {
-                installation.hold = Some(failure.code.clone());
-            }
-        }
-        Event::Unwound(done) => {
-            clear_tries(attempt);
-            installation.unwind.purge &= !done.purge;
-            installation.unwind.unfreeze &= !done.unfreeze;
-        }
-        Event::Noted { code, text } => note(installation, entry.at, code, text),
-        Event::Held { reason } => installation.hold = Some(reason.clone()),
-        Event::Released { .. } => {
-            clear_tries(attempt);
-            installation.waived.extend(installation.hold.take());
-            installation.hold = None;
-            installation.retry_at = None;
-        }
-        Event::Excluded(exclusion) => {
-            installation.exclusion = Some(exclusion.clone());
-            installation.hold = None;
-        }
-        Event::ChangeAnnounced {
-            mpxn,
-            supplier,
-            active,
-            effective,
-        } => {
-            if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
-                installation.points[at].pending = Some(PendingChange {
-                    supplier: *supplier,
-                    active: *active,
-                    effective: *effective,
-                });
-            }
-        }
-        Event::SupplierChanged { mpxn, supplier, active } => {
-            if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
-                installation.facts.points[at].supplier = *supplier;
-                installation.facts.points[at].active = *active;
-                installation.points[at].pending = None;
-            }
-        }
-        Event::Triaged {
-            quarantined, unwind, ..
-        } => {
-            installation.triage = Some(Triage {
-                from: installation.state,
-                quarantined: *quarantined,
-            });
-            attempt.rotating = None;
-            undo(installation, *unwind);
-        }
-        Event::Decided { .. } => {
-            installation.triage = None;
-            installation.hold = None;
-            installation.retry_at = None;
-        }
-        Event::Recovered => attempt.recovered_at = Some(entry.at),
-        Event::Paged { .. } => attempt.paged = true,
-        _ => {}
-    }
-}
-
-fn undo(installation: &mut Installation, unwind: Unwind) {
-    installation.unwind.purge |= unwind.purge;
-    installation.unwind.unfreeze |= unwind.unfreeze;
-}
-
-fn note(installation: &mut Installation, at: SimInstant, code: &str, text: &str) {
-    if installation.notes.len() >= NOTES_MAX {
-        installation.notes.remove(0);
-    }
-    installation.notes.push(Note {
-        at,
-        code: code.to_owned(),
-        text: text.to_owned(),
-    });
-}
-
-fn clear_tries(attempt: &mut Attempt) {
-    attempt.tries = 0;
-    attempt.trying_since = None;
-    attempt.not_before = None;
-    attempt.paged = false;
-}
-
-fn act_on(case: &mut Case, at: SimInstant, by: &str, act: &CaseAct) {
-    case.history.push((at, by.to_owned(), act.words()));
-    match act {
-        CaseAct::Claim => case.claimed_by = Some(by.to_owned()),
-        CaseAct::Assign(owner) => {
-            case.owner = *owner;
-            case.claimed_by = None;
-        }
-        CaseAct::Hold(reason) => case.held = Some(reason.clone()),
-        CaseAct::Release => case.held = None,
-        CaseAct::Resolve(text) => case.resolution = Some(text.clone()),
-        CaseAct::Note(_) | CaseAct::Retry | CaseAct::RollBack => {}
-    }
 }

@@ -62,6 +62,8 @@ pub struct Control {
     /// Installations touched since they were last looked at.
     touched: BTreeSet<InstallationId>,
     touched_groups: BTreeSet<String>,
+    /// Installations in the steps that a group shares.
+    sharing: BTreeSet<InstallationId>,
     pressure: Pressure,
     alarms: BTreeSet<(SimInstant, InstallationId)>,
     alarm_of: BTreeMap<InstallationId, SimInstant>,
@@ -95,6 +97,7 @@ impl Control {
             ready: VecDeque::new(),
             touched: BTreeSet::new(),
             touched_groups: BTreeSet::new(),
+            sharing: BTreeSet::new(),
             pressure: Pressure::default(),
             alarms: BTreeSet::new(),
             alarm_of: BTreeMap::new(),
@@ -120,6 +123,18 @@ impl Control {
     #[must_use]
     pub fn campaign(&self) -> &Campaign {
         &self.campaign
+    }
+
+    /// The settings it works by.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether suppliers' demand is to be committed and allocated.
+    #[must_use]
+    pub fn demand_is_committed(&self) -> bool {
+        self.demand_is_committed
     }
 
     /// What the journal adds up to, alone. The journal is closed.
@@ -295,8 +310,20 @@ impl Control {
             self.alarms.insert((at, id));
             self.alarm_of.insert(id, at);
         }
-        if !installation.attempt.group.is_empty() {
-            self.touched_groups.insert(installation.attempt.group.clone());
+        // Only the first steps of an attempt are shared; whoever leaves them, one way or another, tells the others once.
+        let shares = matches!(
+            installation.state,
+            State::Slotted | State::Frozen | State::DataValidated
+        );
+        let group = &installation.attempt.group;
+        let shared = if shares {
+            self.sharing.insert(id);
+            true
+        } else {
+            self.sharing.remove(&id)
+        };
+        if shared && !group.is_empty() {
+            self.touched_groups.insert(group.clone());
         }
         if self.busy.contains(&id) {
             return;

@@ -11,6 +11,7 @@ mod totals;
 use std::collections::BTreeMap;
 
 use domain::{Eui64, SimInstant};
+use sha2::Digest as _;
 
 use crate::machine::Campaign;
 use crate::machine::event::Entry;
@@ -63,6 +64,14 @@ pub struct TestEvidence {
     pub result: String,
     /// SHA-256 of the evidence, hex.
     pub sha256: String,
+}
+
+impl TestEvidence {
+    /// The digest of what was seen, as reports have it.
+    #[must_use]
+    pub fn digest_of(seen: &str) -> String {
+        hex::encode(sha2::Sha256::digest(seen))
+    }
 }
 
 /// A report: its form and its rows, with the values in the order of the form's columns.

@@ -177,7 +177,7 @@ pub fn act(state: &Path, operator: &Operator, which: &Which, deed: &Deed) -> Res
         certificates: Arc::new(|_: &str| true),
         seed: (begun.seed, domain::Seed::root(begun.seed)),
         store: journals.open(CONTROL)?,
-        demand_is_committed: false,
+        demand_is_committed: file.demand_is_committed(),
     };
     let mut control = Control::open(options, now)?;
     act_in(&mut control, now, operator, which, deed)

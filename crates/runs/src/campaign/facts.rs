@@ -1,6 +1,6 @@
 //! What is known of the installations of an estate before they migrate, and what suppliers authorise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use duis::signature::Certificate;
@@ -12,13 +12,18 @@ use migration::day::plus_days;
 use migration::faults::Draft;
 use migration::machine::model::{DeviceFacts, Facts, PointFacts};
 use migration::planning::authorisation::AuthorisationRow;
+use migration::planning::demand;
 use migration::planning::gates::ListedModel;
+use migration::planning::intake::ReceivedFile;
+use migration::planning::name::{FileKind, FileName};
 use migration::settings::CohortSlug;
 
-use super::file::CampaignFile;
+use super::file::{CampaignFile, Demand};
 
 /// The password of authorisation files of the lab's own suppliers: it guards nothing.
 const PASSWORD: &str = "lab";
+/// The SEC party signifier in demand files: no party's.
+const PARTY: &str = "LAB001";
 /// Supplier or network operator where no registration names one.
 const NOBODY: Eui64 = Eui64(0);
 
@@ -114,6 +119,38 @@ fn hex_of(decimal: &str) -> String {
     if text.len() % 2 == 1 { format!("0{text}") } else { text }
 }
 
+/// The demand files of every supplier with active points, one per SMSO: the same number for each day of the week on which
+/// installations are migrated.
+pub(super) fn demand(file: &CampaignFile, all: &[Facts], sent: &Demand) -> Vec<ReceivedFile> {
+    let columns = &file.settings.columns;
+    let days = (0..7).map(|days| plus_days(sent.week, days));
+    let days = days.filter(|day| file.settings.calendar.is_slot_day(*day));
+    let days: BTreeMap<Date, u32> = days.map(|day| (day, sent.per_day)).collect();
+    let kind = if sent.request {
+        FileKind::DemandRequest
+    } else {
+        FileKind::DemandCommitment
+    };
+    let active = all.iter().flat_map(|facts| {
+        let active = facts.points.iter().filter(|point| point.active);
+        active.map(move |point| (point.supplier, smso_of(file, facts)))
+    });
+    let senders: BTreeSet<(Eui64, String)> = active.collect();
+    let files = senders.into_iter().map(|(supplier, smso)| ReceivedFile {
+        name: FileName::new(columns, kind, &smso, supplier, Some(PARTY), sent.at).to_string(),
+        sender: supplier,
+        at: sent.at,
+        text: demand::write(columns, kind, &days),
+    });
+    files.collect()
+}
+
+/// The SMSO that operates an installation before it is enrolled, by its short code.
+fn smso_of(file: &CampaignFile, facts: &Facts) -> String {
+    let cohort = file.settings.cohort(&facts.cohort);
+    cohort.map(|cohort| cohort.smso.clone()).unwrap_or_default()
+}
+
 /// The authorisations of every supplier with active points for a week, one per SMSO, as sent at an instant.
 pub(super) fn authorisations(
     file: &CampaignFile,
@@ -122,14 +159,10 @@ pub(super) fn authorisations(
     week: Date,
     at: SimInstant,
 ) -> Vec<Draft> {
-    let smso = |facts: &Facts| {
-        let cohort = file.settings.cohort(&facts.cohort);
-        cohort.map(|cohort| cohort.smso.clone()).unwrap_or_default()
-    };
     let mut by_sender: BTreeMap<(Eui64, String), Vec<AuthorisationRow>> = BTreeMap::new();
     for facts in all {
         for point in facts.points.iter().filter(|point| point.active) {
-            let rows = by_sender.entry((point.supplier, smso(facts))).or_default();
+            let rows = by_sender.entry((point.supplier, smso_of(file, facts))).or_default();
             let certificate = certificates.of_supplier(point.supplier);
             rows.push(AuthorisationRow {
                 row: u32::try_from(rows.len() + 1).unwrap_or(u32::MAX),
@@ -144,7 +177,7 @@ pub(super) fn authorisations(
             });
         }
     }
-    let points_of = |rule: &migration::faults::FaultRule| -> std::collections::BTreeSet<Mpxn> {
+    let points_of = |rule: &migration::faults::FaultRule| -> BTreeSet<Mpxn> {
         let seed = domain::Seed::root(file.seed);
         let about = all.iter().filter(|facts| rule.is_about(&seed, facts));
         about

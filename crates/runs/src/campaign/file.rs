@@ -19,6 +19,8 @@ struct Raw {
     campaign: Head,
     #[serde(default, rename = "authorisation")]
     authorisations: Vec<RawAuthorisation>,
+    #[serde(default, rename = "demand")]
+    demand: Vec<RawDemand>,
     #[serde(default, rename = "fault")]
     faults: Vec<FaultTable>,
 }
@@ -43,6 +45,34 @@ struct Head {
     twin: bool,
     #[serde(default = "one_world")]
     worlds: u32,
+    #[serde(default)]
+    phase: Option<Phase>,
+    #[serde(default)]
+    regression: bool,
+}
+
+/// The test phase that a campaign is a run of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Making dormant installations eligible, and migrating them.
+    DormantMeterReadinessTest,
+    /// Moving combinations from their SMSOs to the DCC; it ends with the regression at the end of the cycle.
+    MigrationSolutionTest,
+    /// Users' combinations, in DUST.
+    MigrationTestingInDust,
+}
+
+impl Phase {
+    /// The word of files and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DormantMeterReadinessTest => "dormant-meter-readiness-test",
+            Self::MigrationSolutionTest => "migration-solution-test",
+            Self::MigrationTestingInDust => "migration-testing-in-dust",
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +80,29 @@ struct Head {
 struct RawAuthorisation {
     week: String,
     at: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDemand {
+    week: String,
+    at: String,
+    per_day: u32,
+    #[serde(default)]
+    request: bool,
+}
+
+/// What every supplier sends as its demand for a week.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Demand {
+    /// Which week, by its Monday.
+    pub week: Date,
+    /// When the files are sent.
+    pub at: SimInstant,
+    /// Installations a day, for each SMSO where the supplier has active ones.
+    pub per_day: u32,
+    /// Only a request; else a commitment.
+    pub request: bool,
 }
 
 fn one() -> u64 {
@@ -81,8 +134,15 @@ pub struct CampaignFile {
     pub twin: bool,
     /// How many worlds it runs in, each on a thread of its own with its share of the installations.
     pub worlds: u32,
+    /// The test phase it is a run of, where it is one.
+    pub phase: Option<Phase>,
+    /// Whether what was migrated is put through the pack of service requests at the end.
+    pub regression: bool,
     /// Weeks for which every supplier authorises its active points, each with when the files are sent.
     pub authorisations: Vec<(Date, SimInstant)>,
+    /// Demand that every supplier sends. Where there is a commitment among it, capacity is allocated by what is committed;
+    /// else each supplier gets what it authorises.
+    pub demand: Vec<Demand>,
     /// What goes wrong.
     pub faults: Vec<FaultRule>,
     /// Settings of the migration.
@@ -111,6 +171,12 @@ pub enum ReadError {
 }
 
 impl CampaignFile {
+    /// Whether suppliers commit to demand, which is then allocated.
+    #[must_use]
+    pub fn demand_is_committed(&self) -> bool {
+        self.demand.iter().any(|demand| !demand.request)
+    }
+
     /// Reads a campaign file. Files it names are looked for beside it.
     ///
     /// # Errors
@@ -147,16 +213,33 @@ impl CampaignFile {
             let text = format!("worlds is {}, expected 1 to {WORLDS_MAX}", head.worlds);
             return Err(fault(&file, line("worlds"), text).into());
         }
+        if head.phase == Some(Phase::MigrationSolutionTest) && !head.regression {
+            let text =
+                "a migration-solution-test ends with the regression at the end of the cycle: set regression = true";
+            return Err(fault(&file, line("phase"), text).into());
+        }
         let (start, until) = (instant(&head.start)?, date(&head.until)?);
+        let monday = |word: &str| -> Result<Date, FileError> {
+            let day = date(word)?;
+            let monday = migration::day::week_of(day);
+            if monday == day {
+                return Ok(day);
+            }
+            let text = format!("a week is named by its Monday: {monday}, not {day}");
+            Err(fault(&file, line(word), text))
+        };
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
-            let (week, at) = (date(&one.week)?, instant(&one.at)?);
-            if migration::day::week_of(week) != week {
-                let monday = migration::day::week_of(week);
-                let text = format!("a week is named by its Monday: {monday}, not {week}");
-                return Err(fault(&file, line(&one.week), text).into());
-            }
-            authorisations.push((week, at));
+            authorisations.push((monday(&one.week)?, instant(&one.at)?));
+        }
+        let mut demand = Vec::new();
+        for one in &raw.demand {
+            demand.push(Demand {
+                week: monday(&one.week)?,
+                at: instant(&one.at)?,
+                per_day: one.per_day,
+                request: one.request,
+            });
         }
         authorisations.sort_by_key(|(_, at)| *at);
         if migration::day::day_of(start) > until {
@@ -189,7 +272,10 @@ impl CampaignFile {
             lists,
             twin: head.twin,
             worlds: head.worlds,
+            phase: head.phase,
+            regression: head.regression,
             authorisations,
+            demand,
             faults,
             settings,
         })

@@ -12,10 +12,18 @@ use tokio_util::sync::CancellationToken;
 use world::worlds::{WorldContext, world_of};
 
 use super::file::CampaignFile;
-use super::observer::Observer;
+use super::observer::{Observer, Signatures};
 use super::parties::{self, Eligible, Parties};
+use super::regression::{self, Regression};
 use super::shared::Shared;
 use super::{CampaignError, truth};
+
+/// What one world leaves.
+pub(super) struct End {
+    pub(super) observations: Observations,
+    pub(super) signatures: Signatures,
+    pub(super) regression: Regression,
+}
 
 /// Works until the control centre takes no more turns, then looks at what is so.
 pub(super) async fn campaign(
@@ -26,7 +34,7 @@ pub(super) async fn campaign(
     all: &[Facts],
     shared: &Shared,
     after_kill: bool,
-) -> Result<Observations, CampaignError> {
+) -> Result<End, CampaignError> {
     let world = context.world.clone();
     let here = |facts: &&Facts| world_of(facts.hub, context.worlds) == world.number;
     let own: Vec<&Facts> = all.iter().filter(here).collect();
@@ -53,12 +61,21 @@ pub(super) async fn campaign(
         }
     }
     drop(desk);
-    let observations = match shared.campaign() {
-        Some(campaign) => truth::observe(&lab, &campaign, observer.take(), (&rp, &cp)).await,
-        None => Observations::default(),
-    };
+    let seen = observer.take();
+    let signatures = seen.signatures;
+    let (mut observations, mut found) = (Observations::default(), Regression::default());
+    if let Some(campaign) = shared.campaign() {
+        observations = truth::observe(&lab, &campaign, seen, (&rp, &cp)).await;
+        if file.regression {
+            found = regression::of_world(&lab, &campaign).await;
+        }
+    }
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
     lab.stop().await;
-    Ok(observations)
+    Ok(End {
+        observations,
+        signatures,
+        regression: found,
+    })
 }

@@ -13,6 +13,7 @@ mod messages;
 mod observer;
 mod output;
 mod parties;
+mod regression;
 mod shared;
 mod status;
 mod truth;
@@ -37,12 +38,14 @@ use world::tape::Digest;
 use world::worlds::{self, WorldContext};
 
 pub use exceptions::{Acted, DEEDS, Deed, Exception, Which, act, exceptions};
-pub use file::{CampaignFile, ReadError};
+pub use file::{CampaignFile, Demand, Phase, ReadError};
 pub use live::Live;
 pub use messages::Unknown;
 pub use migration::machine::operator::{CaseFilter, Operator};
 pub use migration::settings::{CohortSlug, Owner};
+pub use observer::Signatures;
 pub use output::OutputError;
+pub use regression::Regression;
 pub use status::{Status, StatusError, status};
 
 use begun::Begun;
@@ -194,6 +197,12 @@ pub struct CampaignRun {
     pub worlds: u32,
     /// The digest over what passed on all links, this time.
     pub digest: Digest,
+    /// How many messages that were.
+    pub messages: u64,
+    /// Signatures that those messages need.
+    pub signatures: Signatures,
+    /// The regression at the end, where the file asks for one.
+    pub regression: Regression,
     lists: Arc<Eligible>,
 }
 
@@ -311,7 +320,14 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     let Some(campaign) = shared.campaign() else {
         return Err(worlds::WorldsError::Count(0).into());
     };
-    let mut observations = truth::together(run.results.into_iter().collect::<Result<Vec<_>, _>>()?);
+    let (mut seen, mut signatures, mut regression) = (Vec::new(), Signatures::default(), Regression::default());
+    for world in run.results {
+        let end = world?;
+        seen.push(end.observations);
+        signatures += end.signatures;
+        regression.extend(end.regression);
+    }
+    let mut observations = truth::together(seen);
     observations.twin = twin;
     let (mut entries, store) = (Vec::new(), parts.journals.look(CONTROL)?);
     let head = journal::replay(&*store, &mut |_, entry| entries.push(entry))?;
@@ -324,6 +340,9 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     Ok(CampaignRun {
         worlds: file.worlds,
         digest: run.digest,
+        messages: run.recorded,
+        signatures,
+        regression,
         file,
         campaign,
         entries,
@@ -360,7 +379,7 @@ fn centre(
         certificates: Arc::new(move |serial: &str| certificates.is_known(serial)),
         seed: (file.seed, parts.config.world_seed()),
         store,
-        demand_is_committed: false,
+        demand_is_committed: file.demand_is_committed(),
     };
     let mut control = Control::open(control_options, began)?;
     for facts in all {
@@ -409,6 +428,8 @@ fn sent(
             files.extend(draft.files(&file.settings)?);
         }
     }
+    let demand = file.demand.iter();
+    files.extend(demand.flat_map(|sent| facts::demand(file, all, sent)));
     files.sort_by_key(|file| file.at);
     Ok(files)
 }

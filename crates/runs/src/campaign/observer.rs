@@ -8,9 +8,9 @@ use domain::{Eui64, SimInstant};
 use migration::InstallationId;
 use migration::invariants::Executed;
 use proto::{
-    ApprovalReply, DeviceRecord, Envelope, FileDelivery, Kind, Message, S1spMigrationCommand, S1spMigrationOutcome,
-    S1spResponse, SmsoMigrationCommand, SmsoMigrationOutcome, approval_reply, s1sp_migration_command,
-    smso_migration_command,
+    ApprovalReply, DeviceRecord, Envelope, FileDelivery, Kind, Message, MigrationFileContent, S1spMigrationCommand,
+    S1spMigrationOutcome, S1spResponse, SmsoMigrationCommand, SmsoMigrationOutcome, approval_reply,
+    s1sp_migration_command, smso_migration_command,
 };
 use world::{LinkName, Verdict};
 
@@ -37,8 +37,56 @@ pub(super) struct Seen {
     approved: BTreeSet<String>,
     /// Requests that reached the DCC.
     asked: BTreeSet<String>,
+    /// Signatures that what passed needs.
+    pub(super) signatures: Signatures,
     /// The run before this one was killed: what was on its way then is seen in part only.
     pub(super) after_kill: bool,
+}
+
+/// Signatures that messages need, whatever the code does: each signed text is signed once, and verified once by each who
+/// must believe it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Signatures {
+    /// Made.
+    pub made: u64,
+    /// Verified.
+    pub verified: u64,
+}
+
+impl Signatures {
+    fn add(&mut self, made: u64, verified: u64) {
+        self.made += made;
+        self.verified += verified;
+    }
+
+    /// What a message on a link adds to them.
+    fn count(&mut self, link: &LinkName, envelope: &Envelope) {
+        match envelope.kind() {
+            // Of the user, to the DCC; of the DCC, to the user; of the S1SP, through the DCC to the user.
+            Kind::DuisRequest | Kind::DuisReply | Kind::DuisDelivery | Kind::S1spResponse | Kind::S1spAlert => {
+                self.add(1, 1);
+            }
+            // The DCC signs, the S1SP verifies DCC and user.
+            Kind::CountersignedRequest => self.add(1, 2),
+            // The DCO verifies both once more.
+            Kind::ApprovalRequest => self.add(0, 2),
+            // A file that is relayed is verified by whom it is for.
+            Kind::FileDelivery => {
+                let delivery = FileDelivery::decode(envelope.body.clone()).unwrap_or_default();
+                let files = delivery.set.iter().flat_map(|set| &set.files);
+                let content = files.filter_map(|file| MigrationFileContent::decode(file.signed.clone()).ok());
+                let here = content.filter(|content| content.recipient == *link.to).count() as u64;
+                self.add(here, here);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl std::ops::AddAssign for Signatures {
+    fn add_assign(&mut self, other: Self) {
+        self.add(other.made, other.verified);
+    }
 }
 
 /// Octets of readable files kept.
@@ -76,6 +124,7 @@ impl Observer {
 
 impl Seen {
     fn note(&mut self, link: &LinkName, envelope: &Envelope, now: SimInstant) {
+        self.signatures.count(link, envelope);
         let body = envelope.body.clone();
         match envelope.kind() {
             Kind::SmsoMigrationCommand => {

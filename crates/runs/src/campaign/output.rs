@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use migration::invariants::{ALL, Evidence, Verdict};
+use migration::machine::campaign::combination_text;
+use migration::machine::model::Installation;
 use migration::machine::{Campaign, State};
-use migration::reports::{self, Inputs};
+use migration::reports::{self, Inputs, TestEvidence};
 use serde_json::json;
 
-use super::CampaignRun;
+use super::{CampaignRun, Phase};
 
 /// A report that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -31,29 +33,47 @@ impl CampaignRun {
             .collect()
     }
 
-    /// Whether no invariant is violated.
+    /// Whether no invariant is violated, and nothing failed in the regression.
     #[must_use]
     pub fn passed(&self) -> bool {
         let all = self.invariants();
-        all.iter().all(|(.., verdict)| !matches!(verdict, Verdict::Violated(_)))
+        let holds = all.iter().all(|(.., verdict)| !matches!(verdict, Verdict::Violated(_)));
+        holds && !self.regression.failed()
+    }
+
+    /// What a run of a test phase shows: how each installation came through, and its regression.
+    fn test_evidence(&self) -> Vec<TestEvidence> {
+        let Some(phase) = self.file.phase.map(Phase::as_str) else {
+            return Vec::new();
+        };
+        let run = format!("{} seed {} digest {}", self.file.name, self.file.seed, self.digest);
+        let each = self.campaign.installations().map(|known| {
+            let line = outcome_line(known);
+            TestEvidence {
+                run: run.clone(),
+                phase: phase.to_owned(),
+                combination: combination_text(&known.facts),
+                installation_type: known.facts.installation_type().as_str().to_owned(),
+                case: format!("migration of {}", known.id()),
+                result: if known.state == State::Migrated {
+                    "passed"
+                } else {
+                    "failed"
+                }
+                .to_owned(),
+                sha256: TestEvidence::digest_of(&line),
+            }
+        });
+        let mut evidence: Vec<TestEvidence> = each.collect();
+        evidence.extend(self.regression.evidence(&run, phase));
+        evidence
     }
 
     /// One line per installation: how it ended. Two runs of one seed agree on it, also when one was killed on the way.
     #[must_use]
     pub fn outcomes(&self) -> Vec<String> {
         let each = self.campaign.installations();
-        each.map(|known| {
-            let code = known.last_failure.as_ref().map_or("", |failure| failure.code.as_str());
-            format!(
-                "{} {} attempts {} {code}",
-                known.id(),
-                known.state,
-                known.attempt.number
-            )
-            .trim_end()
-            .to_owned()
-        })
-        .collect()
+        each.map(outcome_line).collect()
     }
 
     fn evidence(&self) -> Evidence<'_> {
@@ -76,11 +96,12 @@ impl CampaignRun {
             cause,
         };
         std::fs::create_dir_all(folder).map_err(|cause| fault(folder, cause))?;
+        let evidence = self.test_evidence();
         let inputs = Inputs {
             campaign: &self.campaign,
             lists: &*self.lists,
             entries: &self.entries,
-            evidence: &[],
+            evidence: &evidence,
             now: self.now,
             supplier: None,
             cohort: None,
@@ -120,13 +141,44 @@ impl CampaignRun {
         for (state, count) in states(&self.campaign) {
             lines.push(format!("  {count:>7} {state}"));
         }
-        for (id, text, verdict) in self.invariants() {
-            let (word, detail) = match verdict {
-                Verdict::Holds => ("holds", String::new()),
-                Verdict::NotObserved => ("not observed", String::new()),
-                Verdict::Violated(places) => ("VIOLATED", format!(": {}", places.join("; "))),
-            };
-            lines.push(format!("  {id:<3} {word:<12} {text}{detail}"));
+        let invariants = self.invariants();
+        let all = invariants.len();
+        let holds = invariants
+            .iter()
+            .filter(|(.., verdict)| *verdict == Verdict::Holds)
+            .count();
+        let unseen = invariants
+            .iter()
+            .filter(|(.., verdict)| *verdict == Verdict::NotObserved);
+        let unseen: Vec<&str> = unseen.map(|(id, ..)| *id).collect();
+        let unseen = if unseen.is_empty() {
+            String::new()
+        } else {
+            format!("; not observed: {}", unseen.join(", "))
+        };
+        lines.push(format!("{holds} of {all} invariants hold{unseen}"));
+        for (id, text, verdict) in invariants {
+            if let Verdict::Violated(places) = verdict {
+                lines.push(format!("  {id} VIOLATED ({text}): {}", places.join("; ")));
+            }
+        }
+        if self.file.regression {
+            let cells = &self.regression.cells;
+            let passed = cells
+                .iter()
+                .filter(|cell| cell.verdict == crate::Verdict::Passed)
+                .count();
+            lines.push(format!("regression: {passed} of {} requests passed", cells.len()));
+            let failed = cells.iter().filter(|cell| cell.verdict == crate::Verdict::Failed);
+            lines.extend(failed.map(|cell| {
+                format!(
+                    "  {} at {} {}: expected {}, {}",
+                    cell.srv, cell.device_kind, cell.device, cell.expected, cell.observed
+                )
+            }));
+            let checks = self.regression.checks.iter();
+            let failed = checks.filter(|check| check.verdict == crate::Verdict::Failed);
+            lines.extend(failed.map(|check| format!("  {}: {}", check.name, check.detail)));
         }
         lines.join("\n")
     }
@@ -155,9 +207,24 @@ impl CampaignRun {
             "ended": self.now.to_string(),
             "states": states,
             "invariants": invariants.collect::<Vec<_>>(),
+            "regression": self.file.regression.then(|| json!({
+                "cells": self.regression.cells,
+                "checks": self.regression.checks,
+            })),
             "passed": self.passed(),
         })
     }
+}
+
+fn outcome_line(known: &Installation) -> String {
+    let code = known.last_failure.as_ref().map_or("", |failure| failure.code.as_str());
+    let line = format!(
+        "{} {} attempts {} {code}",
+        known.id(),
+        known.state,
+        known.attempt.number
+    );
+    line.trim_end().to_owned()
 }
 
 fn states(campaign: &Campaign) -> BTreeMap<State, usize> {

@@ -202,7 +202,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    fn new(parts: &Parts, tell: Option<Arc<dyn Fn(usize, usize) + Send + Sync>>) -> Self {
+    pub(crate) fn new(parts: &Parts, tell: Option<Arc<dyn Fn(usize, usize) + Send + Sync>>) -> Self {
         let planned = parts.estate.sites().map(|site| script::cells(&site)).sum();
         Self {
             done: AtomicUsize::new(0),

@@ -56,9 +56,11 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
                 other => Failure::input(other),
             })?;
             bar.finish_and_clear();
-            for file in run.write(&folder).map_err(Failure::start)? {
-                eprintln!("wrote {}", file.display());
-            }
+            run.write(&folder).map_err(Failure::start)?;
+            eprintln!(
+                "15 reports R01 to R15, index.html and outcomes.txt in {}",
+                folder.display()
+            );
             if global.json {
                 output::json(&run.json());
             } else {

@@ -15,6 +15,7 @@ use proto::{
     SmsoDecommission, SmsoExtract, SmsoFreeze, SmsoMigrationCommand, SmsoMigrationOutcome, SmsoSnapshot, SmsoStageKeys,
     SmsoUnfreeze, StagedSecrets, smso_migration_command::Act,
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::call::{self, Router};
 use world::file_set::{self, Admission, COMMON_ONLY, REQUIRED};
@@ -309,16 +310,11 @@ impl Rp {
 
     /// Stages the epoch of each installation, then sends the group's common files to the commissioning party.
     async fn deliver(&self, instruction: &Instruction, known: &[Installation]) -> Vec<Report> {
-        let mut failed: BTreeMap<InstallationId, Vec<Found>> = BTreeMap::new();
-        for one in known {
-            if let Err(found) = self.stage(&instruction.reference, one).await {
-                let staging = |found: Found| Found {
-                    stage: Some(Stage::Staging),
-                    ..found
-                };
-                failed.insert(one.id(), found.into_iter().map(staging).collect());
-            }
-        }
+        let mut failed = self.stage_all(&instruction.reference, known).await;
+        failed
+            .values_mut()
+            .flatten()
+            .for_each(|found| found.stage = Some(Stage::Staging));
         let staged: Vec<&Installation> = known.iter().filter(|one| !failed.contains_key(&one.id())).collect();
         let answer = if staged.is_empty() {
             Ok(FileAcknowledgement {
@@ -334,6 +330,26 @@ impl Rp {
             (None, Err(found)) => Err(vec![found.clone()]),
             (None, Ok(answer)) => judged(answer, id, Done::Validated),
         })
+    }
+
+    /// Stages the epoch of all at once: gas meters sleep, and one after the other a group would outlive its snapshots. Gives
+    /// what was found where it failed.
+    async fn stage_all(&self, reference: &str, known: &[Installation]) -> BTreeMap<InstallationId, Vec<Found>> {
+        let mut staging = JoinSet::new();
+        for one in known {
+            let (party, reference, one) = (self.clone(), reference.to_owned(), one.clone());
+            staging.spawn(async move { (one.id(), party.stage(&reference, &one).await) });
+        }
+        let ended_badly = || vec![Found::new("unknown").saying("staging ended badly")];
+        let mut failed: BTreeMap<_, _> = known.iter().map(|one| (one.id(), ended_badly())).collect();
+        while let Some(staged) = staging.join_next().await {
+            match staged {
+                Ok((id, Ok(()))) => drop(failed.remove(&id)),
+                Ok((id, Err(found))) => drop(failed.insert(id, found)),
+                Err(_) => {}
+            }
+        }
+        failed
     }
 
     async fn stage(&self, reference: &str, known: &Installation) -> Result<(), Vec<Found>> {
