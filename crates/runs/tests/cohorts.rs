@@ -92,7 +92,9 @@ fn regression(run: &CampaignRun, set: &str, text: &str) {
     assert!(!run.regression.failed(), "{text}: {:?}", run.regression.checks);
     let installations = run.campaign.installations().count();
     if set == "solution" {
-        assert!(cells.len() > installations * 50, "{text}: {} requests", cells.len());
+        let types: BTreeSet<InstallationType> = cells.iter().map(|cell| cell.installation).collect();
+        assert_eq!(types, InstallationType::ALL.iter().copied().collect(), "{text}");
+        assert!(cells.len() > 3 * 50, "{text}: {} requests", cells.len());
     } else {
         assert!(cells.is_empty(), "{text}");
     }
