@@ -239,7 +239,7 @@ async fn live(context: WorldContext, parts: &Parts, span: SimDuration) -> Result
     let (engine_end, wan_end) = world.link("s1sp", "wan");
     let (wan_fleet, fleet_end) = world.link("wan", "fleet");
     let (fleet, handle) = lab::chain::fleet_of(&world, fleet_end, parts, None)?;
-    let hubs: Vec<Eui64> = handle.sites().map(fleet::Site::hub).collect();
+    let hubs: Vec<Eui64> = handle.sites().iter().map(fleet::Site::hub).collect();
     let network = Wan::new(
         world.clone(),
         vec![("s1sp".into(), wan_end)],
