@@ -297,14 +297,26 @@ def supply_state(session):
     return int(control.controlState)
 
 
+def octet_string(buffer, octets):
+    buffer.setUInt8(DataType.OCTET_STRING)
+    _GXCommon.setObjectCount(len(octets), buffer)
+    buffer.set(octets)
+
+
 def transfer(session):
     """Brings an image to the meter by the image transfer object, and has it checked."""
     image = bytes.fromhex(session.settings["image"]["octets"])
     item = GXDLMSImageTransfer("0.0.44.0.0.255")
     block = session.read(item, 2)
     reply = GXReplyData()
-    for packet in item.imageTransferInitiate(session.client, bytes.fromhex(session.settings["image"]["hash"]), len(image)):
-        session.exchange(packet, reply)
+    # The library's own takes an identifier that is text only.
+    begin = GXByteBuffer()
+    begin.setUInt8(DataType.STRUCTURE)
+    begin.setUInt8(2)
+    octet_string(begin, bytes.fromhex(session.settings["image"]["hash"]))
+    begin.setUInt8(DataType.UINT32)
+    begin.setUInt32(len(image))
+    session.act(item, 1, begin, DataType.ARRAY)
     blocks = 0
     for number in range(0, len(image), block):
         # The library's own makes all requests before the first is sent: over a ciphered association each needs its turn.
@@ -313,10 +325,7 @@ def transfer(session):
         data.setUInt8(2)
         data.setUInt8(DataType.UINT32)
         data.setUInt32(blocks)
-        data.setUInt8(DataType.OCTET_STRING)
-        part = image[number : number + block]
-        _GXCommon.setObjectCount(len(part), data)
-        data.set(part)
+        octet_string(data, image[number : number + block])
         session.act(item, 2, data, DataType.ARRAY)
         blocks += 1
     session.read(item, 4)
@@ -332,6 +341,10 @@ def transfer(session):
         if int(item.imageTransferStatus) != 2:
             break
         time.sleep(0.1)
+    if int(item.imageTransferStatus) == 4:
+        # Found wrong: asked once more, the meter refuses.
+        for packet in item.imageVerify(session.client):
+            session.exchange(packet, reply)
     session.read(item, 7)
     active = [bytes(each.signature).hex() for each in item.imageActivateInfo]
     return {"blocks": blocks, "received": item.imageFirstNotTransferredBlockNumber, "state": int(item.imageTransferStatus), "verified": active}
@@ -339,7 +352,7 @@ def transfer(session):
 
 def transfer_wrong(session):
     """Has an image checked that is not what was announced."""
-    settings = dict(session.settings, image=dict(session.settings["image"], hash="00" * 32))
+    settings = dict(session.settings, image=dict(session.settings["image"], hash="11" * 32))
     session.settings = settings
     return transfer(session)
 
