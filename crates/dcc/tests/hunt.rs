@@ -167,7 +167,7 @@ async fn nothing_leaves_that_the_journal_does_not_have() {
         key: bench.parties.key(DCC).clone(),
         certificates: bench.parties.book.clone(),
         trust: dcc::Trust::default(),
-        directory: std::sync::Arc::new(directory),
+        directory: Arc::new(directory),
         inventory,
         credentials: dcc::Records::default(),
         products: Products::default(),

@@ -290,13 +290,15 @@ fn read_epoch(r: &mut Reader<'_>) -> Read<Epoch> {
     for counter in &mut epoch.own {
         *counter = r.u32()?;
     }
-    epoch.clients = r.list(|r| {
-        Ok(Client {
-            title: r.octets()?,
-            last: r.u32()?,
-            association: *r.pick(&Association::ALL)?,
-        })
-    })?;
+    epoch.clients = r
+        .list(|r| {
+            Ok(Client {
+                title: r.octets()?,
+                last: r.u32()?,
+                association: *r.pick(&Association::ALL)?,
+            })
+        })?
+        .into_boxed_slice();
     Ok(epoch)
 }
 

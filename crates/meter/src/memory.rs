@@ -68,8 +68,9 @@ fn device_heap(device: &Device) -> usize {
     let security = &device.security;
     let staged = security.staged.as_deref();
     let staged = staged.map_or(0, |staged| {
-        size_of::<Epoch>() + staged.clients.capacity() * size_of::<Client>()
+        size_of::<Epoch>() + staged.clients.len() * size_of::<Client>()
     });
     let images = device.logs.images().map_or(0, Images::octets);
-    logs + images + staged + security.active.clients.capacity() * size_of::<Client>()
+    let witness = security.accepted.octets();
+    logs + images + staged + witness + security.active.clients.len() * size_of::<Client>()
 }

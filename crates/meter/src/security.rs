@@ -65,6 +65,11 @@ impl Witness {
         *of_party = Some(Accepted { party, first, last: at });
     }
 
+    /// What it takes beyond itself.
+    pub(crate) fn octets(&self) -> usize {
+        self.0.as_deref().map_or(0, size_of_val)
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = Accepted> + '_ {
         self.0.iter().flat_map(|all| all.iter().flatten().copied())
     }
@@ -79,7 +84,8 @@ pub(crate) struct Epoch {
     pub(crate) handed: bool,
     /// Own invocation counters last used, per association.
     pub(crate) own: [u32; IN_FORCE],
-    pub(crate) clients: Vec<Client>,
+    /// As large as what it holds: there is one in every device of every home.
+    pub(crate) clients: Box<[Client]>,
 }
 
 /// What one client has used.
@@ -99,7 +105,7 @@ impl Epoch {
             number,
             handed,
             own: [0; IN_FORCE],
-            clients: Vec::new(),
+            clients: Box::default(),
         }
     }
 
@@ -130,12 +136,14 @@ impl Epoch {
             }
             None if full => Err(u32::MAX),
             None => {
-                self.clients.reserve_exact(1);
-                self.clients.push(Client {
+                let mut grown = std::mem::take(&mut self.clients).into_vec();
+                grown.reserve_exact(1);
+                grown.push(Client {
                     title,
                     last: counter,
                     association,
                 });
+                self.clients = grown.into_boxed_slice();
                 Ok(())
             }
         }

@@ -188,7 +188,7 @@ fn files(folder: &Path, installations: u32) -> Result<PathBuf> {
     );
     fs::write(folder.join("estate.toml"), estate)?;
     let campaign = "[campaign]\nname = \"a day\"\nsource = \"invented\"\nseed = 7\nstart = \"2019-06-03T04:00:00Z\"\n\
-                    until = \"2019-06-11\"\nestate = \"estate.toml\"\nsettings = \"settings\"\n\n[[authorisation]]\n\
+                    until = \"2019-06-12\"\nestate = \"estate.toml\"\nsettings = \"settings\"\n\n[[authorisation]]\n\
                     week = \"2019-06-10\"\nat = \"2019-06-04T09:00:00Z\"\n";
     let file = folder.join("campaign.toml");
     fs::write(&file, campaign)?;
