@@ -48,7 +48,7 @@ pub(crate) struct Global {
     /// Scale of latencies on a real or scaled clock: x0.01 makes an 8 s text message take 80 ms
     #[arg(long, global = true, value_name = "xN")]
     pub(crate) latency: Option<String>,
-    /// Folder for the report and the tape of a run [default: s1lab-out/sit]
+    /// Folder for the report of a run and what else it leaves [default: s1lab-out/ and the command's name]
     #[arg(long, global = true, value_name = "DIR", env = "S1LAB_OUT")]
     pub(crate) out: Option<PathBuf>,
     /// Print JSON instead of text
@@ -192,8 +192,8 @@ pub(crate) struct Sit {
     /// Folder with further device profiles, beside the built-in ones; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) dmc: Vec<PathBuf>,
-    /// Estate file (TOML), or the name of a built-in one: slice (which it is when nothing is said), sit, or catalogue for
-    /// every profile there is
+    /// Estate file (TOML), or the name of a built-in one: catalogue, which has every profile there is in every type of
+    /// installation (this when nothing is said), slice for a quick look, or sit
     #[arg(long, value_name = "ESTATE")]
     pub(crate) estate: Option<String>,
     /// Cut the link between two roles before the run, to see that the pack notices: dcc-s1sp, s1sp-dco, s1sp-wan …

@@ -11,9 +11,8 @@ use crate::args::{Global, Sit};
 use crate::failure::Failure;
 use crate::output;
 
-/// The estate of a run that is told of none: families that speak in different ways, every type of
-/// installation, in seconds.
-const USUAL: &str = "slice";
+/// The estate of a run that is told of none: every device profile in every type of installation.
+const USUAL: &str = "catalogue";
 
 /// Where the report goes when nothing is said.
 const DEFAULT_FOLDER: &str = "s1lab-out/sit";
