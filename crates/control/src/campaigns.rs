@@ -82,8 +82,7 @@ impl Campaigns for Service {
             .map_err(|error: domain::ParseError| Status::invalid_argument(error.to_string()))?;
         // The journal is read for its history: not on a thread that answers others.
         let live = self.live.clone();
-        let status = tokio::task::spawn_blocking(move || live.status(mpxn)).await;
-        let status = status.map_err(|error| Status::internal(error.to_string()))?;
+        let status = apart(move || live.status(mpxn)).await?;
         Ok(Response::new((&status.map_err(refused)?).into()))
     }
 
@@ -113,8 +112,7 @@ impl Campaigns for Service {
         let operator = Operator { name: asked.by, role };
         let live = self.live.clone();
         // The journal is written: not on a thread that answers others.
-        let acted = tokio::task::spawn_blocking(move || live.act(&operator, &which, &deed)).await;
-        let acted = acted.map_err(|error| Status::internal(error.to_string()))?;
+        let acted = apart(move || live.act(&operator, &which, &deed)).await?;
         let acted = acted.map_err(|error| Status::failed_precondition(words(&error)))?;
         let acted = acted.into_iter().map(|(number, result)| m::ActedOn {
             number,
@@ -223,4 +221,14 @@ impl CampaignClient {
 
 fn strange(unknown: campaign::Unknown) -> ClientError {
     ClientError::Refused(format!("the campaign's answer is of another version: {unknown}"))
+}
+
+/// Work that reads or writes the disk, on a thread that answers nobody. Dropping the future does not stop it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this service has a runtime of its own beside those of the worlds: no virtual clock waits for its threads"
+)]
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Status::internal(error.to_string()))
 }

@@ -300,6 +300,9 @@ impl Fleet {
     }
 }
 
+/// A hub that is not run yet, and where it is to be told things.
+type NewHub = (Box<Hub>, Inbox<Item>);
+
 /// Builds the hubs of installations that come, all or none, and makes them known.
 fn add(
     world: &World,
@@ -307,7 +310,7 @@ fn add(
     known: &Known,
     sites: Vec<Site>,
     counters_from: u32,
-) -> Result<Vec<(Box<Hub>, Inbox<Item>)>, FleetError> {
+) -> Result<Vec<NewHub>, FleetError> {
     let mut hubs = Vec::with_capacity(sites.len());
     for site in &sites {
         let kit = Arc::new(kit(site, &shared.catalogue)?);
@@ -324,7 +327,7 @@ fn add(
 }
 
 /// The hub of an installation that is new at this moment.
-fn hub_of(world: &World, shared: &Arc<Shared>, kit: Arc<Kit>, site: &Site) -> (Box<Hub>, Inbox<Item>) {
+fn hub_of(world: &World, shared: &Arc<Shared>, kit: Arc<Kit>, site: &Site) -> NewHub {
     let now = world.clock.now();
     let inbox = Inbox::new();
     let config = config_of(site, world, fitted_at(now));

@@ -1,5 +1,7 @@
 //! Campaigns from a file over the real chain: what they come to, day by day, and after being killed.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

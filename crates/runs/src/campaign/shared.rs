@@ -35,7 +35,7 @@ struct State {
 }
 
 enum Stage {
-    Running(Centre),
+    Running(Box<Centre>),
     /// It takes no more turns: what it came to.
     Over(Arc<Campaign>),
     /// The journal refused.
@@ -56,7 +56,7 @@ impl Shared {
             began,
             until,
             state: Mutex::new(State {
-                stage: Stage::Running(Centre::new(control)),
+                stage: Stage::Running(Box::new(Centre::new(control))),
                 now: began,
                 files: files.into(),
                 reports: Vec::new(),

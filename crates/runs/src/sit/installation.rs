@@ -1,6 +1,6 @@
 //! One installation after the other: sends the script, judges each answer, compares values with each other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use dmc::Catalogue;
 use domain::{Confidence, Eui64, SimDuration, Srv};
@@ -225,7 +225,7 @@ pub(crate) async fn explain(lab: &Lab, cells: &mut [Cell]) {
         },
         _ => dcc.audit().await,
     };
-    let mut of_request: HashMap<String, Vec<_>> = HashMap::new();
+    let mut of_request: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for record in trail.unwrap_or_default() {
         if let Some(request) = record.request {
             of_request.entry(request.to_string()).or_default().push(record);

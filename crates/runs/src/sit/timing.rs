@@ -42,7 +42,7 @@ impl Timing {
                 let half = SimDuration::from_millis(patience.as_millis() / 2);
                 let mut at = woke + period - half;
                 while at < clock.now() {
-                    at = at + period;
+                    at += period;
                 }
                 clock.sleep_until(at).await;
             }
