@@ -22,6 +22,7 @@ pub mod invariants;
 pub mod machine;
 pub mod party;
 pub mod planning;
+mod records;
 pub mod reports;
 pub mod settings;
 pub mod simulate;

@@ -15,6 +15,7 @@ use crate::day::{number, of_number};
 use crate::machine::model::{Authorisation, DeviceFacts, Facts, Installation, PendingChange, PointFacts};
 use crate::machine::{Done, Found, Instruction, Report, Work};
 use crate::planning::gates::ListedModel;
+use crate::records::{device_facts, device_record};
 use crate::settings::{CohortSlug, Form, Planned, Stage};
 
 /// A message that is none of ours, or says what nobody knows.
@@ -157,10 +158,13 @@ fn read_work(message: &WorkMessage) -> Result<Work, WireFault> {
 
 fn installation(known: &Installation) -> KnownInstallation {
     let facts = &known.facts;
-    let devices = known.each_device().map(|(facts, progress)| DeviceRecord {
-        staged_epoch: known.staged_epoch(facts),
-        in_scope: !progress.left_out,
-        ..device(facts)
+    let devices = known.each_device().map(|(facts, progress)| {
+        let standing = DeviceRecord {
+            staged_epoch: known.staged_epoch(facts),
+            in_scope: !progress.left_out,
+            ..DeviceRecord::default()
+        };
+        device_record(facts, standing)
     });
     let points = known.each_point().map(|(point, _)| MeteringPoint {
         mpxn: point.mpxn.to_string(),
@@ -258,37 +262,12 @@ fn read_installation(message: &KnownInstallation) -> Result<Installation, WireFa
     Ok(known)
 }
 
-fn device(facts: &DeviceFacts) -> DeviceRecord {
-    DeviceRecord {
-        device: facts.id.0,
-        kind: facts.kind.as_str().to_owned(),
-        manufacturer: facts.model.manufacturer.clone(),
-        model: facts.model.model.clone(),
-        hardware: facts.hardware.clone(),
-        firmware: facts.model.firmware.clone(),
-        serial: facts.serial.clone(),
-        profile: facts.profile.clone(),
-        configuration_digest: facts.configuration.clone(),
-        epoch: facts.epoch,
-        ..DeviceRecord::default()
-    }
+fn on_file(facts: &DeviceFacts) -> DeviceRecord {
+    device_record(facts, DeviceRecord::default())
 }
 
 fn read_device(record: &DeviceRecord) -> Result<DeviceFacts, WireFault> {
-    Ok(DeviceFacts {
-        id: Eui64(record.device),
-        kind: word("kind of device", &record.kind, record.kind.parse().ok())?,
-        model: ListedModel {
-            manufacturer: record.manufacturer.clone(),
-            model: record.model.clone(),
-            firmware: record.firmware.clone(),
-        },
-        hardware: record.hardware.clone(),
-        serial: record.serial.clone(),
-        profile: record.profile.clone(),
-        configuration: record.configuration_digest.clone(),
-        epoch: record.epoch,
-    })
+    word("kind of device", &record.kind, device_facts(record))
 }
 
 // ---- reports ----
@@ -368,13 +347,13 @@ fn done_message(done: &Done) -> installation_report::Done {
             master_keys,
             active,
         } => Message::Extracted(OnFile {
-            devices: devices.iter().map(device).collect(),
+            devices: devices.iter().map(on_file).collect(),
             master_keys: *master_keys,
             active: *active,
         }),
         Done::Frozen { taken_at, devices } => Message::Frozen(DevicesRead {
             taken_ms: taken_at.0,
-            devices: devices.iter().map(device).collect(),
+            devices: devices.iter().map(on_file).collect(),
         }),
         Done::NotRotated => Message::NotRotated(all),
         Done::OutcomeTaken => Message::OutcomeTaken(all),

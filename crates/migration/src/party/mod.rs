@@ -22,7 +22,7 @@ use world::{CallError, Caller};
 use crate::InstallationId;
 use crate::machine::model::{Authorisation, DeviceFacts, Installation};
 use crate::machine::{Done, Found, Instruction, Report};
-use crate::planning::gates::ListedModel;
+use crate::records::{device_facts, device_record};
 use books::Snapshot;
 
 pub use crate::centre::Office;
@@ -31,22 +31,18 @@ pub use enrolment::{CertificatesOf, Enrolment, VariantOf};
 pub use rp::{Image, Images, Rp, RpOptions};
 pub use validation::{Registered, Sight, Surroundings, validate};
 
-/// The devices that one operator's records name, as facts. A record of a kind this program does not have is left out.
-fn facts_of(records: &[DeviceRecord]) -> Vec<DeviceFacts> {
-    let facts = records.iter().filter_map(|record| {
-        Some(DeviceFacts {
-            id: Eui64(record.device),
-            kind: record.kind.parse().ok()?,
-            model: ListedModel {
-                manufacturer: record.manufacturer.clone(),
-                model: record.model.clone(),
-                firmware: record.firmware.clone(),
-            },
-            hardware: record.hardware.clone(),
-            serial: record.serial.clone(),
-            profile: record.profile.clone(),
-            configuration: record.configuration_digest.clone(),
-            epoch: record.epoch,
+/// What the SMSO says its devices are.
+///
+/// # Errors
+/// `unknown` for a device that is of no kind there is: an installation is not taken without one of its devices.
+fn facts_of(records: &[DeviceRecord]) -> Result<Vec<DeviceFacts>, Vec<Found>> {
+    let facts = records.iter().map(|record| {
+        device_facts(record).ok_or_else(|| {
+            let kind: String = record.kind.chars().take(100).collect();
+            vec![Found {
+                device: Some(Eui64(record.device)),
+                ..Found::new("unknown").saying(format!("no kind of device is called {kind:?}"))
+            }]
         })
     });
     facts.collect()
@@ -191,21 +187,12 @@ fn record_of(known: &Installation, snapshot: Option<&Snapshot>) -> InstallationR
             .find(|read| read.device == device.id.0)
             .cloned()
             .unwrap_or_default();
-        DeviceRecord {
-            device: device.id.0,
-            kind: device.kind.as_str().to_owned(),
-            manufacturer: device.model.manufacturer.clone(),
-            model: device.model.model.clone(),
-            hardware: device.hardware.clone(),
-            firmware: device.model.firmware.clone(),
-            serial: device.serial.clone(),
-            profile: device.profile.clone(),
-            configuration_digest: device.configuration.clone(),
-            epoch: device.epoch,
+        let known = DeviceRecord {
             staged_epoch: known.staged_epoch(device),
             in_scope: !progress.left_out,
             ..read
-        }
+        };
+        device_record(device, known)
     });
     let points = known.each_point().map(|(point, progress)| proto::MeteringPoint {
         mpxn: point.mpxn.to_string(),
@@ -243,4 +230,24 @@ fn authorised(by: Option<&Authorisation>) -> proto::MeteringPoint {
 /// The word for a recipient of files.
 fn recipient(party: KeyParty) -> &'static str {
     party.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_not_taken_without_a_device_of_an_unknown_kind() {
+        let record = |device, kind: &str| DeviceRecord {
+            device,
+            kind: kind.to_owned(),
+            ..DeviceRecord::default()
+        };
+        let facts = facts_of(&[record(1, "CHF"), record(2, "ESME")]).unwrap();
+        assert_eq!(facts.len(), 2);
+        let found = facts_of(&[record(1, "CHF"), record(2, "KETTLE")]).unwrap_err();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].device, Some(Eui64(2)));
+        assert_eq!(found[0].detail, "no kind of device is called \"KETTLE\"");
+    }
 }

@@ -222,7 +222,7 @@ impl Rp {
             Work::Extract => {
                 let outcome = self.smso(reference, known, Act::Extract(SmsoExtract {})).await?;
                 Ok(Done::Extracted {
-                    devices: facts_of(&outcome.devices),
+                    devices: facts_of(&outcome.devices)?,
                     master_keys: outcome.master_keys,
                     active: Some(outcome.active),
                 })
@@ -234,7 +234,7 @@ impl Rp {
                 let read = self
                     .smso(&format!("{reference}/read"), known, Act::Snapshot(SmsoSnapshot {}))
                     .await?;
-                let devices = facts_of(&read.devices);
+                let devices = facts_of(&read.devices)?;
                 let on_file = |device: &DeviceRecord| {
                     let mut facts = known.facts.devices.iter();
                     facts.find(|facts| facts.id.0 == device.device)

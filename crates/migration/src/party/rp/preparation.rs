@@ -53,7 +53,7 @@ impl Rp {
         let outcome = self
             .smso_within(reference, known, Act::Firmware(firmware), within)
             .await?;
-        let read = facts_of(&outcome.devices).into_iter().find(|read| read.id == device);
+        let read = facts_of(&outcome.devices)?.into_iter().find(|read| read.id == device);
         let read = read.ok_or_else(|| {
             let found = Found::new("activation-failed").saying("the SMSO does not say what it is now");
             vec![about(device, found)]
