@@ -1,14 +1,16 @@
-//! What surrounds an installation that migrates in a lab: the DCC's inventory and Registration Data, and the product lists.
+//! What surrounds an installation that migrates in a lab: the DCC's inventory and Registration Data, the product lists, and
+//! images for its devices.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use domain::{Eui64, Mpxn, SimInstant};
-use lab::KnownToDcc;
+use domain::{DeviceModel, Eui64, Mpxn, SimInstant};
+use lab::{KnownToDcc, Parts};
 use migration::day::day_of;
-use migration::party::{Registered, Sight, Surroundings};
-use migration::planning::gates::Lists;
+use migration::machine::model::DeviceFacts;
+use migration::party::{Image, Images, Registered, Sight, Surroundings};
+use migration::planning::gates::{ListedModel, Lists};
 use proto::InstallationRecord;
 
 /// The rooms of a lab that answer the commissioning party.
@@ -44,6 +46,26 @@ impl Surroundings for LabSurroundings {
                 lists: Some(Arc::clone(&self.lists)),
                 excluded: None,
             }
+        })
+    }
+}
+
+/// The lab's own images, for want of those that installing suppliers gave.
+#[derive(Clone)]
+pub struct LabImages(pub Arc<Parts>);
+
+impl Images for LabImages {
+    fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {
+        let listed = DeviceModel {
+            manufacturer: to.manufacturer.clone(),
+            model: to.model.clone(),
+            hardware: String::new(),
+            firmware: to.firmware.clone(),
+        };
+        let (octets, profile) = self.0.image_for(&device.profile.parse().ok()?, &listed)?;
+        Some(Image {
+            octets: octets.into(),
+            profile: profile.to_string(),
         })
     }
 }

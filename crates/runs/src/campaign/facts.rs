@@ -30,10 +30,13 @@ const NOBODY: Eui64 = Eui64(0);
 /// Facts of every installation that is with its operator before enrolment.
 pub(super) fn of_estate(parts: &Parts) -> Vec<Facts> {
     let sites = parts.estate.sites().filter(|site| !site.enrolled());
-    sites.map(|site| of_site(parts, &site)).collect()
+    sites.map(|site| facts_of(parts, &site)).collect()
 }
 
-fn of_site(parts: &Parts, site: &Site) -> Facts {
+/// What is known of an installation before it migrates. A metering point that nobody is registered for has a supplier that is
+/// nobody (EUI-64 0); a device whose profile is not in the catalogue is left out.
+#[must_use]
+pub fn facts_of(parts: &Parts, site: &Site) -> Facts {
     let at = parts.config.clock.start;
     let devices = site.devices().into_iter().filter_map(|device| {
         let model = &parts.catalogue.profile(&device.profile)?.model;

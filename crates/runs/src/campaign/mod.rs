@@ -38,6 +38,7 @@ use world::tape::Digest;
 use world::worlds::{self, WorldContext};
 
 pub use exceptions::{Acted, DEEDS, Deed, Exception, Which, act, exceptions};
+pub use facts::facts_of;
 pub use file::{CampaignFile, Demand, Phase, ReadError};
 pub use live::Live;
 pub use messages::Unknown;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dmc::Catalogue;
-use domain::{DeviceKind, DeviceModel};
+use domain::DeviceKind;
 use duis::signature::Certificate;
 use jiff::civil::Date;
 use lab::Lab;
@@ -11,8 +11,8 @@ use lab::pki::{CP_EUI, RP_EUI};
 use migration::InstallationId;
 use migration::centre::answer;
 use migration::faults::Spoilt;
-use migration::machine::model::{DeviceFacts, Facts};
-use migration::party::{Cp, CpOptions, Enrolment, Image, Images, Requests, Rp, RpOptions};
+use migration::machine::model::Facts;
+use migration::party::{Cp, CpOptions, Enrolment, Requests, Rp, RpOptions};
 use migration::planning::gates::{Combination, ListedModel, Lists};
 use migration::planning::lists::CsvLists;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ use world::LinkEnd;
 
 use super::CampaignError;
 use super::file::{CampaignFile, ReadError};
-use crate::LabSurroundings;
+use crate::{LabImages, LabSurroundings};
 
 /// What may be enrolled: lists from files, or everything.
 pub(super) enum Eligible {
@@ -71,25 +71,6 @@ impl Lists for Eligible {
             Self::Listed(lists) => lists.upgrade_target(combination, day),
             Self::Everything => None,
         }
-    }
-}
-
-/// The lab's own images, for want of those that installing suppliers gave.
-struct LabImages(pub(super) Arc<lab::Parts>);
-
-impl Images for LabImages {
-    fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {
-        let listed = DeviceModel {
-            manufacturer: to.manufacturer.clone(),
-            model: to.model.clone(),
-            hardware: String::new(),
-            firmware: to.firmware.clone(),
-        };
-        let (octets, profile) = self.0.image_for(&device.profile.parse().ok()?, &listed)?;
-        Some(Image {
-            octets: octets.into(),
-            profile: profile.to_string(),
-        })
     }
 }
 

@@ -200,7 +200,7 @@ async fn certificates_that_were_revoked() {
     let setup = Setup::new();
     let mut parts = setup.parts(&estate(1, ""));
     let site = parts.estate.sites().next().unwrap();
-    let supplier = parties::facts_of(&parts, &site).points[0].supplier;
+    let supplier = runs::campaign::facts_of(&parts, &site).points[0].supplier;
     let user = parts.pki.users.iter().find(|user| user.eui == supplier).unwrap();
     let pem = &user.organisation.as_ref().unwrap().signing;
     let serial = Certificate::from_pem(pem).unwrap().serial().to_owned();

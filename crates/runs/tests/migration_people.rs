@@ -126,7 +126,7 @@ async fn the_gaining_supplier_authorises_anew() {
     let setup = Setup::new();
     let home = estate(1, "");
     let before = setup.parts(&home);
-    let point = parties::facts_of(&before, &before.estate.sites().next().unwrap()).points[0].clone();
+    let point = runs::campaign::facts_of(&before, &before.estate.sites().next().unwrap()).points[0].clone();
     let to = before.pki.users.iter().map(|user| user.eui).find(|user| {
         let own = before.pki.users.iter().find(|known| known.eui == *user).unwrap();
         *user != point.supplier && own.organisation.is_some() && own.roles.contains(&UserRole::ImportSupplier)

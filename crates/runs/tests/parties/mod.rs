@@ -2,30 +2,27 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use domain::{CommunicationsProvider, DeviceKind, DeviceModel, Eui64, Mpxn, SimDuration, SimInstant, UserRole};
+use domain::{DeviceKind, Eui64, SimDuration, SimInstant};
 use duis::signature::Certificate;
 use jiff::civil::{Date, date, time};
 use lab::parts::Parts;
 use lab::pki::{CP_EUI, RP_EUI};
-use lab::{Config, KnownToDcc, Lab};
-use migration::day::{day_of, instant, plus_days};
+use lab::{Config, Lab};
+use migration::day::{instant, plus_days};
 use migration::faults::{Draft, FaultRule, Rule, Spoilt, Target};
 use migration::machine::control::{Control, Options};
 use migration::machine::event::Event;
-use migration::machine::model::{DeviceFacts, Facts, Installation, PointFacts};
+use migration::machine::model::{Facts, Installation};
 use migration::machine::{State, journal};
-use migration::party::{
-    Cp, CpOptions, Enrolment, Image, Images, Office, Registered, Requests, Rp, RpOptions, Sight, Surroundings,
-};
+use migration::party::{Cp, CpOptions, Enrolment, Office, Requests, Rp, RpOptions};
 use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
-use migration::settings::CohortSlug;
 use migration::{InstallationId, Settings};
-use proto::{Envelope, FileDelivery, InstallationRecord, Kind, Message};
+use proto::{Envelope, FileDelivery, Kind, Message};
+use runs::campaign::facts_of;
+use runs::{LabImages, LabSurroundings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use world::{LinkName, Verdict, World};
@@ -108,108 +105,6 @@ pub(crate) fn configured(settings: &str) -> Settings {
         "source = \"a test\"\n[[configuration]]\nmanufacturer = \"Honeywell Elster\"\nmodel = \"AS300P\"\n{settings}"
     );
     Settings::from_files(&BTreeMap::from([("configurations.toml".to_owned(), text)])).unwrap()
-}
-
-/// Inventory and registration as the DCC has them, and the lists.
-struct Around {
-    dcc: KnownToDcc,
-    lists: Arc<dyn Lists + Send + Sync>,
-}
-
-impl Surroundings for Around {
-    fn look<'a>(
-        &'a self,
-        record: &'a InstallationRecord,
-        now: SimInstant,
-    ) -> Pin<Box<dyn Future<Output = Sight> + Send + 'a>> {
-        Box::pin(async move {
-            let points = record.points.iter().filter_map(|point| point.mpxn.parse::<Mpxn>().ok());
-            let registered = points.filter_map(|mpxn| {
-                let supply = self.dcc.supply(mpxn, now)?;
-                let next = supply.next.map(|(supplier, from)| (supplier, day_of(from)));
-                let supplier = supply.supplier;
-                Some((mpxn, Registered { supplier, next }))
-            });
-            let suppliers = record.points.iter().map(|point| Eui64(point.responsible_supplier));
-            Sight {
-                uncertified: suppliers
-                    .filter(|supplier| !self.dcc.is_certified(*supplier, now))
-                    .collect(),
-                inventory: self.dcc.statuses(Eui64(record.hub)).await,
-                registration: Some(registered.collect()),
-                lists: Some(Arc::clone(&self.lists)),
-                ..Sight::default()
-            }
-        })
-    }
-}
-
-/// The lab's own images, for want of those that installing suppliers gave.
-struct LabImages(Arc<Parts>);
-
-impl Images for LabImages {
-    fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {
-        let listed = DeviceModel {
-            manufacturer: to.manufacturer.clone(),
-            model: to.model.clone(),
-            hardware: String::new(),
-            firmware: to.firmware.clone(),
-        };
-        let (octets, profile) = self.0.image_for(&device.profile.parse().ok()?, &listed)?;
-        Some(Image {
-            octets: octets.into(),
-            profile: profile.to_string(),
-        })
-    }
-}
-
-/// What is known of a site before it migrates.
-pub(crate) fn facts_of(parts: &Parts, site: &fleet::Site) -> Facts {
-    let registered = |mpxn, role| {
-        let at = parts.config.clock.start;
-        parts.directory.registered(mpxn, role, at).unwrap()
-    };
-    let devices = site.devices().into_iter().map(|device| {
-        let model = &parts.catalogue.profile(&device.profile).unwrap().model;
-        DeviceFacts {
-            id: device.device,
-            kind: device.kind,
-            model: ListedModel {
-                manufacturer: model.manufacturer.clone(),
-                model: model.model.clone(),
-                firmware: model.firmware.clone(),
-            },
-            hardware: model.hardware.clone(),
-            serial: String::new(),
-            profile: device.profile.to_string(),
-            configuration: String::new(),
-            epoch: 1,
-        }
-    });
-    let point = |mpxn, supplier, network| PointFacts {
-        mpxn,
-        supplier: registered(mpxn, supplier),
-        network: registered(mpxn, network),
-        active: true,
-        prepayment: site.payment_mode() == domain::operation::PaymentMode::Prepayment,
-    };
-    let electricity = Mpxn::Mpan(site.mpan());
-    let mut points = vec![point(
-        electricity,
-        UserRole::ImportSupplier,
-        UserRole::ElectricityDistributor,
-    )];
-    let gas = site.mprn().map(Mpxn::Mprn);
-    points.extend(gas.map(|mpxn| point(mpxn, UserRole::GasSupplier, UserRole::GasTransporter)));
-    Facts {
-        id: InstallationId(site.hub()),
-        cohort: CohortSlug::new("ioc"),
-        provider: CommunicationsProvider::Vodafone,
-        hub: site.hub(),
-        devices: devices.collect(),
-        points,
-        vulnerable: false,
-    }
 }
 
 /// An authorisation of every supplier, as it is about to be sent at an instant, for the week of [`MONDAY`].
@@ -377,7 +272,7 @@ impl Rig {
             key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
             rp: certificate(&parts.pki.rp.certificate_pem),
             settings: Arc::clone(&settings),
-            surroundings: Arc::new(Around {
+            surroundings: Arc::new(LabSurroundings {
                 dcc: lab.known_to_dcc(),
                 lists: Arc::clone(&lists),
             }),
