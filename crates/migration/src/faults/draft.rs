@@ -6,7 +6,7 @@ use crate::day::plus_days;
 use crate::planning::authorisation::{self, AuthorisationRow};
 use crate::planning::intake::{ReceivedFile, week_for};
 use crate::planning::name::{FileKind, FileName};
-use crate::planning::protection::{ProtectionError, protect};
+use crate::planning::protection::{ProtectionError, protect, salt_of};
 use crate::settings::Settings;
 
 /// An authorisation file with its password, before it is sent.
@@ -57,17 +57,13 @@ impl Draft {
     /// [`ProtectionError`] when the text cannot be protected.
     pub fn files(&self, settings: &Settings) -> Result<Vec<ReceivedFile>, ProtectionError> {
         let text = authorisation::write(&settings.columns, &self.rows);
-        // Another salt for another name: two files of one password never share a key.
-        let digest = <sha2::Sha256 as sha2::Digest>::digest(self.name.as_bytes());
-        let mut salt = [0; 16];
-        salt.copy_from_slice(&digest[..16]);
         let file = |name: &str, text: String| ReceivedFile {
             name: name.to_owned(),
             sender: self.sender,
             at: self.at,
             text,
         };
-        let mut files = vec![file(&self.name, protect(&text, &self.password, &salt)?)];
+        let mut files = vec![file(&self.name, protect(&text, &self.password, &salt_of(&self.name))?)];
         files.extend(self.told.iter().map(|told| file(&self.password_name, told.clone())));
         Ok(files)
     }

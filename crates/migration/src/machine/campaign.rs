@@ -16,6 +16,7 @@ use super::model::{Authorisation, Facts, Failure, Installation};
 use crate::InstallationId;
 use crate::day::{plus_days, week_of};
 use crate::planning::gates::Environment;
+use crate::planning::name::FileName;
 use crate::planning::ramp::Ramp;
 use crate::settings::{CohortSlug, Owner, Settings};
 
@@ -39,6 +40,8 @@ pub struct Campaign {
     pub cohorts: BTreeMap<CohortSlug, CohortState>,
     /// Committed installations by supplier, SMSO and day.
     pub demand: BTreeMap<(Eui64, String, Date), u32>,
+    /// Demand files taken, with their days: one that comes again as it was does nothing anew.
+    demand_files: BTreeSet<(FileName, Vec<(i32, u32)>)>,
     /// Allocations by day and cohort.
     pub allocations: BTreeMap<(Date, CohortSlug), AllocationRecord>,
     /// Files answered, oldest first.
@@ -232,6 +235,7 @@ impl Campaign {
             groups: BTreeMap::new(),
             cohorts: BTreeMap::new(),
             demand: BTreeMap::new(),
+            demand_files: BTreeSet::new(),
             allocations: BTreeMap::new(),
             files: Vec::new(),
             authorised: BTreeSet::new(),
@@ -293,6 +297,12 @@ impl Campaign {
         self.units_used.get(&key).copied().unwrap_or(0)
     }
 
+    /// Whether a demand file of this name was taken with the same days.
+    #[must_use]
+    pub fn has_demand_file(&self, name: &FileName, days: &[(i32, u32)]) -> bool {
+        self.demand_files.contains(&(name.clone(), days.to_vec()))
+    }
+
     /// Installations authorised in a week, by their supplier of electricity.
     pub fn authorised_in(&self, week: Date) -> impl Iterator<Item = (InstallationId, Eui64)> {
         let from = (week, InstallationId(Eui64(0)));
@@ -317,13 +327,16 @@ impl Campaign {
             }
             Event::FileAnswered(record) => self.answered(entry.at, record),
             Event::Demand {
+                file,
                 supplier,
                 smso,
-                committed: true,
+                committed,
                 days,
-                ..
             } => {
-                for (day, units) in days {
+                if let Ok(name) = FileName::read(&self.settings.columns, file) {
+                    self.demand_files.insert((name, days.clone()));
+                }
+                for (day, units) in days.iter().filter(|_| *committed) {
                     let day = crate::day::of_number(*day);
                     self.demand.insert((*supplier, smso.clone(), day), *units);
                 }

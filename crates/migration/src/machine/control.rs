@@ -79,7 +79,11 @@ impl Control {
         let mut received = Vec::new();
         let journal = Journal::open(options.store, &mut |_, entry| {
             campaign.apply(&entry);
-            if matches!(entry.event, Event::FileReceived { .. } | Event::FileAnswered(_)) {
+            let of_files = matches!(
+                entry.event,
+                Event::FileReceived { .. } | Event::FileAnswered(_) | Event::Demand { .. }
+            );
+            if of_files {
                 received.push(entry);
             }
         })?;

@@ -12,7 +12,7 @@ use super::model::Authorisation;
 use super::report::Found;
 use super::state::{Actor, State};
 use crate::InstallationId;
-use crate::day::number;
+use crate::day::{number, of_number, week_of};
 use crate::planning::demand;
 use crate::planning::gates::cohort_open;
 use crate::planning::intake::{FileAnswer, FileResult, PointFacts, ReceivedFile, Register};
@@ -80,10 +80,17 @@ impl Control {
                 return self.answered(now, answer);
             }
         };
+        let days: Vec<(i32, u32)> = days.into_iter().map(|(day, units)| (number(day), units)).collect();
+        if self.campaign.has_demand_file(name, &days) {
+            let text = "a file of this name with the same days came before".to_owned();
+            let answer = refused("already-received", text);
+            return self.answered(now, answer);
+        }
         // Demand for days whose week is scaled already comes too late.
         let late = days
-            .keys()
-            .find(|day| self.settings.calendar.demand_due.instant(crate::day::week_of(**day)) < file.at);
+            .iter()
+            .map(|(day, _)| of_number(*day))
+            .find(|day| self.settings.calendar.demand_due.instant(week_of(*day)) < file.at);
         if let Some(day) = late {
             let answer = refused("file-late", format!("demand for {day} was due before"));
             return self.answered(now, answer);
@@ -93,7 +100,7 @@ impl Control {
             supplier: name.user,
             smso: name.smso.clone(),
             committed: name.kind == FileKind::DemandCommitment,
-            days: days.into_iter().map(|(day, units)| (number(day), units)).collect(),
+            days,
         };
         self.write(now, Actor::Supplier, None, None, event)
     }
@@ -170,7 +177,7 @@ impl Control {
             let answers = self.intake.receive(file.clone(), &Nobody, &self.settings);
             let answered = entries[position + 1..]
                 .iter()
-                .any(|later| matches!(later.event, Event::FileAnswered(_)));
+                .any(|later| matches!(later.event, Event::FileAnswered(_) | Event::Demand { .. }));
             if !answers.is_empty() && !answered && position + 1 == entries.len() {
                 unanswered = Some((before, file));
             }

@@ -115,7 +115,12 @@ impl Intake {
         let name = match FileName::read(&settings.columns, &file.name) {
             Ok(name) if matches!(name.kind, FileKind::Authorisation | FileKind::Password) => name,
             Ok(name) => {
-                let text = format!("a {} is not taken here", name.kind.as_str());
+                let text = match name.kind {
+                    FileKind::FirmwareNotice | FileKind::MigrationNotice => {
+                        format!("a {} is the DCC's to send, none is taken", name.kind.as_str())
+                    }
+                    kind => format!("a {} is not taken here", kind.as_str()),
+                };
                 return vec![rejected(&file, None, settings, "bad-file-name", &text)];
             }
             Err(error) => return vec![rejected(&file, None, settings, "bad-file-name", &error.to_string())],

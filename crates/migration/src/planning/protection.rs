@@ -8,6 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::pbkdf2;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::Digest as _;
 
 use crate::strict::FILE_MAX;
 
@@ -26,6 +27,15 @@ pub enum ProtectionError {
     /// Another password, or a changed file.
     #[error("the password does not open it")]
     Password,
+}
+
+/// The salt of a file: another one for another name, so that two files of one password do not share a key.
+#[must_use]
+pub fn salt_of(name: &str) -> [u8; 16] {
+    let digest: [u8; 32] = sha2::Sha256::digest(name.as_bytes()).into();
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&digest[..16]);
+    salt
 }
 
 /// Protects a text with a password. `salt` must differ between files of one password.

@@ -7,10 +7,13 @@ use domain::SimInstant;
 use jiff::civil::Date;
 use migration::faults::{self, FaultRule, FaultTable, Way, way};
 use migration::planning::gates::Environment;
+use migration::planning::intake::ReceivedFile;
 use migration::strict::fault;
 use migration::{Settings, SettingsError};
 use serde::Deserialize;
 use world::limits::WORLDS_MAX;
+
+use super::files::{RawFile, commits};
 
 /// A campaign file as it stands.
 #[derive(Debug, Deserialize)]
@@ -21,6 +24,8 @@ struct Raw {
     authorisations: Vec<RawAuthorisation>,
     #[serde(default, rename = "demand")]
     demand: Vec<RawDemand>,
+    #[serde(default, rename = "file")]
+    files: Vec<RawFile>,
     #[serde(default, rename = "fault")]
     faults: Vec<FaultTable>,
 }
@@ -143,6 +148,8 @@ pub struct CampaignFile {
     /// Demand that every supplier sends. Where there is a commitment among it, capacity is allocated by what is committed;
     /// else each supplier gets what it authorises.
     pub demand: Vec<Demand>,
+    /// Files that are sent as they stand.
+    pub files: Vec<ReceivedFile>,
     /// What goes wrong.
     pub faults: Vec<FaultRule>,
     /// Settings of the migration.
@@ -174,7 +181,8 @@ impl CampaignFile {
     /// Whether suppliers commit to demand, which is then allocated.
     #[must_use]
     pub fn demand_is_committed(&self) -> bool {
-        self.demand.iter().any(|demand| !demand.request)
+        let own = self.files.iter().any(|file| commits(file, &self.settings));
+        own || self.demand.iter().any(|demand| !demand.request)
     }
 
     /// Reads a campaign file. Files it names are looked for beside it.
@@ -187,67 +195,51 @@ impl CampaignFile {
             cause,
         };
         let text = std::fs::read_to_string(path).map_err(cause)?;
-        let file = path.display().to_string();
-        let raw: Raw = migration::strict::toml(&file, &text)?;
+        let place = Place::new(path, &text);
+        let raw: Raw = migration::strict::toml(&place.file, &text)?;
         let head = raw.campaign;
-        let beside = |other: PathBuf| path.parent().unwrap_or(Path::new("")).join(other);
-        let settings = match head.settings {
-            Some(folder) => Settings::load(&beside(folder))?,
+        let mut settings = match head.settings {
+            Some(folder) => Settings::load(&place.beside(&folder))?,
             None => Settings::builtin().map_err(ReadError::File)?,
         };
-        let line = |word: &str| migration::strict::line_of(&text, word);
-        let instant = |word: &str| -> Result<SimInstant, FileError> {
-            word.parse()
-                .map_err(|error: domain::ParseError| fault(&file, line(word), error.to_string()))
-        };
-        let date = |word: &str| -> Result<Date, FileError> {
-            let expected = format!("expected a date such as 2019-06-10, found {word:?}");
-            word.parse().map_err(|_| fault(&file, line(word), expected))
-        };
         let lists = match (head.epcl, head.cpl) {
-            (Some(epcl), Some(cpl)) => Some((beside(epcl), beside(cpl))),
+            (Some(epcl), Some(cpl)) => Some((place.beside(&epcl), place.beside(&cpl))),
             (None, None) => None,
-            _ => return Err(fault(&file, line("[campaign]"), "epcl and cpl go together").into()),
+            _ => return Err(place.wrong("[campaign]", "epcl and cpl go together").into()),
         };
         if !(1..=WORLDS_MAX).contains(&head.worlds) {
             let text = format!("worlds is {}, expected 1 to {WORLDS_MAX}", head.worlds);
-            return Err(fault(&file, line("worlds"), text).into());
+            return Err(place.wrong("worlds", text).into());
         }
         if head.phase == Some(Phase::MigrationSolutionTest) && !head.regression {
             let text =
                 "a migration-solution-test ends with the regression at the end of the cycle: set regression = true";
-            return Err(fault(&file, line("phase"), text).into());
+            return Err(place.wrong("phase", text).into());
         }
-        let (start, until) = (instant(&head.start)?, date(&head.until)?);
-        let monday = |word: &str| -> Result<Date, FileError> {
-            let day = date(word)?;
-            let monday = migration::day::week_of(day);
-            if monday == day {
-                return Ok(day);
-            }
-            let text = format!("a week is named by its Monday: {monday}, not {day}");
-            Err(fault(&file, line(word), text))
-        };
+        let (start, until) = (place.instant(&head.start)?, place.date(&head.until)?);
+        if migration::day::day_of(start) > until {
+            let text = format!("until {until} lies before the start at {start}");
+            return Err(place.wrong(&head.until, text).into());
+        }
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
-            authorisations.push((monday(&one.week)?, instant(&one.at)?));
+            authorisations.push((place.monday(&one.week)?, place.instant(&one.at)?));
         }
+        authorisations.sort_by_key(|(_, at)| *at);
         let mut demand = Vec::new();
         for one in &raw.demand {
             demand.push(Demand {
-                week: monday(&one.week)?,
-                at: instant(&one.at)?,
+                week: place.monday(&one.week)?,
+                at: place.instant(&one.at)?,
                 per_day: one.per_day,
                 request: one.request,
             });
         }
-        authorisations.sort_by_key(|(_, at)| *at);
-        if migration::day::day_of(start) > until {
-            let text = format!("until {until} lies before the start at {start}");
-            return Err(fault(&file, line(&head.until), text).into());
+        let mut files = Vec::new();
+        for one in &raw.files {
+            files.push(one.read(&place, &settings, (start, until))?);
         }
-        let mut settings = settings;
-        let faults = faults::check(&file, &text, &raw.faults, &settings)?;
+        let faults = faults::check(&place.file, &text, &raw.faults, &settings)?;
         for rule in &faults {
             match way(&rule.row.id) {
                 Some(Way::Gate) => rule.close_gate(&mut settings),
@@ -257,7 +249,7 @@ impl CampaignFile {
                          fault out",
                         rule.row.id
                     );
-                    return Err(fault(&file, line(&rule.row.id), text).into());
+                    return Err(place.wrong(&rule.row.id, text).into());
                 }
                 _ => {}
             }
@@ -268,7 +260,7 @@ impl CampaignFile {
             seed: head.seed,
             start,
             until,
-            estate: beside(head.estate),
+            estate: place.beside(&head.estate),
             lists,
             twin: head.twin,
             worlds: head.worlds,
@@ -276,8 +268,60 @@ impl CampaignFile {
             regression: head.regression,
             authorisations,
             demand,
+            files,
             faults,
             settings,
         })
+    }
+}
+
+/// A campaign file while it is read: where what stands in it stands.
+pub(super) struct Place<'a> {
+    path: &'a Path,
+    file: String,
+    text: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn new(path: &'a Path, text: &'a str) -> Self {
+        let file = path.display().to_string();
+        Self { path, file, text }
+    }
+
+    /// A file that it names.
+    pub(super) fn beside(&self, other: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(other)
+    }
+
+    /// What is wrong, at the line where a word stands in quotes, or else the first one that begins with it.
+    pub(super) fn wrong(&self, word: &str, reason: impl Into<String>) -> FileError {
+        let line = match migration::strict::line_of(self.text, word) {
+            0 => {
+                let mut lines = self.text.lines().zip(1..);
+                let begun = lines.find(|(line, _)| line.trim_start().starts_with(word));
+                begun.map_or(0, |(_, line)| line)
+            }
+            line => line,
+        };
+        fault(&self.file, line, reason)
+    }
+
+    pub(super) fn instant(&self, word: &str) -> Result<SimInstant, FileError> {
+        word.parse()
+            .map_err(|error: domain::ParseError| self.wrong(word, error.to_string()))
+    }
+
+    fn date(&self, word: &str) -> Result<Date, FileError> {
+        let expected = format!("expected a date such as 2019-06-10, found {word:?}");
+        word.parse().map_err(|_| self.wrong(word, expected))
+    }
+
+    fn monday(&self, word: &str) -> Result<Date, FileError> {
+        let day = self.date(word)?;
+        let monday = migration::day::week_of(day);
+        if monday == day {
+            return Ok(day);
+        }
+        Err(self.wrong(word, format!("a week is named by its Monday: {monday}, not {day}")))
     }
 }

@@ -7,6 +7,7 @@ mod begun;
 mod exceptions;
 mod facts;
 mod file;
+mod files;
 mod inside;
 mod live;
 mod messages;
@@ -18,7 +19,7 @@ mod shared;
 mod status;
 mod truth;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,7 +30,7 @@ use lab::{BuildError, Config, Parts};
 use migration::day::{day_of, instant, plus_days};
 use migration::invariants::{self, Observations};
 use migration::machine::control::{Control, Options as ControlOptions};
-use migration::machine::event::{Entry, Event};
+use migration::machine::event::Entry;
 use migration::machine::journal::{self, JournalError};
 use migration::machine::model::Facts;
 use migration::machine::{Campaign, State};
@@ -365,9 +366,9 @@ fn centre(
 ) -> Result<(Control, Vec<ReceivedFile>), CampaignError> {
     let certificates = facts::Certificates::of(parts);
     let store = parts.journals.open(CONTROL)?;
-    let received = received(&*store)?;
-    let mut files = sent(file, &certificates, all)?;
-    files.retain(|file| !received.contains(&file.name) && file.at < until);
+    let mut files = files::sent(file, &certificates, all)?;
+    files::leave_unsent(&mut files, &*store)?;
+    files.retain(|file| file.at < until);
     let store = match &options.journal {
         Some(wrap) => wrap(store),
         None => store,
@@ -404,33 +405,4 @@ fn keep(config: &mut Config, state: &Path, resume: bool) -> Result<(), CampaignE
     config.folders.state = Some(state.to_owned());
     config.folders.pki = Some(pki);
     Ok(())
-}
-
-/// Names of the files that the journal has.
-fn received(store: &dyn world::Store) -> Result<BTreeSet<String>, CampaignError> {
-    let mut names = BTreeSet::new();
-    journal::replay(store, &mut |_, entry| {
-        if let Event::FileReceived { name, .. } = entry.event {
-            names.insert(name);
-        }
-    })?;
-    Ok(names)
-}
-
-/// The files that suppliers send, in the order they do.
-fn sent(
-    file: &CampaignFile,
-    certificates: &facts::Certificates,
-    all: &[Facts],
-) -> Result<Vec<ReceivedFile>, CampaignError> {
-    let mut files = Vec::new();
-    for (week, at) in &file.authorisations {
-        for draft in facts::authorisations(file, certificates, all, *week, *at) {
-            files.extend(draft.files(&file.settings)?);
-        }
-    }
-    let demand = file.demand.iter();
-    files.extend(demand.flat_map(|sent| facts::demand(file, all, sent)));
-    files.sort_by_key(|file| file.at);
-    Ok(files)
 }
