@@ -124,7 +124,7 @@ pub struct Truth {
     pub next_wake: SimInstant,
     /// What would survive a restart of the installation, in the octets of `meter`.
     pub durable: Vec<u8>,
-    /// When it first and last let a state-changing command of each party through, since this process began.
+    /// When it first and last let a state-changing command of each party through, restarts or not.
     pub accepted: Vec<Accepted>,
 }
 

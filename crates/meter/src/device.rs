@@ -13,7 +13,7 @@ use crate::effects::{Effect, Outbox};
 use crate::logs::Logs;
 use crate::profile::{Context, Profile};
 use crate::quirks::needs_dual_control;
-use crate::security::Security;
+use crate::security::{LetThrough, Security};
 
 /// The common part of a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,7 +138,8 @@ impl Device {
             }
         }
         if let Some(party) = access.party.filter(|_| operation.changes_state()) {
-            self.security.accepted.note(party, at);
+            let epoch = self.security.epoch_of(access.association);
+            self.security.accepted.note(party, LetThrough { at, epoch });
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::metering::Gaps;
 use crate::prepayment::Account;
 use crate::profile::Context;
 use crate::regimes::{Regime, Regimes};
-use crate::security::{Client, Epoch};
+use crate::security::{Accepted, Client, Epoch, LetThrough, Witness};
 use crate::settings::Changed;
 use crate::tariff::Tariff;
 use crate::wire::{Reader, Writer};
@@ -42,7 +42,7 @@ pub enum RestoreError {
     Version(u8),
 }
 
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 
 type Read<T> = Result<T, RestoreError>;
 
@@ -228,6 +228,15 @@ fn write_device(w: &mut Writer, device: &Device) {
     w.u32(security.highest);
     w.u32(security.approval_counter);
     w.instant(security.alerted_at);
+    let accepted: Vec<Accepted> = security.accepted.all().collect();
+    w.count(accepted.len());
+    for accepted in accepted {
+        w.pick(&PARTIES, &accepted.party);
+        for let_through in [accepted.first, accepted.last] {
+            w.instant(let_through.at);
+            w.u32(let_through.epoch);
+        }
+    }
     let empty = crate::logs::Entries::default();
     let logs = device.logs.0.as_deref().unwrap_or(&empty);
     for log in [&logs.event, &logs.security, &logs.power] {
@@ -254,6 +263,10 @@ fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
     security.highest = r.u32()?;
     security.approval_counter = r.u32()?;
     security.alerted_at = r.time()?;
+    security.accepted = Witness::default();
+    for accepted in r.list(read_accepted)? {
+        security.accepted.keep(accepted);
+    }
     let mut log = || r.list(|r| Ok((r.time()?, r.u16()?)));
     let (event, security, power) = (log()?, log()?, log()?);
     let images = if r.flag()? {
@@ -270,6 +283,20 @@ fn read_device(r: &mut Reader<'_>, device: &mut Device) -> Read<()> {
         })
     });
     Ok(())
+}
+
+fn read_accepted(r: &mut Reader<'_>) -> Read<Accepted> {
+    let let_through = |r: &mut Reader<'_>| {
+        Ok(LetThrough {
+            at: r.instant()?,
+            epoch: r.u32()?,
+        })
+    };
+    Ok(Accepted {
+        party: *r.pick(&PARTIES)?,
+        first: let_through(r)?,
+        last: let_through(r)?,
+    })
 }
 
 fn write_epoch(w: &mut Writer, epoch: &Epoch) {

@@ -216,8 +216,8 @@ impl Installation {
         self.part(slot).unwrap_or(&self.chf).security.active.party
     }
 
-    /// When a device first and last let state-changing commands through, by party, as far as this process has seen it: for
-    /// checks of what no two parties may do.
+    /// When a device first and last let state-changing commands through, by party, restarts or not: for checks of what no two
+    /// parties may do.
     pub fn accepted(&self, slot: DeviceKind) -> impl Iterator<Item = Accepted> + '_ {
         self.part(slot)
             .into_iter()

@@ -81,5 +81,5 @@ pub use profile::{
     Midnight, PowerRules, PrepaymentRules, Profile, Profiles, Relations, Relay, Rounding, SupplierChange, SupplyRules,
     TariffRules, TimingRules, TokenAction, TokenKind, TokenRules, TokenWords, ValueRules,
 };
-pub use security::Accepted;
+pub use security::{Accepted, LetThrough};
 pub use tariff::Tariff;

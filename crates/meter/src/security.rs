@@ -38,31 +38,43 @@ pub(crate) struct Security {
 pub struct Accepted {
     /// Under whose keys.
     pub party: Party,
-    /// True time of the first.
-    pub first: SimInstant,
-    /// True time of the last.
-    pub last: SimInstant,
+    /// The first.
+    pub first: LetThrough,
+    /// The last.
+    pub last: LetThrough,
 }
 
-/// What a device let through, by party. It is for checks alone: no device can be asked for it, it does not survive a restart,
-/// and two devices that differ in nothing else are the same.
-#[derive(Clone, Debug, Default)]
+/// A command that a device let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LetThrough {
+    /// True time.
+    pub at: SimInstant,
+    /// Of the keys it came under.
+    pub epoch: u32,
+}
+
+/// What a device let through, by party. It is for checks alone: no device can be asked for it. It is kept over restarts, so
+/// that a check covers all the device's life.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Witness(Option<Box<[Option<Accepted>; 2]>>);
 
-impl PartialEq for Witness {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Witness {}
-
 impl Witness {
-    pub(crate) fn note(&mut self, party: Party, at: SimInstant) {
-        let [smso, others] = &mut **self.0.get_or_insert_default();
-        let of_party = if party == Party::Smso { smso } else { others };
-        let first = of_party.map_or(at, |known| known.first);
-        *of_party = Some(Accepted { party, first, last: at });
+    pub(crate) fn note(&mut self, party: Party, last: LetThrough) {
+        let known = self.of(party).map_or(last, |known| known.first);
+        self.keep(Accepted {
+            party,
+            first: known,
+            last,
+        });
+    }
+
+    /// What was kept over a restart.
+    pub(crate) fn keep(&mut self, accepted: Accepted) {
+        self.0.get_or_insert_default()[place(accepted.party)] = Some(accepted);
+    }
+
+    fn of(&self, party: Party) -> Option<Accepted> {
+        self.0.as_ref()?[place(party)]
     }
 
     /// What it takes beyond itself.
@@ -73,6 +85,11 @@ impl Witness {
     pub(crate) fn all(&self) -> impl Iterator<Item = Accepted> + '_ {
         self.0.iter().flat_map(|all| all.iter().flatten().copied())
     }
+}
+
+/// The SMSO's, or that of S1SP and DCO, who are one operator here.
+fn place(party: Party) -> usize {
+    usize::from(party != Party::Smso)
 }
 
 /// One key epoch with the counters used under its keys.

@@ -20,7 +20,7 @@ use crate::settings::CohortSlug;
 pub struct Observations {
     /// State-changing commands that devices executed, as roles report them.
     pub executed: Option<Vec<Executed>>,
-    /// When devices let state-changing commands through, as they say themselves.
+    /// When devices let state-changing commands through, as they remember it themselves over restarts.
     pub accepted: Option<Vec<Accepted>>,
     /// Where a secret was found in what others can read; empty when everything was searched and nothing found.
     pub exposed: Option<Vec<String>>,
@@ -59,9 +59,18 @@ pub struct Accepted {
     /// Which device.
     pub device: Eui64,
     /// The last one under the SMSO's keys.
-    pub last_of_smso: Option<SimInstant>,
+    pub last_of_smso: Option<LetThrough>,
     /// The first one under the DCC's.
-    pub first_of_dcc: Option<SimInstant>,
+    pub first_of_dcc: Option<LetThrough>,
+}
+
+/// A command that a device let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LetThrough {
+    /// When.
+    pub at: SimInstant,
+    /// The key epoch it came under.
+    pub epoch: u32,
 }
 
 /// A device in the inventory and as it is.
@@ -146,7 +155,8 @@ pub struct Invariant {
 pub const ALL: [Invariant; 12] = [
     Invariant {
         id: "I1",
-        text: "At no instant do both the SMSO and the DCC get a state-changing command accepted by a device",
+        text: "At no instant and in no key epoch do both the SMSO and the DCC get a state-changing command accepted by a \
+               device: as devices remember over restarts, and as roles said since this run began or went on",
         check: one_operator,
     },
     Invariant {
@@ -269,10 +279,11 @@ fn one_operator(evidence: &Evidence<'_>) -> Verdict {
     };
     let both = accepted.iter().filter_map(|known| {
         let (last, first) = (known.last_of_smso?, known.first_of_dcc?);
-        (last >= first).then(|| {
+        // Each operator has epochs of its own, and they rise.
+        (last.at >= first.at || last.epoch >= first.epoch).then(|| {
             format!(
-                "{} says that it let the SMSO through at {last}, and the DCC at {first}",
-                known.device
+                "{} says that it let the SMSO through at {} in epoch {}, and the DCC at {} in epoch {}",
+                known.device, last.at, last.epoch, first.at, first.epoch
             )
         })
     });

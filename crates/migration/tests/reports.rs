@@ -5,7 +5,7 @@ mod house;
 use domain::SimInstant;
 use house::{ACTIVE, DORMANT, ELECTRICITY, Fault, House, MIXED, OLD, SUPPLIER, id};
 use migration::invariants::{
-    ALL, Accepted, Evidence, Executed, InventoryRow, Observations, Verdict, exposures, outcome_digest,
+    ALL, Accepted, Evidence, Executed, InventoryRow, LetThrough, Observations, Verdict, exposures, outcome_digest,
 };
 use migration::machine::event::{Entry, Event};
 use migration::machine::state::State;
@@ -197,17 +197,29 @@ fn all_twelve_hold_and_each_finds_what_was_broken() {
             ..whole.clone()
         },
     ));
-    broken.push((
-        "I1",
-        Observations {
-            accepted: Some(vec![Accepted {
-                device,
-                last_of_smso: Some(SimInstant(5)),
-                first_of_dcc: Some(SimInstant(5)),
-            }]),
-            ..whole.clone()
-        },
-    ));
+    let let_through = |at, epoch| {
+        Some(LetThrough {
+            at: SimInstant(at),
+            epoch,
+        })
+    };
+    for (last_of_smso, first_of_dcc) in [
+        (let_through(5, 1), let_through(5, 2)),
+        (let_through(5, 1), let_through(6, 1)),
+        (let_through(5, 2), let_through(6, 1)),
+    ] {
+        broken.push((
+            "I1",
+            Observations {
+                accepted: Some(vec![Accepted {
+                    device,
+                    last_of_smso,
+                    first_of_dcc,
+                }]),
+                ..whole.clone()
+            },
+        ));
+    }
     broken.push((
         "I8",
         Observations {

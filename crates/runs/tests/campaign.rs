@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use domain::SimInstant;
 use lab::Config;
-use migration::invariants::Verdict;
+use migration::invariants::{Accepted, LetThrough, Verdict};
 use migration::machine::State;
-use migration::machine::event::Event;
+use migration::machine::event::{Entry, Event};
 use runs::campaign::{self, CampaignError, CampaignRun, Options, Until};
 use world::{Store, StoreError};
 
@@ -268,6 +269,82 @@ fn killed_at_any_write_of_the_journal_it_comes_to_the_same() {
             }
         }
     }
+}
+
+/// A journal that refuses from this record on.
+struct Short {
+    inner: Box<dyn Store>,
+    left: u64,
+}
+
+impl Store for Short {
+    fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| StoreError {
+            journal: "control".into(),
+            problem: "killed".into(),
+        })?;
+        self.inner.append(record)
+    }
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.inner.commit()
+    }
+    fn replay(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.inner.replay(each)
+    }
+}
+
+/// What devices let through before a kill counts beside what they let through after it.
+#[test]
+fn two_operators_are_found_out_with_a_kill_between_them() {
+    let whole = campaign::run(&options(None)).unwrap();
+    let viable = |entry: &Entry| entry.change.is_some_and(|(_, to)| to == State::DcoViable);
+    let left = whole.entries.iter().position(viable).unwrap() as u64;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let killed = campaign::run(&Options {
+        journal: Some(Arc::new(move |inner| Box::new(Short { inner, left }))),
+        ..options(Some(&state))
+    });
+    assert!(matches!(killed, Err(CampaignError::Journal(_))));
+    let began = Arc::new(AtomicI64::new(0));
+    let told = Arc::clone(&began);
+    let mut resumed = campaign::run(&Options {
+        resume: true,
+        progress: Some(Arc::new(move |progress| {
+            told.store(progress.began.0, Ordering::Relaxed);
+        })),
+        ..options(Some(&state))
+    })
+    .unwrap();
+    let began = SimInstant(began.load(Ordering::Relaxed));
+    let first = |run: &CampaignRun| {
+        let (_, text, verdict) = run.invariants().swap_remove(0);
+        assert!(text.contains("as devices remember over restarts"), "{text}");
+        verdict
+    };
+    assert_eq!(first(&resumed), Verdict::Holds);
+    let keyed = resumed.campaign.installations().flat_map(|known| known.keyed()).count();
+    let accepted = resumed.observations.accepted.as_mut().unwrap();
+    let both = |known: &Accepted| Some((known.last_of_smso?, known.first_of_dcc?));
+    assert_eq!(accepted.iter().filter_map(both).count(), keyed, "each had both");
+
+    let between = |known: &&mut Accepted| {
+        both(known).is_some_and(|(last, first)| last.at < began && began <= first.at && last.epoch < first.epoch)
+    };
+    let torn: Vec<&mut Accepted> = accepted.iter_mut().filter(between).collect();
+    assert!(!torn.is_empty(), "some were handed over with the kill in between");
+    for known in torn {
+        let of_smso = known.last_of_smso.map(|last| last.epoch);
+        known.first_of_dcc = known.first_of_dcc.map(|first| LetThrough {
+            epoch: of_smso.unwrap_or(first.epoch),
+            ..first
+        });
+    }
+    let violated = first(&resumed);
+    assert!(
+        matches!(&violated, Verdict::Violated(places) if places[0].contains("in epoch 1, and the DCC")),
+        "{violated:?}"
+    );
 }
 
 /// The campaign of the street, with other lines in its file.

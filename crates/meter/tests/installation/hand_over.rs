@@ -122,6 +122,50 @@ fn a_staged_epoch_reads_proves_itself_and_only_then_replaces_the_old_one() {
     }
 }
 
+/// A device in whose memory an epoch changed hands while it was off: nobody can do that to one over the air, so that the party
+/// in its octets is changed here. It remembers whom it let through before, in which epoch.
+#[test]
+fn whom_a_device_let_through_it_remembers_over_a_restart() {
+    let kind = DeviceKind::Esme;
+    let mut enrolled = Home::new("2019-05-02T08:00:00Z", config());
+    let (of_smso, of_s1sp) = (smso_home().installation.durable(), enrolled.installation.durable());
+    let pairs = of_smso.iter().zip(&of_s1sp).enumerate();
+    let parties: Vec<usize> = pairs
+        .filter(|(_, (smso, s1sp))| smso != s1sp)
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(parties.len(), 4, "they differ in the party of each device");
+
+    let mut home = smso_home();
+    let smso = by(Party::Smso, Association::Management);
+    assert_eq!(home.finished(kind, smso, &stage(2), None), Ok(Answer::Done));
+    assert_eq!(
+        home.finished(kind, smso, &Operation::CancelStagedKeys, None),
+        Ok(Answer::Done)
+    );
+    let mut octets = home.installation.durable();
+    // Hub and meter come first, and nothing was written before the meter's party that was not there at first.
+    parties[..2].iter().for_each(|at| octets[*at] = of_s1sp[*at]);
+    let (config, before) = (home.config.clone(), home.now);
+    let restored = enrolled.act(|_, context| Installation::restore(&config, context, &octets));
+    enrolled.installation = restored.expect("our own octets");
+    enrolled.run(hour());
+    let approval = enrolled.approval_in(kind, 1, false, &Operation::DisableSupply, hour());
+    let disabled = enrolled.finished(kind, S1SP, &Operation::DisableSupply, Some(&approval));
+    assert_eq!(disabled, Ok(Answer::Done));
+
+    let seen: Vec<_> = enrolled.installation.accepted(kind).collect();
+    let both = [(Party::Smso, before), (Party::S1sp, enrolled.now)].map(|(party, at)| {
+        let through = meter::LetThrough { at, epoch: 1 };
+        meter::Accepted {
+            party,
+            first: through,
+            last: through,
+        }
+    });
+    assert_eq!(seen, both);
+}
+
 #[test]
 fn only_the_operator_before_enrolment_hands_a_device_over() {
     let mut home = Home::new("2019-05-02T08:00:00Z", config());

@@ -150,6 +150,9 @@ fn a_home_that_nobody_changed_shows_what_it_was_fitted_with() {
 #[test]
 fn what_a_meter_has_not_or_cannot_hold_is_refused_and_changes_nothing() {
     let mut home = Home::new("2019-05-02T08:00:00Z", config());
+    // That somebody was let through at all is remembered; the rest would show.
+    let name = Setting::SupplierName(("Example Energy".into(), String::new()));
+    home.set(name).expect("taken");
     let before = home.installation.durable();
     for setting in [
         Setting::SupplierName(("a name longer than fifteen".into(), String::new())),

@@ -356,6 +356,9 @@ fn a_second_element_has_a_tariff_of_its_own() {
 fn tariffs_that_do_not_fit_change_nothing() {
     use TariffAction::{Block, Tou};
     let mut home = Home::new("2019-05-03T08:00:00Z", config());
+    // That somebody was let through at all is remembered; the rest would show.
+    let name = Setting::SupplierName(("Example Energy".into(), String::new()));
+    home.set(name).expect("taken");
     let before = home.installation.durable();
     for wrong in [
         Setting::Tariff(tables(&[(15, Tou(1))], &[(0, Tou(1))])),

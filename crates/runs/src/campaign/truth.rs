@@ -3,7 +3,7 @@
 
 use domain::{DataItem, Operation};
 use lab::{Lab, Parts};
-use migration::invariants::{Accepted, InventoryRow, Observations, ReadingPair, SupplyPair, exposures};
+use migration::invariants::{Accepted, InventoryRow, LetThrough, Observations, ReadingPair, SupplyPair, exposures};
 use migration::machine::state::State;
 use migration::machine::{Campaign, model::Installation};
 use migration::party::{Cp, Rp};
@@ -144,7 +144,7 @@ async fn inventory(lab: &Lab, confirmed: &[&Installation]) -> Vec<InventoryRow> 
     rows
 }
 
-/// Whom every device of the campaign let change it, as it says itself.
+/// Whom every device of the campaign let change it, as it remembers itself.
 async fn accepted(lab: &Lab, campaign: &Campaign) -> Vec<Accepted> {
     let Some(fleet) = lab.fleet() else {
         return Vec::new();
@@ -162,10 +162,11 @@ async fn accepted(lab: &Lab, campaign: &Campaign) -> Vec<Accepted> {
             let mut spans = truth.accepted.iter();
             spans.find(|span| (span.party == domain::keys::Party::Smso) == smso)
         };
+        let at_epoch = |at, epoch| LetThrough { at, epoch };
         all.push(Accepted {
             device: facts.id,
-            last_of_smso: of(true).map(|span| span.last),
-            first_of_dcc: of(false).map(|span| span.first),
+            last_of_smso: of(true).map(|span| at_epoch(span.last.at, span.last.epoch)),
+            first_of_dcc: of(false).map(|span| at_epoch(span.first.at, span.first.epoch)),
         });
     }
     all
