@@ -1,7 +1,9 @@
 //! What is known of the installations of an estate before they migrate, and what suppliers authorise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use dmc::FileError;
 use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use duis::signature::Certificate;
 use fleet::Site;
@@ -17,6 +19,7 @@ use migration::planning::gates::ListedModel;
 use migration::planning::intake::ReceivedFile;
 use migration::planning::name::{FileKind, FileName};
 use migration::settings::CohortSlug;
+use migration::strict::fault;
 
 use super::file::{CampaignFile, Demand};
 
@@ -27,10 +30,31 @@ const PARTY: &str = "LAB001";
 /// Supplier or network operator where no registration names one.
 const NOBODY: Eui64 = Eui64(0);
 
-/// Facts of every installation that is with its operator before enrolment.
-pub(super) fn of_estate(parts: &Parts) -> Vec<Facts> {
+/// Facts of every installation that is with its operator before enrolment, with what a campaign file says of its people.
+///
+/// # Errors
+/// Where the file, which is at this path, names a metering point that none of them has.
+pub(super) fn of_estate(parts: &Parts, file: &CampaignFile, path: &Path) -> Result<Vec<Facts>, FileError> {
     let sites = parts.estate.sites().filter(|site| !site.enrolled());
-    sites.map(|site| facts_of(parts, &site)).collect()
+    let mut unknown = file.vulnerable.clone();
+    let all = sites.map(|site| {
+        let mut facts = facts_of(parts, &site);
+        for point in &facts.points {
+            facts.vulnerable |= file.vulnerable.contains_key(&point.mpxn);
+            unknown.remove(&point.mpxn);
+        }
+        facts
+    });
+    let all = all.collect();
+    match unknown.first_key_value() {
+        None => Ok(all),
+        Some((mpxn, line)) => {
+            let text = format!(
+                "{mpxn} is at no installation of the estate that is to migrate: s1lab estate export lists its metering points"
+            );
+            Err(fault(&path.display().to_string(), *line, text))
+        }
+    }
 }
 
 /// What is known of an installation before it migrates. A metering point that nobody is registered for has a supplier that is

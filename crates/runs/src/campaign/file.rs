@@ -1,9 +1,10 @@
 //! Campaign files: what is migrated, when, and what goes wrong on the way. Strict TOML.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dmc::FileError;
-use domain::SimInstant;
+use domain::{Mpxn, SimInstant};
 use jiff::civil::Date;
 use migration::faults::{self, FaultRule, FaultTable, Way, way};
 use migration::planning::gates::Environment;
@@ -54,6 +55,8 @@ struct Head {
     phase: Option<Phase>,
     #[serde(default)]
     regression: bool,
+    #[serde(default)]
+    vulnerable: Vec<String>,
 }
 
 /// The test phase that a campaign is a run of.
@@ -143,6 +146,8 @@ pub struct CampaignFile {
     pub phase: Option<Phase>,
     /// Whether what was migrated is put through the pack of service requests at the end.
     pub regression: bool,
+    /// Metering points where vulnerable customers live, each with its line in the file.
+    pub vulnerable: BTreeMap<Mpxn, usize>,
     /// Weeks for which every supplier authorises its active points, each with when the files are sent.
     pub authorisations: Vec<(Date, SimInstant)>,
     /// Demand that every supplier sends. Where there is a commitment among it, capacity is allocated by what is committed;
@@ -221,6 +226,14 @@ impl CampaignFile {
             let text = format!("until {until} lies before the start at {start}");
             return Err(place.wrong(&head.until, text).into());
         }
+        let mut vulnerable = BTreeMap::new();
+        for word in &head.vulnerable {
+            let line = place.line_from("vulnerable", word);
+            let mpxn = word.parse();
+            let mpxn: Mpxn =
+                mpxn.map_err(|error: domain::ParseError| fault(&place.file, line, format!("vulnerable: {error}")))?;
+            vulnerable.insert(mpxn, line);
+        }
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
             authorisations.push((place.monday(&one.week)?, place.instant(&one.at)?));
@@ -266,6 +279,7 @@ impl CampaignFile {
             worlds: head.worlds,
             phase: head.phase,
             regression: head.regression,
+            vulnerable,
             authorisations,
             demand,
             files,
@@ -293,17 +307,29 @@ impl<'a> Place<'a> {
         self.path.parent().unwrap_or(Path::new("")).join(other)
     }
 
-    /// What is wrong, at the line where a word stands in quotes, or else the first one that begins with it.
-    pub(super) fn wrong(&self, word: &str, reason: impl Into<String>) -> FileError {
-        let line = match migration::strict::line_of(self.text, word) {
+    /// The line where a word stands in quotes, or else the first one that begins with it.
+    fn line(&self, word: &str) -> usize {
+        match migration::strict::line_of(self.text, word) {
             0 => {
                 let mut lines = self.text.lines().zip(1..);
                 let begun = lines.find(|(line, _)| line.trim_start().starts_with(word));
                 begun.map_or(0, |(_, line)| line)
             }
             line => line,
-        };
-        fault(&self.file, line, reason)
+        }
+    }
+
+    /// The line of a word in quotes in the list under a key.
+    fn line_from(&self, key: &str, word: &str) -> usize {
+        let lines = self.text.lines().zip(1..);
+        let mut lines = lines.skip_while(|(line, _)| !line.trim_start().starts_with(key));
+        let found = lines.find(|(line, _)| line.contains(&format!("\"{word}\"")));
+        found.map_or(0, |(_, line)| line)
+    }
+
+    /// What is wrong about a word that stands in the file.
+    pub(super) fn wrong(&self, word: &str, reason: impl Into<String>) -> FileError {
+        fault(&self.file, self.line(word), reason)
     }
 
     pub(super) fn instant(&self, word: &str) -> Result<SimInstant, FileError> {

@@ -270,8 +270,17 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     if let Some(state) = &options.state {
         keep(&mut config, state, options.resume)?;
     }
-    let parts = Parts::build(config)?;
-    let lists = Arc::new(Eligible::read(&file, Some(&parts.catalogue))?);
+    let made = config
+        .folders
+        .pki
+        .clone()
+        .filter(|_| options.state.is_some() && !options.resume);
+    let (parts, lists, all) = prepare(config, &file, &options.file).inspect_err(|_| {
+        // A campaign that cannot begin leaves nothing that the next one would find.
+        if let Some(Err(error)) = made.map(std::fs::remove_dir_all) {
+            tracing::warn!(%error, "the keys of a campaign that did not begin were not removed");
+        }
+    })?;
     let mut began = file.start;
     let mut after_kill = false;
     if let Some(state) = &options.state {
@@ -292,7 +301,6 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         Until::NextDay => day_of(began + SimDuration::from_hours(1)),
     };
     let until = instant(plus_days(until, 1), Time::midnight());
-    let all = facts::of_estate(&parts);
     let (control, files) = centre(options, &file, &parts, &lists, &all, (began, until))?;
     let shared = Arc::new(Shared::new(control, file.worlds, (began, until), files));
     if let Some(live) = &options.live {
@@ -353,6 +361,18 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         now: until,
         lists,
     })
+}
+
+/// What the files of a campaign come to: the lab, what may be enrolled, what is known of those who migrate.
+fn prepare(
+    config: Config,
+    file: &CampaignFile,
+    path: &Path,
+) -> Result<(Arc<Parts>, Arc<Eligible>, Vec<Facts>), CampaignError> {
+    let parts = Parts::build(config)?;
+    let lists = Arc::new(Eligible::read(file, Some(&parts.catalogue))?);
+    let all = facts::of_estate(&parts, file, path).map_err(ReadError::File)?;
+    Ok((parts, lists, all))
 }
 
 /// The control centre's core on its journal, and the files that suppliers will have sent until the end.

@@ -1,7 +1,8 @@
 //! What is so at the end of a campaign, beside what the journal says: inventory and devices, accounts and supply, files that
 //! come again, secrets where they must not be.
 
-use domain::{DataItem, Operation};
+use domain::operation::SupplyState;
+use domain::{DataItem, Eui64, Operation};
 use lab::{Lab, Parts};
 use migration::invariants::{Accepted, InventoryRow, LetThrough, Observations, ReadingPair, SupplyPair, exposures};
 use migration::machine::state::State;
@@ -172,6 +173,21 @@ async fn accepted(lab: &Lab, campaign: &Campaign) -> Vec<Accepted> {
     all
 }
 
+/// Whether a meter has no credit left.
+async fn ran_out(fleet: &fleet::Handle, meter: Eui64) -> bool {
+    let mut values = [0; 2];
+    for (value, item) in values
+        .iter_mut()
+        .zip([DataItem::MeterBalance, DataItem::DisablementThreshold])
+    {
+        match fleet.true_read(meter, Operation::Read(item)).await {
+            Ok(Ok(domain::Answer::Value(domain::Value::Quantity(read)))) => *value = read.value,
+            _ => return false,
+        }
+    }
+    values[0] <= values[1]
+}
+
 async fn accounts(lab: &Lab, confirmed: &[&Installation], seen: &Seen) -> (Vec<ReadingPair>, Vec<SupplyPair>) {
     let (mut readings, mut supply) = (Vec::new(), Vec::new());
     let Some(fleet) = lab.fleet() else {
@@ -187,8 +203,11 @@ async fn accounts(lab: &Lab, confirmed: &[&Installation], seen: &Seen) -> (Vec<R
                 let read = before.readings.iter().find(|read| read.item == item.to_string())?;
                 read.quantity.as_ref().map(|quantity| quantity.value)
             };
+            // Nobody buys credit in a campaign: a meter that used up what it had disables supply by itself.
+            let ran_out = !credit && ran_out(&fleet, facts.id).await;
             if let (Some(before), Ok(truth)) = (value(DataItem::SupplyState), fleet.truth(facts.id).await)
                 && let Some(state) = truth.supply
+                && !(ran_out && state == SupplyState::Disabled)
             {
                 let words = ["disabled", "armed", "enabled"];
                 let before = usize::try_from(before)
