@@ -1,6 +1,6 @@
-//! What parties report on their instructions, and what follows.
+//! What parties report on their instructions and suppliers by themselves, and what follows.
 
-use domain::{Eui64, SimInstant};
+use domain::{Eui64, Mpxn, SimInstant};
 
 use super::control::Control;
 use super::event::{Event, StepRecord};
@@ -139,15 +139,39 @@ impl Control {
         };
         for mended in &report.mended {
             let stage = mended.stage.unwrap_or(work.stage());
-            let code = self.settings.errors.find(stage, &mended.kind).id.clone();
-            let text = format!("{} {}", mended.kind, mended.detail).trim_end().to_owned();
-            self.write(now, actor(&work), Some(id), None, Event::Noted { code, text })?;
+            self.noted(now, actor(&work), id, (stage, mended))?;
         }
         match report.result {
             Ok(done) => self.done(now, id, &work, done)?,
             Err(found) => self.found(now, id, &work, found)?,
         }
         self.settle(now)
+    }
+
+    /// A supplier reports what it met at one of its metering points around a migration, such as a top-up for which there was no
+    /// code. It is noted; a point that nobody knows changes nothing.
+    ///
+    /// # Errors
+    /// When the journal refuses.
+    pub fn told_by_supplier(&mut self, now: SimInstant, mpxn: Mpxn, found: &Found) -> Result<(), JournalError> {
+        let Some(known) = self.campaign.by_mpxn(mpxn) else {
+            return Ok(());
+        };
+        let (id, stage) = (known.id(), found.stage.unwrap_or(Stage::Prepayment));
+        self.noted(now, Actor::Supplier, id, (stage, found))?;
+        self.settle(now)
+    }
+
+    fn noted(
+        &mut self,
+        now: SimInstant,
+        who: Actor,
+        id: InstallationId,
+        (stage, found): (Stage, &Found),
+    ) -> Result<(), JournalError> {
+        let code = self.settings.errors.find(stage, &found.kind).id.clone();
+        let text = format!("{} {}", found.kind, found.detail).trim_end().to_owned();
+        self.write(now, who, Some(id), None, Event::Noted { code, text })
     }
 
     fn done(&mut self, now: SimInstant, id: InstallationId, work: &Work, done: Done) -> Result<(), JournalError> {

@@ -265,7 +265,8 @@ fn done(exchange: &Exchange) -> Done {
 fn failed(error: &ClientError) -> Found {
     match error {
         ClientError::NoOutcome { .. } => Found::new("no-outcome").saying(error.to_string()),
-        ClientError::Call { .. } => Found::new("no-answer").saying(error.to_string()),
+        // Its front door says nothing: it is away, and may have taken the request before it went.
+        ClientError::Call { .. } => Found::new("dcc-down").saying(error.to_string()),
         _ => Found::new("refused").saying(error.to_string()),
     }
 }

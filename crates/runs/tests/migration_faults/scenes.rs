@@ -12,11 +12,11 @@ use migration::day::{instant, plus_days};
 use migration::faults::{self, FaultTable};
 use migration::machine::event::{Entry, Event};
 use migration::machine::operator::Operator;
-use migration::machine::{BATCH_STOP, State, journal};
+use migration::machine::{BATCH_STOP, Found, State, journal};
 use migration::planning::demand;
 use migration::planning::intake::ReceivedFile;
 use migration::planning::name::{FileKind, FileName};
-use migration::settings::{CohortSlug, Outcome, Owner};
+use migration::settings::{Class, CohortSlug, Outcome, Owner};
 use proto::{Envelope, Kind, Message, SmsoCommand, SmsoOutcome};
 use users::orders;
 use world::semantic;
@@ -189,8 +189,8 @@ async fn a_prepayment_interface_that_does_not_join() {
     rig.stop().await;
 }
 
-/// The DCC is killed while requests of the plan are under way: what it took it answers after its restart, and what it did not
-/// is asked again. Nothing tells the commissioning party that it restarted, and no device is commissioned twice.
+/// The DCC is away and is killed while requests of the plan are under way: what it took it answers after its restart, and what
+/// it did not is asked again. The commissioning party notes that its front door was silent, and no step is done twice.
 #[tokio::test(start_paused = true)]
 async fn a_dcc_that_restarts_on_the_way() {
     let setup = setup();
@@ -204,6 +204,18 @@ async fn a_dcc_that_restarts_on_the_way() {
     let id = rig.all[0].id;
     rig.run_to(0, 5).await;
     rig.reaches(id, State::Commissioning, 6).await;
+    rig.lab.cut("cp", "dcc");
+    rig.until("that its silence is noted", 6, |rig| {
+        rig.codes(id).contains("LAB-CO-06")
+    })
+    .await;
+    rig.lab.restart(Role::Dcc).await.unwrap();
+    rig.lab.mend();
+    let tried = entries(&rig).into_iter().find_map(|entry| match entry.event {
+        Event::TryFailed { code, condition, .. } if code == "LAB-CO-06" => Some((entry.installation, condition)),
+        _ => None,
+    });
+    assert_eq!(tried, Some((Some(id), "dcc-down".to_owned())));
     // At each of some requests, a while after it was asked for.
     for _ in 0..4 {
         let steps = rig.known(id).attempt.steps;
@@ -438,9 +450,17 @@ async fn top_ups_during_and_after_the_migration() {
     let user = lab::chain::user_name(supplier.eui());
     rig.lab.cut(&user, "dcc");
     let away = supplier.request(&top_up, limit).await;
-    assert!(away.is_err(), "no code while the DCC is away");
+    let away = away.expect_err("no code while the DCC is away");
+    let row = rig.settings.errors.row("LAB-TU-02").unwrap();
+    assert_eq!((row.outcome, row.class), (Outcome::None, Some(Class::Transient)));
+    let (now, point) = (rig.now(), rig.all[0].points[0].mpxn);
+    let found = Found::new("vend-failed").saying(away.to_string());
+    rig.office.control_mut().told_by_supplier(now, point, &found).unwrap();
     rig.lab.mend();
     let exchange = supplier.request(&top_up, limit).await.unwrap();
     assert_eq!(exchange.code(), "I0", "the same, once it is back");
+    rig.until("the note of it", 1, |rig| rig.codes(id).contains("LAB-TU-02"))
+        .await;
+    assert_eq!(rig.state(id), State::Migrated, "it is noted, and changes nothing");
     rig.stop().await;
 }
