@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use control::messages::{ActOnExceptionsRequest, WhichExceptions};
 use control::{CampaignClient, CampaignServer, StateFile};
 use domain::SimInstant;
-use runs::campaign::{self, Live, Options, Progress, Until, Which};
+use runs::campaign::{self, Live, Options, Progress, SignatureScheme, Until, Which};
 use tokio_util::sync::CancellationToken;
 
 /// A street where some installations' files have a wrong shape until somebody has them tried again.
@@ -69,6 +69,7 @@ fn people_see_a_campaign_and_act_in_it_while_it_runs() {
         config: lab::Config::default(),
         seed: None,
         worlds: None,
+        signatures: SignatureScheme::P256,
         state: Some(state.clone()),
         resume: false,
         until: Until::End,

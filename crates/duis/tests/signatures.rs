@@ -10,8 +10,8 @@ use std::process::Command;
 use bergshamra::{DsigContext, KeysManager};
 use common::{Own, files, shared};
 use duis::signature::{
-    Certificate, CertificateBook, CertificateError, KeyError, SignatureError, SigningKey, sign, sign_octets, verify,
-    verify_octets,
+    Certificate, CertificateBook, CertificateError, KeyError, Scheme, SignatureError, SigningKey, sign, sign_octets,
+    verify, verify_octets,
 };
 use duis::{Element, Request};
 
@@ -366,6 +366,48 @@ fn octets_are_signed_and_proved() {
         &signature[..63],
         own.key.certificate()
     ));
+}
+
+/// Who measures what everything but signatures costs has stand-ins made: of the same form, and as good against accidents.
+#[test]
+fn stand_ins_have_the_form_of_signatures_and_prove_what_was_not_altered() {
+    let (own, other) = (own(), Own::new("90-B3-D5-1F-30-03-00-00", &[9]));
+    let key = SigningKey::from_pem(&own.key_pem, &own.certificate_pem).unwrap();
+    assert_eq!(
+        key.certificate().scheme(),
+        Scheme::P256,
+        "nobody gets stand-ins unasked"
+    );
+    let key = key.with_scheme(Scheme::None);
+    let certificate = own.key.certificate();
+    let unsigned = certificate.clone().with_scheme(Scheme::None);
+    let (signed, stood_in) = (sign(&request(), &own.key).unwrap(), sign(&request(), &key).unwrap());
+    assert_eq!(signed.len(), stood_in.len());
+    assert_eq!(verify(&stood_in, &unsigned), verify(&signed, certificate));
+    assert_eq!(sign(&request(), &key).unwrap(), stood_in, "no randomness in it");
+
+    let text = String::from_utf8(stood_in.clone()).unwrap();
+    let altered = text.replace("ReadInstantaneousImportRegisters", "ReadInstantaneousImportTOUMatrices");
+    assert_ne!(altered, text);
+    assert_eq!(verify(altered.as_bytes(), &unsigned), Err(SignatureError::Digest));
+    let digest = text.find("<ds:DigestValue>").unwrap() + "<ds:DigestValue>".len();
+    let mut redigested = stood_in.clone();
+    redigested[digest] = if redigested[digest] == b'A' { b'B' } else { b'A' };
+    let value = |verified| matches!(verified, Err(SignatureError::Value { .. }));
+    assert!(value(verify(&redigested, &unsigned)));
+    // Neither is good where the other is expected.
+    assert!(value(verify(&stood_in, certificate)));
+    assert!(value(verify(&signed, &unsigned)));
+
+    let octets = sign_octets(b"countersigned", &key).unwrap();
+    assert!(verify_octets(b"countersigned", &octets, &unsigned));
+    assert!(!verify_octets(b"countersigneD", &octets, &unsigned));
+    assert!(!verify_octets(b"countersigned", &octets[..63], &unsigned));
+    let another = other.key.certificate().clone().with_scheme(Scheme::None);
+    assert!(
+        !verify_octets(b"countersigned", &octets, &another),
+        "of another certificate"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Eui64, Seed, SimDuration, SimInstant};
+use duis::signature::Scheme;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -70,6 +71,9 @@ pub struct Config {
     /// DCC users, in the order they get their links.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
+    /// What proves messages. No file can say it: only a run that names it in every result may choose another scheme.
+    #[serde(skip)]
+    pub signatures: Scheme,
 }
 
 /// Calendar and speed.
@@ -360,6 +364,7 @@ impl Default for Config {
             products: ProductsConfig::default(),
             vending: VendingConfig::default(),
             users: access::default_users(),
+            signatures: Scheme::default(),
         }
     }
 }

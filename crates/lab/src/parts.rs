@@ -9,7 +9,7 @@ use dmc::Catalogue;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
 use domain::{DeviceKind, SimInstant};
-use duis::signature::{Certificate, CertificateBook, SigningKey};
+use duis::signature::{Certificate, CertificateBook, Scheme, SigningKey};
 use fleet::{Estate, Site, SiteFault, Surroundings};
 use head_end::{OnFile, OnFiles};
 use world::{MemoryStore, Store, StoreError};
@@ -126,7 +126,7 @@ impl Parts {
             None => Journals::default(),
         };
         of_the_dcc(&config, &pki)?;
-        let certificates = Arc::new(book(&pki)?);
+        let certificates = Arc::new(book(&pki, config.signatures)?);
         let live = Live::open(&config, &pki, &catalogue, estate, journals.clone())?;
         Ok(Arc::new(Self {
             config,
@@ -254,17 +254,25 @@ impl Parts {
         site.devices().into_iter().filter_map(entry).collect()
     }
 
-    /// A signing key of the PKI.
+    /// A signing key of the PKI, signing by the lab's scheme.
     ///
     /// # Errors
     /// When key and certificate are not what signatures need.
     pub fn signing_key(&self, whose: &str, identity: &Identity) -> Result<SigningKey, BuildError> {
-        SigningKey::from_pem(identity.expose_key_pem(), &identity.certificate_pem).map_err(|error| {
-            BuildError::Certificate {
-                whose: whose.to_owned(),
-                problem: error.to_string(),
-            }
-        })
+        let key = SigningKey::from_pem(identity.expose_key_pem(), &identity.certificate_pem);
+        let key = key.map_err(|error| BuildError::Certificate {
+            whose: whose.to_owned(),
+            problem: error.to_string(),
+        })?;
+        Ok(key.with_scheme(self.config.signatures))
+    }
+
+    /// A certificate of the PKI, proving by the lab's scheme.
+    ///
+    /// # Errors
+    /// When it is not what signatures need.
+    pub fn certificate(&self, whose: &str, identity: &Identity) -> Result<Certificate, BuildError> {
+        certificate(whose, &identity.certificate_pem, self.config.signatures)
     }
 }
 
@@ -361,7 +369,15 @@ fn of_the_dcc(config: &Config, pki: &Pki) -> Result<(), BuildError> {
     )))
 }
 
-fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {
+fn certificate(whose: &str, pem: &str, scheme: Scheme) -> Result<Certificate, BuildError> {
+    let certificate = Certificate::from_pem(pem).map_err(|error| BuildError::Certificate {
+        whose: whose.to_owned(),
+        problem: error.to_string(),
+    })?;
+    Ok(certificate.with_scheme(scheme))
+}
+
+fn book(pki: &Pki, scheme: Scheme) -> Result<CertificateBook, BuildError> {
     let mut book = CertificateBook::new();
     let parties = [
         ("the DCC", &pki.dcc),
@@ -375,12 +391,11 @@ fn book(pki: &Pki) -> Result<CertificateBook, BuildError> {
         .iter()
         .map(|user| (user.eui.to_string(), &user.certificate_pem));
     for (whose, pem) in parties.into_iter().chain(users) {
-        Certificate::from_pem(pem)
-            .and_then(|certificate| book.add(certificate))
-            .map_err(|error| BuildError::Certificate {
-                whose,
-                problem: error.to_string(),
-            })?;
+        let added = book.add(certificate(&whose, pem, scheme)?);
+        added.map_err(|error| BuildError::Certificate {
+            whose,
+            problem: error.to_string(),
+        })?;
     }
     Ok(book)
 }

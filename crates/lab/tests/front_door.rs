@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use domain::{Eui64, RequestId};
+use duis::signature::Scheme;
 use lab::config::ClientCertificates;
 use lab::pki::{Identity, base64_of};
 use lab::{Config, Pki, tls};
@@ -55,6 +56,26 @@ async fn listener(answer: String) -> (SocketAddr, mpsc::Receiver<String>, JoinHa
         }
     });
     (address, receiver, task)
+}
+
+/// In a lab whose results say that it has no asymmetric signatures, what was altered is refused all the same.
+#[tokio::test]
+async fn without_asymmetric_signatures_the_front_door_refuses_what_was_altered() {
+    let state = tempfile::tempdir().expect("a folder");
+    let mut config = config(state.path());
+    config.signatures = Scheme::None;
+    assert!(!config.to_toml().contains("signatures"), "no file has it");
+    let up = start(config).await;
+    let (address, path) = (up.address("duis"), "/api/v1/serviceS");
+    let order = users::orders::read_import_registers(up.meter());
+    let xml = String::from_utf8(up.signed(&order, 1)).expect("text");
+    let altered = xml.replace(":1</sr:RequestID>", ":2</sr:RequestID>");
+    assert_ne!(altered, xml);
+    let refused = post(plain(&address).await, path, altered.as_bytes()).await;
+    assert!(!refused.contains("<sr:ResponseCode>I99<"), "{refused}");
+    let taken = post(plain(&address).await, path, xml.as_bytes()).await;
+    assert!(taken.contains("<sr:ResponseCode>I99<"), "{taken}");
+    up.stop().await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use lab::Config;
 use migration::invariants::{Accepted, LetThrough, Verdict};
 use migration::machine::State;
 use migration::machine::event::{Entry, Event};
-use runs::campaign::{self, CampaignError, CampaignRun, Options, Until};
+use runs::campaign::{self, CampaignError, CampaignRun, Options, SignatureScheme, Until};
 use world::{Store, StoreError};
 
 fn street() -> PathBuf {
@@ -27,6 +27,7 @@ fn options(state: Option<&Path>) -> Options {
         config: Config::default(),
         seed: None,
         worlds: None,
+        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
         resume: false,
         until: Until::End,

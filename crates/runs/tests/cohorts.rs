@@ -10,7 +10,7 @@ use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
 use migration::{InstallationType, Settings};
-use runs::campaign::{self, CampaignRun, Options, Until};
+use runs::campaign::{self, CampaignRun, Options, SignatureScheme, Until};
 
 const SETS: [&str; 3] = ["dormant", "dust", "solution"];
 const CAMPAIGNS: &str = "fixtures/campaigns/cohorts/";
@@ -38,6 +38,7 @@ fn runs_through(cohort: &str, set: &str) {
         config: Config::default(),
         seed: None,
         worlds: None,
+        signatures: SignatureScheme::P256,
         state: None,
         resume: false,
         until: Until::End,

@@ -8,7 +8,7 @@ use lab::Config;
 use migration::machine::State;
 use migration::machine::operator::{CaseFilter, Operator};
 use migration::settings::Owner;
-use runs::campaign::{self, Deed, Options, Until, Which};
+use runs::campaign::{self, Deed, Options, SignatureScheme, Until, Which};
 
 /// A street where one installation's files have a wrong shape once, and another's SMSO disagrees with its supplier.
 fn campaign_file(folder: &Path) -> std::path::PathBuf {
@@ -34,6 +34,7 @@ fn people_act_on_the_queue_between_two_days() {
             config: Config::default(),
             seed: None,
             worlds: None,
+            signatures: SignatureScheme::P256,
             state: Some(state.clone()),
             resume,
             until,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
-use runs::campaign::{self, CampaignFile, CampaignRun, Options, Until};
+use runs::campaign::{self, CampaignFile, CampaignRun, Options, SignatureScheme, Until};
 
 /// A campaign of files, good and bad.
 const OWN_FILES: &str = "fixtures/campaigns/own-files/";
@@ -23,6 +23,7 @@ fn options(state: Option<&Path>) -> Options {
         config: Config::default(),
         seed: None,
         worlds: None,
+        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
         resume: false,
         until: Until::End,

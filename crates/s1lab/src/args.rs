@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use runs::campaign::SignatureScheme;
 
 pub(crate) use dmc::{DmcCommand, Import, Shelf as ShelfArgs};
 pub(crate) use duis::{Duis, SendOver};
@@ -234,6 +235,10 @@ pub(crate) struct Migrate {
     /// the seed
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) worlds: Option<u32>,
+    /// What proves messages: p256, or none, where digests that anybody could make stand in for signatures, to see what all
+    /// else costs; every result names it
+    #[arg(long, value_name = "SCHEME", default_value = "p256")]
+    pub(crate) signatures: SignatureScheme,
     /// Keep journals and keys in memory only: faster, and nothing to resume or to ask for a status afterwards
     #[arg(long, conflicts_with = "resume")]
     pub(crate) in_memory: bool,

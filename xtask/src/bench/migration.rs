@@ -11,7 +11,7 @@ use lab::Config;
 use migration::Settings;
 use migration::invariants::Verdict;
 use migration::machine::{Campaign, State};
-use runs::campaign::{self, Options, Progress, Until};
+use runs::campaign::{self, Options, Progress, SignatureScheme, Until};
 
 use super::fleet::ask_child;
 use super::machine::{Stretch, peak_octets, process_seconds};
@@ -100,6 +100,7 @@ fn measure(file: &Path, installations: u32) -> Result<()> {
         config: Config::default(),
         seed: None,
         worlds: Some(WORLDS),
+        signatures: SignatureScheme::P256,
         state: None,
         resume: false,
         until: Until::End,

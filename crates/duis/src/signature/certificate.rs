@@ -12,6 +12,8 @@ use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+use super::scheme::{Scheme, stand_in};
+
 /// Where a verifier finds certificates. The signature names them by serial number only.
 pub trait Certificates {
     /// The certificate with that serial number, decimal without leading zeros.
@@ -33,6 +35,7 @@ pub struct Certificate {
     key_agreement: bool,
     fingerprint: [u8; 20],
     key: ParsedPublicKey,
+    scheme: Scheme,
 }
 
 /// A certificate that cannot be used.
@@ -135,6 +138,7 @@ impl Certificate {
                 .is_some_and(|usage| usage.value.key_agreement()),
             fingerprint: sha1(der),
             key,
+            scheme: Scheme::default(),
         })
     }
 
@@ -193,8 +197,24 @@ impl Certificate {
         self.key.as_ref()
     }
 
+    /// The same certificate, proving by a scheme.
+    #[must_use]
+    pub fn with_scheme(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// What it proves by: [`Scheme::P256`] until [`Certificate::with_scheme`] says otherwise.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     pub(super) fn proves(&self, octets: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(octets, signature).is_ok()
+        match self.scheme {
+            Scheme::P256 => self.key.verify_sig(octets, signature).is_ok(),
+            Scheme::None => stand_in(self.public_key(), octets) == signature,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod certificate;
 pub(crate) mod enveloped;
 mod key;
+mod scheme;
 
 use domain::Eui64;
 
@@ -14,6 +15,7 @@ use self::enveloped::Survey;
 
 pub use certificate::{Certificate, CertificateBook, CertificateError, Certificates};
 pub use key::{KeyError, SigningKey};
+pub use scheme::{Scheme, UnknownScheme};
 
 /// Who signed a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -127,7 +129,7 @@ impl std::fmt::Debug for Proof {
     }
 }
 
-/// Signs octets: ECDSA P-256 over their SHA-256, r and s side by side.
+/// Signs octets by the key's [`Scheme`]: ECDSA P-256 over their SHA-256, r and s side by side.
 ///
 /// # Errors
 /// When the key gives no signature.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use domain::{Eui64, Mpxn, SimInstant};
+use duis::signature::Scheme;
 use jiff::civil::Date;
 
 use self::change::{act_on, change, clear_tries};
@@ -33,6 +34,8 @@ pub struct Campaign {
     pub seed: u64,
     /// Live or DUST.
     pub environment: Environment,
+    /// What proves its messages; every report names it where that is no signature.
+    pub signatures: Scheme,
     pub(super) installations: BTreeMap<InstallationId, Installation>,
     points: BTreeMap<Mpxn, (InstallationId, usize)>,
     pub(super) groups: BTreeMap<String, BTreeSet<InstallationId>>,
@@ -230,6 +233,7 @@ impl Campaign {
             name: String::new(),
             seed: 0,
             environment: Environment::Live,
+            signatures: Scheme::default(),
             installations: BTreeMap::new(),
             points: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -323,6 +327,15 @@ impl Campaign {
                 environment,
             } => {
                 (self.name, self.seed, self.environment) = (name.clone(), *seed, *environment);
+                self.started = entry.at;
+            }
+            Event::StartedWithoutSignatures {
+                name,
+                seed,
+                environment,
+            } => {
+                (self.name, self.seed, self.environment) = (name.clone(), *seed, *environment);
+                self.signatures = Scheme::None;
                 self.started = entry.at;
             }
             Event::FileAnswered(record) => self.answered(entry.at, record),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use domain::{Seed, SimInstant};
+use duis::signature::Scheme;
 use jiff::civil::Date;
 use world::Store;
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub name: String,
     /// Live or DUST.
     pub environment: Environment,
+    /// What proves messages in the lab; noted when the campaign begins.
+    pub signatures: Scheme,
     /// The settings.
     pub settings: Arc<Settings>,
     /// EPCL and CPL.
@@ -107,10 +110,18 @@ impl Control {
             alarm_of: BTreeMap::new(),
         };
         if control.journal.sequence() == 0 {
-            let event = Event::Started {
-                name: options.name,
-                seed: options.seed.0,
-                environment: options.environment,
+            let (name, seed, environment) = (options.name, options.seed.0, options.environment);
+            let event = match options.signatures {
+                Scheme::P256 => Event::Started {
+                    name,
+                    seed,
+                    environment,
+                },
+                Scheme::None => Event::StartedWithoutSignatures {
+                    name,
+                    seed,
+                    environment,
+                },
             };
             control.write(now, Actor::Mcc, None, None, event)?;
         }

@@ -330,6 +330,15 @@ pub enum Event {
         #[serde(with = "serde_day")]
         day: Date,
     },
+    /// The campaign began, in a lab where stand-ins take the place of asymmetric signatures.
+    StartedWithoutSignatures {
+        /// Its name.
+        name: String,
+        /// Seed of the run.
+        seed: u64,
+        /// Live or DUST.
+        environment: Environment,
+    },
 }
 
 /// The answer to a file, as written down.

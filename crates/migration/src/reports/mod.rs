@@ -26,6 +26,9 @@ pub(crate) use form::read_forms;
 pub use page::page;
 pub use totals::Totals;
 
+/// The column that reports have beside those of their forms where the lab left out what it must not.
+pub const LAB_MODE: &str = "lab_mode";
+
 /// Of what and for whom reports are made.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
@@ -141,10 +144,16 @@ fn of_form(form: &ReportForm, inputs: &Inputs<'_>) -> Table {
             .map(|at| row.get(*at).cloned().unwrap_or_default())
             .collect()
     };
-    Table {
+    let mut table = Table {
         form: form.clone(),
         rows: rows.into_iter().map(ordered).collect(),
+    };
+    // A report goes its way alone: each row says what it is worth.
+    if let Some(label) = inputs.campaign.signatures.label() {
+        table.form.columns.push(LAB_MODE.to_owned());
+        table.rows.iter_mut().for_each(|row| row.push(label.to_owned()));
     }
+    table
 }
 
 impl Inputs<'_> {

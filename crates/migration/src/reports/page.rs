@@ -19,6 +19,7 @@ struct Page<'a> {
     name: &'a str,
     made: String,
     seed: u64,
+    label: Option<&'static str>,
     head: String,
     states: Vec<(&'static str, usize)>,
     totals: Vec<(&'static str, u32)>,
@@ -64,6 +65,7 @@ pub fn page(inputs: &Inputs<'_>, evidence: &Evidence<'_>, head: (u64, [u8; 32]))
         name: &inputs.campaign.name,
         made: inputs.now.to_string(),
         seed: inputs.campaign.seed,
+        label: inputs.campaign.signatures.label(),
         head: format!("{} records, {}", head.0, hex::encode(head.1)),
         states: states
             .into_iter()

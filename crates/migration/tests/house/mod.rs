@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Arc, Mutex};
 
 use domain::{CommunicationsProvider, DeviceKind, Eui64, Mpxn, Seed, SimDuration, SimInstant};
+use duis::signature::Scheme;
 use jiff::civil::{Date, date};
 use migration::day::{instant, plus_days};
 use migration::faults::Draft;
@@ -598,6 +599,7 @@ impl House {
             let options = Options {
                 name: "test".into(),
                 environment: Environment::Live,
+                signatures: Scheme::P256,
                 settings: Arc::clone(&self.settings),
                 lists: Arc::clone(&self.lists) as _,
                 certificates: Arc::new(|serial: &str| serial == "0A"),

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use domain::SimInstant;
+use duis::signature::Scheme;
 use lab::parts::Journals;
 use migration::machine::journal;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use super::{CONTROL, CampaignError, ReadError};
 
@@ -24,6 +26,13 @@ pub(super) struct Begun {
     pub(super) worlds: u32,
     /// Its seed.
     pub(super) seed: u64,
+    /// What proves its messages.
+    #[serde(default, deserialize_with = "scheme")]
+    pub(super) signatures: Scheme,
+}
+
+fn scheme<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scheme, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 impl Begun {
@@ -46,10 +55,11 @@ impl Begun {
             cause,
         };
         let text = format!(
-            "# How this campaign was begun. It goes on the same way.\nfile = {:?}\nworlds = {}\nseed = {}\n",
+            "# How this campaign was begun. It goes on the same way.\nfile = {:?}\nworlds = {}\nseed = {}\nsignatures = {:?}\n",
             self.file.display().to_string(),
             self.worlds,
-            self.seed
+            self.seed,
+            self.signatures.as_str(),
         );
         std::fs::create_dir_all(state).map_err(fault)?;
         std::fs::write(&path, text).map_err(fault)

@@ -171,6 +171,7 @@ pub fn act(state: &Path, operator: &Operator, which: &Which, deed: &Deed) -> Res
     let options = ControlOptions {
         name: file.name.clone(),
         environment: file.environment,
+        signatures: begun.signatures,
         settings: Arc::new(file.settings.clone()),
         lists,
         // No authorisation is judged while people act.

@@ -50,6 +50,7 @@ impl From<&Progress> for CampaignProgressReply {
             states: states
                 .map(|(state, count)| (state.as_str().to_owned(), *count as u64))
                 .collect(),
+            signatures: progress.signatures.as_str().to_owned(),
         }
     }
 }
@@ -65,6 +66,7 @@ impl From<&Status> for PointStatusReply {
             next: status.next.0.clone(),
             next_ms: status.next.1.map(|at| at.0),
             history: history(status.history.iter()),
+            signatures: status.signatures.as_str().to_owned(),
         }
     }
 }
@@ -84,6 +86,11 @@ impl TryFrom<&PointStatusReply> for Status {
             since: SimInstant(message.since_ms),
             attempts: message.attempts,
             next: (message.next.clone(), message.next_ms.map(SimInstant)),
+            signatures: known(
+                "scheme of signatures",
+                &message.signatures,
+                message.signatures.parse().ok(),
+            )?,
             history: read_history(&message.history),
         })
     }

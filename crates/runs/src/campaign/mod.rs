@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::{SimDuration, SimInstant};
+use duis::signature::Scheme;
 use jiff::civil::{Date, Time};
 use lab::{BuildError, Config, Parts};
 use migration::day::{day_of, instant, plus_days};
@@ -38,6 +39,7 @@ use migration::planning::intake::ReceivedFile;
 use world::tape::Digest;
 use world::worlds::{self, WorldContext};
 
+pub use duis::signature::Scheme as SignatureScheme;
 pub use exceptions::{Acted, DEEDS, Deed, Exception, Which, act, exceptions};
 pub use facts::facts_of;
 pub use file::{CampaignFile, Demand, Phase, ReadError};
@@ -64,6 +66,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Worlds in place of the file's; a campaign that goes on keeps its own.
     pub worlds: Option<u32>,
+    /// What proves messages. A campaign goes on with what it was begun with.
+    pub signatures: Scheme,
     /// Folder of journals and keys; none: all in memory.
     pub state: Option<PathBuf>,
     /// Whether it goes on with what is in the folder; else the folder must have no campaign.
@@ -107,6 +111,8 @@ pub struct Progress {
     pub until: SimInstant,
     /// Installations by state.
     pub states: BTreeMap<State, usize>,
+    /// What proves messages.
+    pub signatures: Scheme,
 }
 
 impl Progress {
@@ -121,7 +127,13 @@ impl Progress {
     #[must_use]
     pub fn words(&self) -> String {
         let states = self.states.iter().map(|(state, count)| format!("{count} {state}"));
-        format!("{}: {}", self.now, states.collect::<Vec<_>>().join(", "))
+        let label = self.signatures.label().map(|label| format!("{label}, "));
+        format!(
+            "{}{}: {}",
+            label.unwrap_or_default(),
+            self.now,
+            states.collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
@@ -157,6 +169,17 @@ pub enum CampaignError {
         begun: u32,
         /// As was asked for now.
         asked: u32,
+    },
+    /// It was begun with another scheme of signatures.
+    #[error(
+        "the campaign was begun with signatures {begun}, not {asked}, and goes on with them: say --signatures {begun}, or \
+         begin another one in another folder"
+    )]
+    OtherSignatures {
+        /// As it was begun.
+        begun: Scheme,
+        /// As was asked for now.
+        asked: Scheme,
     },
     /// The folder has none.
     #[error("{} has no campaign to go on with", .0.display())]
@@ -235,6 +258,10 @@ pub fn run(options: &Options) -> Result<CampaignRun, CampaignError> {
             let begun = begun.worlds;
             return Err(CampaignError::OtherWorlds { begun, asked });
         }
+        if begun.signatures != options.signatures {
+            let (begun, asked) = (begun.signatures, options.signatures);
+            return Err(CampaignError::OtherSignatures { begun, asked });
+        }
         (file.worlds, file.seed) = (begun.worlds, begun.seed);
     }
     let twin = (file.twin && !options.resume)
@@ -250,6 +277,7 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
         config: options.config.clone(),
         seed: options.seed,
         worlds: options.worlds,
+        signatures: options.signatures,
         state: None,
         resume: false,
         until: options.until,
@@ -264,6 +292,7 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
 fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Result<CampaignRun, CampaignError> {
     let mut config = options.config.clone();
     config.seed = file.seed;
+    config.signatures = options.signatures;
     config.clock.start = file.start;
     config.worlds.count = file.worlds;
     config.estate.file = Some(file.estate.clone());
@@ -289,6 +318,7 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
                 file: std::path::absolute(&options.file).unwrap_or_else(|_| options.file.clone()),
                 worlds: file.worlds,
                 seed: file.seed,
+                signatures: options.signatures,
             };
             begun.write(state)?;
         }
@@ -396,6 +426,7 @@ fn centre(
     let control_options = ControlOptions {
         name: file.name.clone(),
         environment: file.environment,
+        signatures: options.signatures,
         settings: Arc::new(file.settings.clone()),
         lists: Arc::clone(lists) as _,
         certificates: Arc::new(move |serial: &str| certificates.is_known(serial)),

@@ -46,7 +46,14 @@ impl CampaignRun {
         let Some(phase) = self.file.phase.map(Phase::as_str) else {
             return Vec::new();
         };
-        let run = format!("{} seed {} digest {}", self.file.name, self.file.seed, self.digest);
+        let label = self.campaign.signatures.label().map(|label| format!(" {label}"));
+        let run = format!(
+            "{} seed {} digest {}{}",
+            self.file.name,
+            self.file.seed,
+            self.digest,
+            label.unwrap_or_default()
+        );
         let each = self.campaign.installations().map(|known| {
             let line = outcome_line(known);
             TestEvidence {
@@ -74,6 +81,13 @@ impl CampaignRun {
     pub fn outcomes(&self) -> Vec<String> {
         let each = self.campaign.installations();
         each.map(outcome_line).collect()
+    }
+
+    /// The outcomes as their file has them: below a remark where the lab left out what it must not.
+    fn outcomes_text(&self) -> String {
+        let label = self.campaign.signatures.label().map(|label| format!("# {label}"));
+        let lines: Vec<String> = label.into_iter().chain(self.outcomes()).collect();
+        lines.join("\n") + "\n"
     }
 
     fn evidence(&self) -> Evidence<'_> {
@@ -110,10 +124,7 @@ impl CampaignRun {
         let page = folder.join("index.html");
         let html = reports::page(&inputs, &self.evidence(), self.head)
             .map_err(|error| fault(&page, std::io::Error::other(error)))?;
-        let mut files = vec![
-            (page, html),
-            (folder.join("outcomes.txt"), self.outcomes().join("\n") + "\n"),
-        ];
+        let mut files = vec![(page, html), (folder.join("outcomes.txt"), self.outcomes_text())];
         for table in reports::all(&inputs) {
             files.push((folder.join(table.form.file_name(None, None, self.now)), table.csv()));
         }
@@ -138,6 +149,9 @@ impl CampaignRun {
             self.head.0,
             self.now
         )];
+        if let Some(label) = self.campaign.signatures.label() {
+            lines.push(format!("{label}: digests that anybody could make stand in for them"));
+        }
         for (state, count) in states(&self.campaign) {
             lines.push(format!("  {count:>7} {state}"));
         }
@@ -201,6 +215,7 @@ impl CampaignRun {
         json!({
             "name": self.file.name,
             "seed": self.file.seed,
+            "signatures": self.campaign.signatures.as_str(),
             "worlds": self.worlds,
             "digest": self.digest.to_string(),
             "records": self.head.0,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use dmc::Catalogue;
 use domain::DeviceKind;
-use duis::signature::Certificate;
 use jiff::civil::Date;
 use lab::Lab;
 use lab::pki::{CP_EUI, RP_EUI};
@@ -93,12 +92,6 @@ pub(super) fn start(
     let (parts, world) = (Arc::clone(lab.parts()), lab.world().clone());
     let links = lab.take_migration_links().ok_or(CampaignError::LinksTaken)?;
     let settings = Arc::new(file.settings.clone());
-    let certificate = |pem: &str| {
-        Certificate::from_pem(pem).map_err(|error| lab::BuildError::Certificate {
-            whose: "a party of the migration".into(),
-            problem: error.to_string(),
-        })
-    };
     let (rp_end, cp_end) = world.link("rp", "cp");
     let rp_options = RpOptions {
         eui: RP_EUI,
@@ -111,7 +104,7 @@ pub(super) fn start(
             .map_err(lab::BuildError::from)?
             .public_key(),
         dco: parts.pki.dco_opening.key().map_err(lab::BuildError::from)?.public_key(),
-        cp: certificate(&parts.pki.cp.certificate_pem)?,
+        cp: parts.certificate("the CP", &parts.pki.cp)?,
         images: Arc::new(LabImages(Arc::clone(&parts))),
         settings: Arc::clone(&settings),
     };
@@ -136,7 +129,7 @@ pub(super) fn start(
     let cp_options = CpOptions {
         eui: CP_EUI,
         key: parts.signing_key("the CP", &parts.pki.cp)?,
-        rp: certificate(&parts.pki.rp.certificate_pem)?,
+        rp: parts.certificate("the RP", &parts.pki.rp)?,
         settings,
         surroundings: Arc::new(LabSurroundings {
             dcc: lab.known_to_dcc(),

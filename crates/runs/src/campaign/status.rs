@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::{Mpxn, SimInstant};
+use duis::signature::Scheme;
 use lab::file_store::FileReader;
 use migration::InstallationId;
 use migration::machine::event::{Entry, Event};
@@ -32,6 +33,8 @@ pub struct Status {
     pub attempts: u32,
     /// What comes next, and when, where that is known.
     pub next: (String, Option<SimInstant>),
+    /// What proves the campaign's messages.
+    pub signatures: Scheme,
     /// When, by whom, what.
     pub history: Vec<(SimInstant, String, String)>,
 }
@@ -104,6 +107,7 @@ impl Status {
             since: known.since,
             attempts: known.attempt.number,
             next: next_action(known, campaign),
+            signatures: campaign.signatures,
             history: Vec::new(),
         })
     }
@@ -135,6 +139,7 @@ impl Status {
                 self.attempts
             ),
         ];
+        lines.extend(self.signatures.label().map(str::to_owned));
         let each = self.history.iter();
         lines.extend(each.map(|(at, who, text)| format!("  {at}  {who:<12} {text}")));
         lines.join("\n")
@@ -152,6 +157,7 @@ impl Status {
             "since": self.since.to_string(),
             "operator": self.state.operator(),
             "attempts": self.attempts,
+            "signatures": self.signatures.as_str(),
             "next": self.next.0,
             "next_at": self.next.1.map(|at| at.to_string()),
             "history": history.collect::<Vec<_>>(),

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant};
-use duis::signature::Certificate;
 use jiff::civil::{Date, date, time};
 use lab::parts::Parts;
 use lab::pki::{CP_EUI, RP_EUI};
@@ -246,14 +245,13 @@ impl Rig {
         let links = lab.take_migration_links().unwrap();
         let shutdown = CancellationToken::new();
         let (rp_end, cp_end) = world.link("rp", "cp");
-        let certificate = |pem: &str| Certificate::from_pem(pem).unwrap();
         let rp_options = RpOptions {
             eui: RP_EUI,
             key: parts.signing_key("the RP", &parts.pki.rp).unwrap(),
             opening: parts.pki.rp_opening.key().unwrap(),
             s1sp: parts.pki.s1sp_opening.key().unwrap().public_key(),
             dco: parts.pki.dco_opening.key().unwrap().public_key(),
-            cp: certificate(&parts.pki.cp.certificate_pem),
+            cp: parts.certificate("the CP", &parts.pki.cp).unwrap(),
             images: Arc::new(LabImages(Arc::clone(parts))),
             settings: Arc::clone(&settings),
         };
@@ -270,7 +268,7 @@ impl Rig {
         let cp_options = CpOptions {
             eui: CP_EUI,
             key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
-            rp: certificate(&parts.pki.rp.certificate_pem),
+            rp: parts.certificate("the RP", &parts.pki.rp).unwrap(),
             settings: Arc::clone(&settings),
             surroundings: Arc::new(LabSurroundings {
                 dcc: lab.known_to_dcc(),
@@ -288,6 +286,7 @@ impl Rig {
         let options = Options {
             name: "parties".into(),
             environment: Environment::Live,
+            signatures: parts.config.signatures,
             settings: Arc::clone(&settings),
             lists,
             certificates: Arc::new(|serial: &str| serial == "0A"),

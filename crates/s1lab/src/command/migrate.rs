@@ -43,6 +43,7 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
                 config: super::config(global)?,
                 seed: global.seed,
                 worlds: args.worlds,
+                signatures: args.signatures,
                 state: (!args.in_memory).then(|| state.clone()),
                 resume: args.resume,
                 until,
