@@ -8,7 +8,7 @@ use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
 use migration::machine::event::Event;
-use runs::campaign::{self, Options, Until};
+use runs::campaign::{self, Options, SignatureScheme, Until};
 
 /// A campaign with vulnerable customers and prepayment.
 const PEOPLE: &str = "fixtures/campaigns/people/";
@@ -23,6 +23,7 @@ fn options(file: PathBuf, state: Option<&Path>) -> Options {
         config: Config::default(),
         seed: None,
         worlds: None,
+        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
         resume: false,
         until: Until::End,
