@@ -60,6 +60,9 @@ struct Record {
     purged: String,
     #[prost(message, optional, tag = "3")]
     answered: Option<Answered>,
+    /// The attempt of the installation that was purged.
+    #[prost(uint32, tag = "4")]
+    attempt: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -100,7 +103,7 @@ impl HandOver {
                 let _conditions = desk.apply(&delivery, judge);
             }
             if !record.purged.is_empty() {
-                desk.forget(&record.purged, judge);
+                desk.forget(&record.purged, record.attempt, judge);
             }
             if let Some(answered) = record.answered {
                 let kind = Kind::try_from(answered.kind).unwrap_or(Kind::Unspecified);
@@ -176,7 +179,7 @@ impl HandOver {
         let fault = |fault: FileFault| fault.to_condition();
         let opened = self.opened(delivery).map_err(fault)?;
         let admission = self.taken.admit(&delivery.reference, &opened).map_err(fault)?;
-        opened.installations().map_err(fault)?;
+        self.taken.admit_any(&opened.installations().map_err(fault)?)?;
         opened.secrets(&self.options.opening).map_err(fault)?;
         if admission == Admission::New {
             let written = self.write(&Record {
@@ -210,6 +213,10 @@ impl HandOver {
         let secrets = opened.secrets(&self.options.opening)?;
         let mut conditions = Vec::new();
         for record in opened.installations()? {
+            if let Err(found) = self.taken.admit_installation(&record) {
+                conditions.push(found);
+                continue;
+            }
             let id = &record.installation_id;
             let given = file_set::secrets_by_device(&secrets, id);
             let wanted: BTreeSet<Eui64> = OpenedSet::devices_in_scope(&record)
@@ -250,13 +257,14 @@ impl HandOver {
                 Ok(approval) => outcome.approval = approval,
                 Err(found) => outcome.conditions.push(found),
             },
-            Some(Act::Purge(_)) => {
+            Some(Act::Purge(purge)) => {
                 let written = self.write(&Record {
                     purged: id.clone(),
+                    attempt: purge.attempt,
                     ..Record::default()
                 });
                 match written {
-                    Ok(()) => self.forget(id, judge),
+                    Ok(()) => self.forget(id, purge.attempt, judge),
                     Err(error) => outcome
                         .conditions
                         .push(condition("dco-down", id, Eui64(0), &error.to_string())),
@@ -298,7 +306,8 @@ impl HandOver {
         }
     }
 
-    fn forget(&mut self, id: &str, judge: &mut Judge) {
+    fn forget(&mut self, id: &str, attempt: u32, judge: &mut Judge) {
+        self.taken.end(id, attempt);
         for device in self.installations.remove(id).unwrap_or_default() {
             judge.unlearn(device);
         }

@@ -65,6 +65,38 @@ async fn installations_go_from_notice_to_migrated_over_the_whole_chain() {
         assert_eq!(steps.len(), known.plan(&rig.settings).len());
     }
 
+    // Each device proved dual control with the DCO's approval before the first of them was rotated, a gas meter when it woke.
+    let store = rig.lab.parts().journals.look(parties::CONTROL).unwrap();
+    let mut entries = Vec::new();
+    journal::replay(&*store, &mut |_, entry| entries.push(entry)).unwrap();
+    for facts in rig.all.clone() {
+        let own = || entries.iter().filter(|entry| entry.installation == Some(facts.id));
+        let rotated = own()
+            .find(|entry| matches!(entry.event, Event::Rotated { .. }))
+            .unwrap()
+            .at;
+        let (mut since, mut probed) = (None, Vec::new());
+        for entry in own() {
+            match &entry.event {
+                Event::Viable => since = Some(entry.at),
+                Event::Probed { device } => {
+                    let kind = facts.devices.iter().find(|facts| facts.id == *device).unwrap().kind;
+                    let took = entry.at.since(since.replace(entry.at).unwrap());
+                    assert!(entry.at <= rotated && took > SimDuration::ZERO, "{kind} {took}");
+                    assert_eq!(
+                        kind == DeviceKind::Gsme,
+                        took > SimDuration::from_mins(10),
+                        "{kind} {took}"
+                    );
+                    probed.push(kind);
+                }
+                _ => {}
+            }
+        }
+        let keyed: Vec<DeviceKind> = rig.known(facts.id).keyed().map(|(facts, _)| facts.kind).collect();
+        assert_eq!(probed, keyed);
+    }
+
     // Its supplier reads it through the DCC like any other meter; the commissioning party has no more say than it needs.
     let limit = SimDuration::from_hours(2);
     for facts in rig.all.clone() {

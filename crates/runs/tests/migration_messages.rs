@@ -40,6 +40,7 @@ struct Rig {
     supplier: LinkEnd,
     references: u32,
     sequence: u64,
+    attempt: u32,
 }
 
 impl Rig {
@@ -58,6 +59,7 @@ impl Rig {
             supplier,
             references: 0,
             sequence: 0,
+            attempt: 1,
         }
     }
 
@@ -203,7 +205,7 @@ impl Rig {
         let header = self.header(RP_EUI);
         let record = InstallationRecord {
             installation_id: ID.into(),
-            attempt: 1,
+            attempt: self.attempt,
             hub: self.hub().0,
             devices: devices.to_vec(),
             ..InstallationRecord::default()
@@ -236,7 +238,7 @@ impl Rig {
         let payload = MigrationActivationFile {
             installations: vec![ActivatedInstallation {
                 installation_id: ID.into(),
-                attempt: 1,
+                attempt: self.attempt,
                 hub: self.hub().0,
                 devices: self.devices(),
             }],
@@ -418,7 +420,9 @@ async fn an_installation_is_taken_over_step_by_step_across_restarts() {
             rig.chain.restart(Role::S1sp).await.unwrap();
         }
     }
-    let no_way_back = rig.s1sp(s1sp_migration_command::Act::Purge(PurgeSecrets {})).await;
+    let no_way_back = rig
+        .s1sp(s1sp_migration_command::Act::Purge(PurgeSecrets { attempt: 1 }))
+        .await;
     assert_eq!(kinds(&no_way_back.conditions), ["already-rotated"]);
     let of_rp = rig.activation(RP_EUI);
     let refused = rig.deliver(Role::S1sp, of_rp).await;
@@ -535,11 +539,30 @@ async fn what_came_to_nothing_leaves_nothing_behind() {
     assert!(rig.deliver(Role::Dco, files).await.accepted);
     let approval = rig.approval(DeviceKind::Esme, 2, "rotate").await.unwrap();
     for _ in 0..2 {
-        let purged = rig.s1sp(s1sp_migration_command::Act::Purge(PurgeSecrets {})).await;
+        let purge = PurgeSecrets { attempt: 1 };
+        let purged = rig.s1sp(s1sp_migration_command::Act::Purge(purge)).await;
         assert_eq!(purged.conditions, []);
-        let purged = rig.dco(dco_migration_command::Act::Purge(PurgeSecrets {})).await;
+        let purged = rig.dco(dco_migration_command::Act::Purge(purge)).await;
         assert_eq!(purged.conditions, []);
     }
+    // Sets of it that come late are refused, also by an S1SP and a DCO that began again meanwhile.
+    for restarted in [false, true] {
+        for (role, word, secrets) in [(Role::S1sp, "s1sp", &secrets.s1sp), (Role::Dco, "dco", &secrets.dco)] {
+            if restarted {
+                rig.chain.restart(role).await.unwrap();
+            }
+            let late = rig.required(word, &devices, secrets);
+            let refused = rig.deliver(role, late).await;
+            assert_eq!(
+                (refused.accepted, kinds(&refused.conditions)),
+                (false, vec!["attempt-over"]),
+                "{word}"
+            );
+        }
+        let nothing = rig.approval(DeviceKind::Esme, 2, "rotate").await.unwrap_err();
+        assert_eq!(kinds(&nothing), ["approval-refused"]);
+    }
+    rig.attempt = 2;
     let thawed = rig.smso(smso_migration_command::Act::Unfreeze(SmsoUnfreeze {})).await;
     assert_eq!(thawed.conditions, []);
     let read = rig

@@ -125,11 +125,13 @@ pub struct OpenedSet {
 /// Sets taken before, by producer. Rebuild it from a journal; a set that was not taken leaves no mark.
 ///
 /// Numbers are used once. Within a group they rise: what was made before the last set that was taken of it, and was lost or
-/// held back on its way, is not taken any more.
+/// held back on its way, is not taken any more. An installation whose attempt was ended is not taken from sets of that one.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     groups: BTreeMap<(u64, String), Last>,
     sequences: BTreeSet<(u64, u64)>,
+    /// The last attempt of an installation that was ended.
+    ended: BTreeMap<String, u32>,
 }
 
 /// The last set taken of a group.
@@ -373,6 +375,44 @@ impl Taken {
         self.groups.insert((header.producer, header.group_id.clone()), last);
         self.sequences.insert((header.producer, header.sequence));
         Ok(())
+    }
+
+    /// An attempt of an installation is over: what sets of it, or of an earlier one, say of it is not taken any more.
+    pub fn end(&mut self, installation_id: &str, attempt: u32) {
+        let last = self.ended.entry(installation_id.to_owned()).or_default();
+        *last = attempt.max(*last);
+    }
+
+    /// What keeps an installation from being taken from a set: that the attempt which the set is of is over.
+    ///
+    /// # Errors
+    /// The condition.
+    pub fn admit_installation(&self, record: &InstallationRecord) -> Result<(), Condition> {
+        let ended = self.ended.get(&record.installation_id);
+        match ended.filter(|ended| record.attempt <= **ended) {
+            None => Ok(()),
+            Some(ended) => Err(Condition {
+                kind: "attempt-over".into(),
+                installation_id: record.installation_id.clone(),
+                device: record.hub,
+                detail: format!(
+                    "the files are of attempt {}, and attempt {ended} is over",
+                    record.attempt
+                ),
+            }),
+        }
+    }
+
+    /// As [`Taken::admit_installation`], for a set of nobody else than such installations: it is not taken at all.
+    ///
+    /// # Errors
+    /// The condition of the first.
+    pub fn admit_any(&self, records: &[InstallationRecord]) -> Result<(), Condition> {
+        let mut all = records.iter().map(|record| self.admit_installation(record));
+        match all.next() {
+            Some(Err(first)) if all.all(|other| other.is_err()) => Err(first),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a set may be taken, that came under this reference. One that comes again under the reference under which it

@@ -26,6 +26,9 @@ pub(super) struct Record {
     /// The set itself.
     #[prost(message, optional, tag = "6")]
     pub(super) sent: Option<Sent>,
+    /// The attempt that was given up of an installation that is forgotten; zero where none was.
+    #[prost(uint32, tag = "7")]
+    pub(super) attempt: u32,
 }
 
 /// A set that is about to leave, signed and sealed as it will be.

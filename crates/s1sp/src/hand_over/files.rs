@@ -41,7 +41,8 @@ impl HandOver {
         let opened = self.opened(delivery).map_err(fault)?;
         let admission = self.state().taken.admit(&delivery.reference, &opened).map_err(fault)?;
         if !is_activation(&opened) {
-            opened.installations().map_err(fault)?;
+            let records = opened.installations().map_err(fault)?;
+            self.state().taken.admit_any(&records)?;
             opened.secrets(&self.opening).map_err(fault)?;
         }
         if admission == Admission::New {
@@ -107,6 +108,7 @@ impl HandOver {
         let id = &record.installation_id;
         let hub = Eui64(record.hub);
         let mut state = self.state();
+        state.taken.admit_installation(record)?;
         let live = state
             .installations
             .iter()

@@ -29,6 +29,9 @@ pub(super) struct Record {
     /// The probe with this reference is about to be sent to its device.
     #[prost(string, tag = "6")]
     pub(super) probing: String,
+    /// The attempt of the installation that was purged.
+    #[prost(uint32, tag = "7")]
+    pub(super) attempt: u32,
 }
 
 /// The answer to a command.

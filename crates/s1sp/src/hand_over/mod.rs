@@ -159,7 +159,7 @@ impl HandOver {
             self.note_rotated(&mut state, Eui64(record.rotated));
         }
         if !record.purged.is_empty() {
-            self.forget(&mut state, &record.purged);
+            self.forget(&mut state, &record.purged, record.attempt);
         }
     }
 
@@ -228,18 +228,20 @@ impl HandOver {
             reference: command.reference.clone(),
             ..S1spMigrationOutcome::default()
         };
+        if let Some(Act::Purge(purge)) = &command.act {
+            self.purge(&command.installation_id, purge.attempt, &mut outcome);
+            return outcome;
+        }
         let known = self.state().installations.get(&command.installation_id).cloned();
         let site = known.as_ref().and_then(|known| self.directory.site(known.hub));
         let (Some(installation), Some(site)) = (known, site) else {
-            if !matches!(command.act, Some(Act::Purge(_))) {
-                let text = "no files of this installation were taken";
-                outcome.conditions.push(condition(
-                    "unknown-installation",
-                    &command.installation_id,
-                    Eui64(0),
-                    text,
-                ));
-            }
+            let text = "no files of this installation were taken";
+            outcome.conditions.push(condition(
+                "unknown-installation",
+                &command.installation_id,
+                Eui64(0),
+                text,
+            ));
             return outcome;
         };
         let act = Acting {
@@ -262,8 +264,7 @@ impl HandOver {
                 }
             }
             Some(Act::Rotate(rotate)) => act.rotate(rotate, &mut outcome).await,
-            Some(Act::Purge(_)) => self.purge(&command.installation_id, &mut outcome),
-            None => {
+            Some(Act::Purge(_)) | None => {
                 let text = "the command says nothing to do";
                 outcome
                     .conditions
@@ -273,7 +274,8 @@ impl HandOver {
         outcome
     }
 
-    fn purge(&self, id: &str, outcome: &mut S1spMigrationOutcome) {
+    /// Also what never came, or is on its way still, is of no use any more.
+    fn purge(&self, id: &str, attempt: u32, outcome: &mut S1spMigrationOutcome) {
         let mut state = self.state();
         let rotated = state
             .installations
@@ -288,17 +290,19 @@ impl HandOver {
         }
         let written = state.journal.write(&Record {
             purged: id.to_owned(),
+            attempt,
             ..Record::default()
         });
         match written {
-            Ok(()) => self.forget(&mut state, id),
+            Ok(()) => self.forget(&mut state, id, attempt),
             Err(error) => outcome
                 .conditions
                 .push(condition("s1sp-down", id, Eui64(0), &error.to_string())),
         }
     }
 
-    fn forget(&self, state: &mut State, id: &str) {
+    fn forget(&self, state: &mut State, id: &str, attempt: u32) {
+        state.taken.end(id, attempt);
         if let Some(installation) = state.installations.remove(id) {
             self.directory.remove(installation.hub);
             self.held.lock().remove(&installation.hub);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::Eui64;
-use proto::{FileDelivery, InstallationRecord, Message, MigrationFileContent, MigrationFileSet, MigrationHeader};
+use proto::{
+    Condition, FileDelivery, InstallationRecord, Message, MigrationFileContent, MigrationFileSet, MigrationHeader,
+};
 use world::file_set::{self, COMMON_ONLY, Taken};
 
 use crate::InstallationId;
@@ -37,10 +39,26 @@ impl Known {
             if let Ok(opened) = opened {
                 // A set stands in the books once.
                 let _taken = self.taken.take(&reference, &opened);
-                self.learn(opened.installations().unwrap_or_default());
+                let (records, _) = self.of_attempts_under_way(opened.installations().unwrap_or_default());
+                self.learn(records);
             }
         }
-        self.forget(&record.forgotten);
+        self.forget(&record.forgotten, record.attempt);
+    }
+
+    /// Those whose attempt is not over, and what is to be said of the others.
+    pub(super) fn of_attempts_under_way(
+        &self,
+        records: Vec<InstallationRecord>,
+    ) -> (Vec<InstallationRecord>, Vec<Condition>) {
+        let (mut under_way, mut over) = (Vec::new(), Vec::new());
+        for record in records {
+            match self.taken.admit_installation(&record) {
+                Ok(()) => under_way.push(record),
+                Err(condition) => over.push(condition),
+            }
+        }
+        (under_way, over)
     }
 
     pub(super) fn learn(&mut self, records: Vec<InstallationRecord>) {
@@ -50,8 +68,11 @@ impl Known {
         self.records.extend(named);
     }
 
-    pub(super) fn forget(&mut self, installation: &str) {
+    fn forget(&mut self, installation: &str, attempt: u32) {
         self.outbox.forget(installation);
+        if attempt > 0 {
+            self.taken.end(installation, attempt);
+        }
         if let Ok(id) = installation.parse() {
             self.records.remove(&id);
         }

@@ -26,6 +26,7 @@ use self::known::Known;
 use super::books::{Books, Record, Sent};
 use super::rp::{relayed, reply};
 use super::{Commanded, Surroundings, again, ask, found_of, reports, signed, validate, verifier};
+use crate::InstallationId;
 use crate::machine::model::Installation;
 use crate::machine::report::Found;
 use crate::machine::{Done, Instruction, Report, Work};
@@ -174,9 +175,8 @@ impl Cp {
 
     async fn judge(&self, reference: String, set: &MigrationFileSet) -> FileAcknowledgement {
         let (accepted, conditions) = match self.learn(&reference, set) {
-            Ok(records) => {
+            Ok((records, mut found)) => {
                 let (options, now) = (&self.options, self.world.clock.now());
-                let mut found = Vec::new();
                 for record in &records {
                     let sight = options.surroundings.look(record, now).await;
                     found.extend(validate(record, &options.settings, &sight, now));
@@ -192,14 +192,21 @@ impl Cp {
         }
     }
 
-    /// Takes a set of its own into the books.
-    fn learn(&self, reference: &str, set: &MigrationFileSet) -> Result<Vec<InstallationRecord>, Condition> {
+    /// Takes a set of its own into the books. Gives the installations in it, and what keeps some of them from being taken.
+    fn learn(
+        &self,
+        reference: &str,
+        set: &MigrationFileSet,
+    ) -> Result<(Vec<InstallationRecord>, Vec<Condition>), Condition> {
         let fault = |fault: FileFault| fault.to_condition();
         let opened = file_set::read(set, "cp", &COMMON_ONLY, &mut verifier(&self.options.rp)).map_err(fault)?;
         let records = opened.installations().map_err(fault)?;
         let mut state = self.state();
-        if state.known.taken.admit(reference, &opened).map_err(fault)? == Admission::Again {
-            return Ok(records);
+        let admission = state.known.taken.admit(reference, &opened).map_err(fault)?;
+        state.known.taken.admit_any(&records)?;
+        let (records, over) = state.known.of_attempts_under_way(records);
+        if admission == Admission::Again {
+            return Ok((records, over));
         }
         let record = Record {
             delivery: Some(FileDelivery {
@@ -215,22 +222,22 @@ impl Cp {
         })?;
         state.known.taken.take(reference, &opened).map_err(fault)?;
         state.known.learn(records.clone());
-        Ok(records)
+        Ok((records, over))
     }
 
-    /// Nothing need be known of an installation any more.
-    fn forget(&self, known: &Installation) {
-        let id = known.id().to_string();
+    /// Nothing need be known of an installation any more; of an attempt that was given up nothing is taken any more either.
+    fn forget(&self, id: InstallationId, attempt: u32) {
         let mut state = self.state();
         let record = Record {
-            forgotten: id.clone(),
+            forgotten: id.to_string(),
+            attempt,
             ..Record::default()
         };
         // What stays in the books although it is not needed does no harm.
         if let Err(error) = state.books.write(&record) {
             tracing::warn!(%error, "an installation was not crossed out");
         }
-        state.known.forget(&id);
+        state.known.replay(record);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -303,15 +310,20 @@ impl Cp {
                 let kind = MigrationFileKind::Outcome;
                 self.deliver(&self.rp, reference, known, "rp", kind, payload.encode_to_vec())
                     .await?;
-                self.forget(known);
+                self.forget(known.id(), 0);
                 Ok(Done::OutcomeTaken)
             }
             Work::Purge => {
-                self.s1sp(&format!("{reference}/s1sp"), known, Act::Purge(PurgeSecrets {}))
-                    .await?;
-                let purge = dco_migration_command::Act::Purge(PurgeSecrets {});
+                let attempt = known.attempt.number;
+                self.s1sp(
+                    &format!("{reference}/s1sp"),
+                    known,
+                    Act::Purge(PurgeSecrets { attempt }),
+                )
+                .await?;
+                let purge = dco_migration_command::Act::Purge(PurgeSecrets { attempt });
                 self.dco(&format!("{reference}/dco"), known, purge).await?;
-                self.forget(known);
+                self.forget(known.id(), attempt);
                 Ok(Done::Purged)
             }
             Work::Step { planned, .. } => {
