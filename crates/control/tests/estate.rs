@@ -25,6 +25,14 @@ hub,device,kind,profile,mpxn,service,enrolled,provider,payment_mode
 02-1A-B0-01-63-00-00-02,02-1A-B0-04-63-00-00-02,GSME,bk-g4e@BASE,9990000001,active,false,vodafone,credit
 ";
 
+/// Where they are.
+const REGISTRATION: &str = "\
+mpxn,fuel,smets_version,uprn,post_code,address
+9990000000003,electricity,S1,999000000001,ZZ9 9ZZ,1 Lab Street
+9990000000012,electricity,S1,999000000002,ZZ9 9ZZ,2 Lab Street
+9990000001,gas,S1,999000000002,ZZ9 9ZZ,2 Lab Street
+";
+
 struct Running {
     client: Client,
     status: m::StatusReply,
@@ -56,9 +64,15 @@ impl Running {
     }
 
     async fn add(&mut self, devices: &str) -> Result<Vec<m::DeviceEntry>, String> {
+        self.add_with(devices, "").await
+    }
+
+    async fn add_with(&mut self, devices: &str, registration: &str) -> Result<Vec<m::DeviceEntry>, String> {
         let request = m::AddDevicesRequest {
             devices_file: "more.csv".into(),
             devices_csv: devices.into(),
+            registration_file: "points.csv".into(),
+            registration_csv: registration.into(),
             ..m::AddDevicesRequest::default()
         };
         self.client
@@ -107,6 +121,16 @@ impl Running {
         (text(&sent.acknowledgement_xml), text(&sent.outcome_xml))
     }
 
+    /// What the DCC answers a user who looks for the devices of a property.
+    async fn looked_up_by(&mut self, user: &str, uprn: &str, counter: u64) -> String {
+        let dcc = Config::default().dcc.eui;
+        let xml = format!(
+            r#"<sr:Request xmlns:sr="http://www.dccinterface.co.uk/ServiceUserGateway" schemaVersion="5.1"><sr:Header><sr:RequestID>{user}:{dcc}:{counter}</sr:RequestID><sr:CommandVariant>8</sr:CommandVariant><sr:ServiceReference>8.2</sr:ServiceReference><sr:ServiceReferenceVariant>8.2</sr:ServiceReferenceVariant></sr:Header><sr:Body><sr:ReadInventory><sr:UPRN>{uprn}</sr:UPRN></sr:ReadInventory></sr:Body></sr:Request>"#
+        );
+        let sent = self.client.send(xml.into_bytes(), "", 30_000).await.expect("sent");
+        String::from_utf8_lossy(&sent.acknowledgement_xml).into_owned()
+    }
+
     /// Users with the role of an import supplier.
     fn suppliers(&self) -> Vec<String> {
         let users = self.status.users.iter();
@@ -124,7 +148,7 @@ async fn installations_come_change_and_go_and_a_restart_knows_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut lab = Running::start(folder.path()).await;
     let before = lab.listed().await;
-    let added = lab.add(TABLE).await.expect("added");
+    let added = lab.add_with(TABLE, REGISTRATION).await.expect("added");
     assert_eq!(added.len(), 6);
     assert_eq!(lab.listed().await.len(), before.len() + 6);
     let known = lab.in_inventory(METER).await.expect("enrolled: in the inventory");
@@ -136,6 +160,8 @@ async fn installations_come_change_and_go_and_a_restart_knows_it() {
     let suppliers = lab.suppliers();
     let answer = lab.read_by(&suppliers[0]).await;
     assert!(reads(&answer), "{answer:?}");
+    let found = lab.looked_up_by(&suppliers[0], "999000000001", 1).await;
+    assert!(found.contains(METER) && found.contains("1 Lab Street"), "{found}");
 
     // Another firmware: the device has it, and the DCC goes by what it last read.
     let profile = Some("as300p@LAB-E001".to_owned());
@@ -202,6 +228,8 @@ async fn installations_come_change_and_go_and_a_restart_knows_it() {
     assert_eq!(lab.listed().await, listed);
     assert!(lab.in_inventory(&first).await.is_none(), "gone for good");
     assert_eq!(lab.in_inventory(METER).await, Some(known));
+    let found = lab.looked_up_by(&suppliers[0], "999000000001", 2).await;
+    assert!(found.contains(METER), "{found}");
     let shown = lab.client.device(METER, false).await.expect("shown");
     assert_eq!(shown.entry.expect("an entry").profile, "as300p@LAB-E001");
     assert_eq!(shown.state.expect("here").connected_to, "", "no network reaches it");

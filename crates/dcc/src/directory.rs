@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use domain::{DeviceKind, Eui64, Mpxn, SimInstant, UserRole};
 use serde::{Deserialize, Deserializer};
 
+use crate::properties::{Properties, Property};
 use crate::registration::{Registration, Registrations};
 use crate::schema_policy::SchemaPolicy;
 
@@ -56,6 +58,7 @@ pub enum DirectoryError {
 pub struct Directory {
     users: BTreeMap<Eui64, User>,
     registrations: Registrations,
+    properties: Properties,
 }
 
 impl Directory {
@@ -100,7 +103,18 @@ impl Directory {
         self.registrations.add(registration);
     }
 
-    /// The registration data.
+    /// Says where metering points are, in place of what was said before.
+    pub fn locate(&mut self, properties: impl IntoIterator<Item = (Mpxn, Arc<Property>)>) {
+        self.properties.extend(properties);
+    }
+
+    /// Where metering points are.
+    #[must_use]
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// Who is registered where.
     #[must_use]
     pub fn registrations(&self) -> &Registrations {
         &self.registrations

@@ -18,12 +18,12 @@
 //! Main types: [`Dcc`], [`Handle`], [`Options`], [`Directory`], [`Inventory`], [`audit::Record`].
 //!
 //! ```
-//! use dcc::{Device, Inventory, Lookup, SmiStatus};
+//! use dcc::{Device, Inventory, Lookup, Properties, SmiStatus};
 //! use domain::{DeviceKind, DeviceModel, Eui64, SimInstant};
 //! let model = DeviceModel { manufacturer: "Example".into(), model: "M1".into(), hardware: "".into(), firmware: "01".into() };
 //! let device = Device::new(Eui64(1), DeviceKind::Esme, model.into(), SmiStatus::Commissioned, SimInstant(0));
 //! let inventory = Inventory::new([device]);
-//! assert_eq!(inventory.look_up(&Lookup::Device(Eui64(1))).len(), 1);
+//! assert_eq!(inventory.look_up(&Lookup::Device(Eui64(1)), &Properties::default()).len(), 1);
 //! ```
 
 mod access;
@@ -40,6 +40,7 @@ mod journal;
 mod options;
 mod outbox;
 pub mod products;
+pub mod properties;
 pub mod registration;
 pub mod schedules;
 pub mod schema_policy;
@@ -55,10 +56,11 @@ pub use crate::core::Fitted;
 pub use anomaly::{AttributeLimit, Thresholds, Volume};
 pub use credentials::Records;
 pub use directory::{Directory, DirectoryError, User};
-pub use inventory::{Device, Inventory, Lookup, Property, SmiStatus, StatusError};
+pub use inventory::{Device, Inventory, Lookup, SmiStatus, StatusError};
 pub use options::{DccHolds, Holder, Holders, Limits, Options, Trust, Validity};
 pub use outbox::DeadLetter;
 pub use products::Products;
+pub use properties::{Properties, Property};
 pub use registration::{Registration, Registrations};
 pub use schema_policy::{OtherVersions, SchemaPolicy};
 pub use service::{Dcc, Fetched, Handle, HandleError, InHand, Quarantined, Vend};

@@ -129,6 +129,45 @@ async fn the_inventory_is_found_by_device_metering_point_property_and_address() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_announced_is_found_at_its_home_once_it_has_a_metering_point() {
+    let bench = Bench::new();
+    let mut desk = Desk::new(&bench);
+    let meter = Eui64(0xA3);
+    let announced = notify(meter, "ESME", &[("FirmwareVersion", "01"), ("ESMEVariant", "A")]);
+    assert_eq!(desk.ask(&announced).await.code, "I0");
+    let by_uprn = own("8.2", Element::sr("ReadInventory").with(leaf("UPRN", "100000000009")));
+    let address = Element::sr("PropertyFilter")
+        .with(leaf("PostCode", "ZZ1 1AA"))
+        .with(leaf("AddressIdentifier", "9"));
+    let by_address = own("8.2", Element::sr("ReadInventory").with(address));
+    for order in [&by_uprn, &by_address] {
+        desk.refused(order, Failure::NothingFound).await;
+    }
+    let point = Element::sr("UpdateMPxN").with(leaf("ImportMPxN", "1200000000009"));
+    assert_eq!(desk.ask(&update(meter, point)).await.code, "I0");
+    desk.running.crash().await;
+    let mut desk = Desk {
+        running: bench.start(),
+        counter: desk.counter,
+        bench: &bench,
+    };
+    for order in [&by_uprn, &by_address] {
+        let said = desk.ask(order).await;
+        let [found] = &said.payload().unwrap().children[..] else {
+            panic!("{:?}", said.payload());
+        };
+        assert_eq!(found.child_text("DeviceID"), Some(meter.to_string().as_str()));
+        assert_eq!(found.child_text("UPRN"), Some("100000000009"));
+        let address = found.at(&["PropertyFilter", "AddressIdentifier"]);
+        assert_eq!(address.map(|address| address.text.as_str()), Some("9"));
+    }
+    // To another home it goes with its metering point.
+    let point = Element::sr("UpdateMPxN").with(leaf("ImportMPxN", "1200000000008"));
+    assert_eq!(desk.ask(&update(meter, point)).await.code, "I0");
+    desk.refused(&by_uprn, Failure::NothingFound).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_is_announced_whitelisted_details_corrected_and_deleted() {
     let bench = Bench::new();
     let mut desk = Desk::new(&bench);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dcc::{Directory, Registration};
+use dcc::{Directory, Property, Registration};
 use dmc::Catalogue;
 use domain::{Eui64, Mpxn, SimInstant, UserRole};
 use fleet::{Csv, Estate, EstateError, Site, SiteFault, Surroundings};
@@ -43,6 +43,7 @@ pub(crate) struct Change {
     record: Record,
     estate: Arc<Estate>,
     registrations: Vec<Registration>,
+    properties: Vec<(Mpxn, Arc<Property>)>,
 }
 
 /// Tables of installations to add, as a user names and gives them.
@@ -186,6 +187,7 @@ impl Live {
             },
             estate: Arc::new(estate),
             registrations,
+            properties: sites.iter().flat_map(registration::located).collect(),
         };
         Ok((change, sites))
     }
@@ -199,6 +201,7 @@ impl Live {
                 ..Record::default()
             },
             registrations: Vec::new(),
+            properties: Vec::new(),
         })
     }
 
@@ -232,6 +235,7 @@ impl Live {
                 ..Record::default()
             },
             registrations,
+            properties: Vec::new(),
         })
     }
 
@@ -257,9 +261,10 @@ impl Live {
             .collect();
         state.gone.retain(|hub| !there.contains(hub));
         state.estate = change.estate;
-        if !change.registrations.is_empty() {
+        if !change.registrations.is_empty() || !change.properties.is_empty() {
             let mut directory = Directory::clone(&state.directory);
             change.registrations.into_iter().for_each(|one| directory.register(one));
+            directory.locate(change.properties);
             state.directory = Arc::new(directory);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dcc::{Inventory, Property, SmiStatus};
+use dcc::{Inventory, SmiStatus};
 use dmc::Catalogue;
 use domain::keys::Party;
 use domain::operation::CriticalOperations;
@@ -220,12 +220,6 @@ impl Parts {
         if !site.enrolled() {
             return Vec::new();
         }
-        let given = |text: String| Some(text).filter(|text| !text.is_empty());
-        let property = Arc::new(Property {
-            uprn: given(site.uprn()),
-            post_code: given(site.post_code()),
-            address_identifier: given(site.address()),
-        });
         let meters = [DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme].map(|kind| site.device(kind));
         let displays = [DeviceKind::Ppmid, DeviceKind::Ihd].map(|kind| site.device(kind));
         let entry = |device: fleet::SiteDevice| {
@@ -234,7 +228,6 @@ impl Parts {
             let mut entry = dcc::Device::new(device.device, device.kind, model, SmiStatus::Commissioned, since);
             entry.hub = Some(device.hub);
             entry.mpxn = device.mpxn;
-            entry.property = Some(Arc::clone(&property));
             entry.s1sp = Some(Arc::from("s1lab"));
             if device.kind == DeviceKind::Esme {
                 let variant = if site.second_element() { "B" } else { "A" };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use dcc::{Directory, DirectoryError, Records, Registration, Registrations};
+use dcc::{Directory, DirectoryError, Property, Records, Registration, Registrations};
 use domain::{CertificateId, Credentials, Eui64, Mpxn, Notified, PartyCredentials, SimInstant, UserRole};
 use duis::signature::Certificate;
 use fleet::{Estate, Site};
@@ -14,7 +14,8 @@ use crate::files::read_text;
 use crate::parts::{BuildError, Parts};
 use crate::pki::{CP_EUI, Pki, User, XML_SIGNING};
 
-/// Users of the PKI, and the Registration Data of the configured file or else of the estate.
+/// Users of the PKI, and the Registration Data: who is registered says the configured file or else the estate, where the
+/// points are the estate.
 ///
 /// # Errors
 /// When a user appears twice or the file cannot be read.
@@ -67,7 +68,26 @@ pub(crate) fn directory(config: &Config, pki: &Pki, estate: &Estate) -> Result<D
         problem: error.to_string(),
         hint: None,
     };
-    Directory::new(users.chain([commissioning]), registrations.iter().copied()).map_err(|error| named(&error).into())
+    let directory = Directory::new(users.chain([commissioning]), registrations.iter().copied());
+    let mut directory = directory.map_err(|error| named(&error))?;
+    estate.sites().for_each(|site| directory.locate(located(&site)));
+    Ok(directory)
+}
+
+/// Where the metering points of an installation are, enrolled or not: who has the points registers them, not who operates
+/// the devices.
+pub(crate) fn located(site: &Site) -> impl Iterator<Item = (Mpxn, Arc<Property>)> {
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let property = Arc::new(Property {
+        uprn: given(site.uprn()),
+        post_code: given(site.post_code()),
+        address_identifier: given(site.address()),
+    });
+    let points = [Some(Mpxn::Mpan(site.mpan())), site.mprn().map(Mpxn::Mprn)];
+    points
+        .into_iter()
+        .flatten()
+        .map(move |mpxn| (mpxn, Arc::clone(&property)))
 }
 
 /// The serial number of a certificate that is not one for XML signatures: such a one signs only because it is named here.

@@ -181,7 +181,13 @@ fn every_enrolled_device_is_found_by_property_reference_and_address() {
     let enrolled = parts.estate.sites().filter(fleet::Site::enrolled);
     for site in enrolled {
         let devices: Vec<_> = site.devices().into_iter().map(|device| device.device).collect();
-        let by = |lookup: dcc::Lookup| -> Vec<_> { inventory.look_up(&lookup).iter().map(|found| found.id).collect() };
+        let by = |lookup: dcc::Lookup| -> Vec<_> {
+            inventory
+                .look_up(&lookup, parts.directory.properties())
+                .iter()
+                .map(|found| found.id)
+                .collect()
+        };
         assert_eq!(by(dcc::Lookup::Uprn(site.uprn())), devices);
         let address = dcc::Lookup::Property {
             post_code: site.post_code(),

@@ -96,6 +96,10 @@ fn regression(run: &CampaignRun, set: &str, text: &str) {
         let types: BTreeSet<InstallationType> = cells.iter().map(|cell| cell.installation).collect();
         assert_eq!(types, InstallationType::ALL.iter().copied().collect(), "{text}");
         assert!(cells.len() > 3 * 50, "{text}: {} requests", cells.len());
+        // One per device, and one by property reference and one by address per installation.
+        let read_inventory = || cells.iter().filter(|cell| cell.srv == "8.2");
+        let devices: BTreeSet<_> = read_inventory().map(|cell| &cell.device).collect();
+        assert_eq!(read_inventory().count(), devices.len() + 3 * 2, "{text}");
     } else {
         assert!(cells.is_empty(), "{text}");
     }

@@ -136,6 +136,29 @@ async fn installations_go_from_notice_to_migrated_over_the_whole_chain() {
             "no supplier's request, nothing critical after the hand-over"
         );
     }
+    // Nobody said where it is but Registration Data, which has its metering points.
+    for facts in rig.all.clone() {
+        let site = parts.estate.site(facts.hub).unwrap();
+        let devices: Vec<String> = site.devices().iter().map(|device| device.device.to_string()).collect();
+        let supplier = rig.lab.user_for(facts.hub, UserRole::ImportSupplier).unwrap().clone();
+        for order in [
+            orders::read_inventory_by_uprn(parts.config.dcc.eui, &site.uprn()),
+            orders::read_inventory_by_address(parts.config.dcc.eui, &site.post_code(), &site.address()),
+        ] {
+            let read = supplier.request(&order, limit).await.unwrap();
+            assert_eq!(read.code(), "I0");
+            let duis::ResponseBody::Message {
+                payload: Some(inventory),
+                ..
+            } = &read.response().body
+            else {
+                panic!("no inventory: {:?}", read.response());
+            };
+            let found = inventory.children.iter();
+            let found: Vec<&str> = found.filter_map(|device| device.child_text("DeviceID")).collect();
+            assert_eq!(found, devices);
+        }
+    }
     let meter = rig.all[0].device(DeviceKind::Esme).unwrap().id;
     let outcome = smso_reads(&mut rig, meter).await;
     assert!(!outcome.failure.is_empty() && outcome.outcome.is_none(), "{outcome:?}");

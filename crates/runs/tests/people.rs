@@ -1,7 +1,5 @@
 //! Campaigns whose files say who lives in the homes that migrate.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
-
 use std::path::{Path, PathBuf};
 
 use lab::Config;

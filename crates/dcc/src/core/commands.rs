@@ -61,7 +61,7 @@ impl Core {
             })),
             Command::Vend(vend, answer) => drop(answer.send(self.vend(&vend, now))),
             Command::LookUp(by, answer) => {
-                let found = self.options.inventory.look_up(&by);
+                let found = self.options.inventory.look_up(&by, self.options.directory.properties());
                 drop(answer.send(found.into_iter().cloned().collect()));
             }
             Command::ResetCounters(user, answer) => {

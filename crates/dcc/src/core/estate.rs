@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use domain::{Credentials, DeviceKind, Eui64, SimInstant};
+use domain::{Credentials, DeviceKind, Eui64, Mpxn, SimInstant};
 use steps::codes::AlertTrigger;
 
 use super::Core;
 use crate::audit::{Event, Record};
 use crate::inventory::Device;
 use crate::journal::{CredentialsMessage, Entry};
+use crate::properties::Property;
 use crate::registration::Registration;
 
 /// What the DCC is to know of installations that come.
@@ -20,6 +21,8 @@ pub struct Fitted {
     pub credentials: Vec<(Eui64, Credentials)>,
     /// Registration Data. It is not in the journal: whoever starts the DCC again gives it with the directory.
     pub registrations: Vec<Registration>,
+    /// Where metering points are: Registration Data as well.
+    pub properties: Vec<(Mpxn, Arc<Property>)>,
 }
 
 impl Core {
@@ -29,6 +32,7 @@ impl Core {
         for registration in fitted.registrations {
             directory.register(registration);
         }
+        directory.locate(fitted.properties);
         for (device, record) in fitted.credentials {
             let credentials = Some(CredentialsMessage::of(device, &record));
             self.options.credentials.set(device, record);

@@ -6,17 +6,6 @@ use domain::{DeviceKind, DeviceModel, Eui64, Mpan, Mpxn, SimInstant};
 
 use super::SmiStatus;
 
-/// Where an installation is, as 8.2 can look it up.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Property {
-    /// Up to 12 digits.
-    pub uprn: Option<String>,
-    /// Post code, 6 to 8 characters.
-    pub post_code: Option<String>,
-    /// Address identifier, up to 30 characters.
-    pub address_identifier: Option<String>,
-}
-
 /// One device of the inventory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Device {
@@ -38,8 +27,6 @@ pub struct Device {
     pub esme_variant: Option<Arc<str>>,
     /// The S1SP that serves it.
     pub s1sp: Option<Arc<str>>,
-    /// Where it is.
-    pub property: Option<Arc<Property>>,
     /// When its firmware was last reported.
     pub firmware_reported: Option<SimInstant>,
     /// What few devices have.
@@ -88,7 +75,6 @@ impl Device {
             mpxn: None,
             esme_variant: None,
             s1sp: None,
-            property: None,
             firmware_reported: None,
             more: None,
         }

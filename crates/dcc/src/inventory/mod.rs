@@ -1,7 +1,6 @@
 //! The Smart Metering Inventory: devices, their SMI status with its history, and what was last reported of them.
 
 mod device;
-mod place;
 mod status;
 
 use std::collections::BTreeMap;
@@ -9,9 +8,9 @@ use std::sync::Arc;
 
 use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, SimInstant};
 
-use self::place::{AtAddress, AtUprn};
+use crate::properties::Properties;
 
-pub use device::{Device, More, Property};
+pub use device::{Device, More};
 pub use status::{SmiStatus, StatusError};
 
 /// What 8.2 looks devices up by.
@@ -21,9 +20,9 @@ pub enum Lookup {
     Device(Eui64),
     /// Devices of a metering point and their hub, as text of 1 to 13 digits.
     Mpxn(String),
-    /// Devices of a property by its number.
+    /// Devices of the metering points of a property, by its number, and their hub.
     Uprn(String),
-    /// Devices of a property by its address.
+    /// The same by its address.
     Property {
         /// Post code.
         post_code: String,
@@ -40,8 +39,6 @@ pub struct Inventory {
     by_mpxn: BTreeMap<Mpxn, Vec<Eui64>>,
     /// Hubs by the gas proxy that was named with them.
     by_proxy: BTreeMap<Eui64, Vec<Eui64>>,
-    by_uprn: BTreeMap<AtUprn, Vec<Eui64>>,
-    by_address: BTreeMap<AtAddress, Vec<Eui64>>,
 }
 
 impl Inventory {
@@ -68,14 +65,6 @@ impl Inventory {
         if let Some(proxy) = device.more().proxy {
             self.by_proxy.entry(proxy).or_default().push(id);
         }
-        if let Some(property) = &device.property {
-            if let Some(place) = AtUprn::of(property) {
-                self.by_uprn.entry(place).or_default().push(id);
-            }
-            if let Some(place) = AtAddress::of(property) {
-                self.by_address.entry(place).or_default().push(id);
-            }
-        }
         self.devices.insert(id, device);
     }
 
@@ -96,14 +85,6 @@ impl Inventory {
         }
         if let Some(proxy) = old.more().proxy {
             take_out(&mut self.by_proxy, proxy, id);
-        }
-        if let Some(property) = &old.property {
-            if let Some(place) = AtUprn::of(property) {
-                take_out(&mut self.by_uprn, place, id);
-            }
-            if let Some(place) = AtAddress::of(property) {
-                take_out(&mut self.by_address, place, id);
-            }
         }
         Some(old)
     }
@@ -164,9 +145,10 @@ impl Inventory {
 
     /// The devices 8.2 gives, hub first, then in inventory order of kinds.
     ///
-    /// That a look-up by device or metering point gives the whole installation is recalled, not sourced.
+    /// Where a property's metering points are, Registration Data says. That a look-up by device or metering point gives the
+    /// whole installation is recalled, not sourced.
     #[must_use]
-    pub fn look_up(&self, by: &Lookup) -> Vec<&Device> {
+    pub fn look_up(&self, by: &Lookup, properties: &Properties) -> Vec<&Device> {
         let mut found: Vec<&Device> = match by {
             Lookup::Device(id) => match self.devices.get(id) {
                 None => Vec::new(),
@@ -176,21 +158,23 @@ impl Inventory {
             },
             Lookup::Mpxn(digits) => {
                 let mpxn = digits.parse().ok();
-                let devices = mpxn.into_iter().flat_map(|mpxn| self.at_point(mpxn));
-                devices.flat_map(|device| self.with_hub(device)).collect()
+                self.around(mpxn.as_slice())
             }
-            Lookup::Uprn(uprn) => self.named(self.by_uprn.get(uprn.as_str())),
+            Lookup::Uprn(uprn) => self.around(properties.at_uprn(uprn)),
             Lookup::Property {
                 post_code,
                 address_identifier,
-            } => {
-                let place = AtAddress::new(post_code, address_identifier);
-                self.named(self.by_address.get(&place))
-            }
+            } => self.around(properties.at_address(post_code, address_identifier)),
         };
         found.sort_by_key(|device| (device.kind, device.id));
         found.dedup_by_key(|device| device.id);
         found
+    }
+
+    /// The devices of metering points, and all that is behind their hubs.
+    fn around(&self, points: &[Mpxn]) -> Vec<&Device> {
+        let devices = points.iter().flat_map(|mpxn| self.at_point(*mpxn));
+        devices.flat_map(|device| self.with_hub(device)).collect()
     }
 
     fn with_hub<'a>(&'a self, device: &'a Device) -> Vec<&'a Device> {
@@ -198,11 +182,6 @@ impl Inventory {
             None => vec![device],
             Some(hub) => self.behind(hub).collect(),
         }
-    }
-
-    fn named(&self, ids: Option<&Vec<Eui64>>) -> Vec<&Device> {
-        let ids = ids.map(Vec::as_slice).unwrap_or_default();
-        ids.iter().filter_map(|id| self.devices.get(id)).collect()
     }
 
     /// Changes the status of a device and keeps the old one in its history.
@@ -249,6 +228,7 @@ fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Eui64>>, key: K, id: Eui64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::properties::Property;
 
     fn model(firmware: &str) -> Arc<DeviceModel> {
         Arc::new(DeviceModel {
@@ -281,7 +261,7 @@ mod tests {
         let inventory = installation();
         let ids = |by| {
             inventory
-                .look_up(&by)
+                .look_up(&by, &Properties::default())
                 .iter()
                 .map(|device| device.id.0)
                 .collect::<Vec<_>>()
@@ -298,27 +278,24 @@ mod tests {
     }
 
     /// What a look-up gives when every device is looked at.
-    fn scanned(devices: &BTreeMap<Eui64, Device>, by: &Lookup) -> Vec<Eui64> {
+    fn scanned(devices: &BTreeMap<Eui64, Device>, homes: &BTreeMap<Mpxn, Property>, by: &Lookup) -> Vec<Eui64> {
         let behind = |hub: Option<Eui64>, own: Eui64| {
             devices
                 .values()
                 .filter(move |device| device.id == own || (hub.is_some() && device.hub == hub))
         };
-        let at = |matches: &dyn Fn(&Property) -> bool| -> Vec<&Device> {
-            let there = |device: &&Device| device.property.as_deref().is_some_and(matches);
-            devices.values().filter(there).collect()
+        let around = |is_there: &dyn Fn(Mpxn) -> bool| -> Vec<&Device> {
+            let there = devices.values().filter(|device| device.points().any(is_there));
+            there.flat_map(|device| behind(device.hub, device.id)).collect()
         };
+        let at = |matches: &dyn Fn(&Property) -> bool| around(&|mpxn| homes.get(&mpxn).is_some_and(matches));
         let mut found: Vec<&Device> = match by {
             Lookup::Device(id) => devices
                 .get(id)
                 .into_iter()
                 .flat_map(|device| behind(device.hub, *id))
                 .collect(),
-            Lookup::Mpxn(digits) => devices
-                .values()
-                .filter(|device| device.points().any(|point| point.to_string() == *digits))
-                .flat_map(|device| behind(device.hub, device.id))
-                .collect(),
+            Lookup::Mpxn(digits) => around(&|mpxn| mpxn.to_string() == *digits),
             Lookup::Uprn(uprn) => at(&|property| property.uprn.as_ref() == Some(uprn)),
             Lookup::Property {
                 post_code,
@@ -335,14 +312,12 @@ mod tests {
 
     const POINTS: [&str; 3] = ["1200000000001", "1200000000002", "77"];
 
-    fn property(of: u8) -> Option<Arc<Property>> {
+    fn property(of: u8) -> Option<Property> {
         let text = |number: u8| (number > 0).then(|| format!("P{number}"));
-        (of > 0).then(|| {
-            Arc::new(Property {
-                uprn: text(of % 3),
-                post_code: text(of % 2),
-                address_identifier: text(of / 3 % 3),
-            })
+        (of > 0).then(|| Property {
+            uprn: text(of % 3),
+            post_code: text(of % 2),
+            address_identifier: text(of / 3 % 3),
         })
     }
 
@@ -351,12 +326,21 @@ mod tests {
         #[test]
         fn every_look_up_gives_what_a_scan_gives(
             changes in proptest::collection::vec((1_u64..8, 0_u8..4, 0_u64..3, 0_u8..10, 0_usize..5), 0..40),
+            places in proptest::collection::vec((0_u8..10, 0_usize..3), 0..6),
         ) {
             let mut inventory = Inventory::default();
             let mut devices = BTreeMap::new();
-            for (id, kind, hub, place, point) in changes {
+            let (mut properties, mut homes) = (Properties::default(), BTreeMap::new());
+            for (place, point) in places {
+                if let Some(property) = property(place) {
+                    let mpxn: Mpxn = POINTS[point].parse().unwrap();
+                    properties.put(mpxn, Arc::new(property.clone()));
+                    homes.insert(mpxn, property);
+                }
+            }
+            for (id, kind, hub, act, point) in changes {
                 let id = Eui64(id);
-                if place == 9 {
+                if act == 9 {
                     inventory.remove(id);
                     devices.remove(&id);
                     continue;
@@ -365,7 +349,6 @@ mod tests {
                 let device = Device {
                     hub: (hub > 0).then_some(Eui64(hub)),
                     mpxn: POINTS.get(point).map(|digits| digits.parse().unwrap()),
-                    property: property(place),
                     ..Device::new(id, kinds[usize::from(kind)], model("01"), SmiStatus::Pending, SimInstant(0))
                 };
                 inventory.put(device.clone());
@@ -380,8 +363,8 @@ mod tests {
                 address_identifier: text(number % 3),
             }));
             for by in searches {
-                let found: Vec<Eui64> = inventory.look_up(&by).iter().map(|device| device.id).collect();
-                proptest::prop_assert_eq!(found, scanned(&devices, &by), "{:?}", by);
+                let found: Vec<Eui64> = inventory.look_up(&by, &properties).iter().map(|device| device.id).collect();
+                proptest::prop_assert_eq!(found, scanned(&devices, &homes, &by), "{:?}", by);
             }
         }
     }

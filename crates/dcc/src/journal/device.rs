@@ -5,8 +5,9 @@ use std::sync::Arc;
 use domain::{DeviceModel, Eui64, SimInstant};
 use prost::Message;
 
-use crate::inventory::{Device, More, Property, SmiStatus};
+use crate::inventory::{Device, More, SmiStatus};
 
+// Tag 13 was where the device is, which is Registration Data: it is not used again.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DeviceMessage {
     #[prost(fixed64, tag = "1")]
@@ -33,8 +34,6 @@ pub(crate) struct DeviceMessage {
     pub(crate) esme_variant: Option<String>,
     #[prost(string, optional, tag = "12")]
     pub(crate) s1sp: Option<String>,
-    #[prost(message, optional, tag = "13")]
-    pub(crate) property: Option<PropertyMessage>,
     #[prost(int64, optional, tag = "14")]
     pub(crate) firmware_reported_ms: Option<i64>,
     #[prost(message, optional, tag = "15")]
@@ -65,16 +64,6 @@ pub(crate) struct StatusMessage {
     pub(crate) status: String,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PropertyMessage {
-    #[prost(string, optional, tag = "1")]
-    pub(crate) uprn: Option<String>,
-    #[prost(string, optional, tag = "2")]
-    pub(crate) post_code: Option<String>,
-    #[prost(string, optional, tag = "3")]
-    pub(crate) address_identifier: Option<String>,
-}
-
 impl DeviceMessage {
     pub(crate) fn of(device: &Device) -> Self {
         let status = |(at, status): &(SimInstant, SmiStatus)| StatusMessage {
@@ -94,11 +83,6 @@ impl DeviceMessage {
             mpxn: device.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),
             esme_variant: device.esme_variant.as_deref().map(str::to_owned),
             s1sp: device.s1sp.as_deref().map(str::to_owned),
-            property: device.property.as_deref().map(|property| PropertyMessage {
-                uprn: property.uprn.clone(),
-                post_code: property.post_code.clone(),
-                address_identifier: property.address_identifier.clone(),
-            }),
             firmware_reported_ms: device.firmware_reported.map(|at| at.0),
             more: device.more.as_deref().map(|more| MoreMessage {
                 secondary_import: more.secondary_import.map(|mpan| mpan.to_string()).unwrap_or_default(),
@@ -129,13 +113,6 @@ impl DeviceMessage {
             mpxn: self.mpxn.parse().ok(),
             esme_variant: self.esme_variant.map(Arc::from),
             s1sp: self.s1sp.map(Arc::from),
-            property: self.property.map(|property| {
-                Arc::new(Property {
-                    uprn: property.uprn,
-                    post_code: property.post_code,
-                    address_identifier: property.address_identifier,
-                })
-            }),
             firmware_reported: self.firmware_reported_ms.map(SimInstant),
             more: self.more.map(|more| {
                 Box::new(More {

@@ -5,7 +5,6 @@ use steps::Failure;
 
 use super::{Answer, Scene};
 use crate::front_door::Denied;
-use crate::inventory::Lookup;
 use crate::wan_matrix::Coverage;
 
 pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
@@ -43,11 +42,11 @@ pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
     })
 }
 
-/// By its own row, or by the post code that the inventory knows the property under.
+/// By its own row, or by the post code that Registration Data has for the property.
 fn at_property<'a>(scene: &Scene<'a>, uprn: &str) -> Option<&'a Coverage> {
     scene.wan.at_property(uprn).or_else(|| {
-        let found = scene.inventory.look_up(&Lookup::Uprn(uprn.to_owned()));
-        let property = found.first()?.property.as_deref()?;
+        let properties = scene.access.directory.properties();
+        let property = properties.of(*properties.at_uprn(uprn).first()?)?;
         scene.wan.at_post_code(property.post_code.as_deref()?)
     })
 }

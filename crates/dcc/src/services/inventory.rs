@@ -6,7 +6,6 @@ use duis::Element;
 use steps::Failure;
 
 use super::{Answer, Scene};
-use crate::Products;
 use crate::front_door::Denied;
 use crate::inventory::{Device, Lookup, SmiStatus};
 use crate::options::INVENTORY_ANSWER_MAX;
@@ -16,7 +15,7 @@ const SMETS1: &str = "SMETS1";
 
 pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
     let by = lookup(scene.body()).ok_or_else(|| Denied(Failure::Schema, "no search term".to_owned()))?;
-    let found = scene.inventory.look_up(&by);
+    let found = scene.inventory.look_up(&by, scene.access.directory.properties());
     if found.is_empty() {
         let failure = match by {
             Lookup::Device(_) => Failure::UnknownDevice,
@@ -35,7 +34,7 @@ pub(super) fn read(scene: &Scene<'_>) -> Result<Answer, Denied> {
     let devices = found
         .into_iter()
         .take(INVENTORY_ANSWER_MAX)
-        .map(|device| element(device, scene.products));
+        .map(|device| element(device, scene));
     let answer = Answer::done(detail).with(Element::sr("DSPInventory").with_all(devices));
     Ok(Answer { subject, ..answer })
 }
@@ -59,7 +58,8 @@ fn lookup(body: &Element) -> Option<Lookup> {
 }
 
 /// A device as 8.2 shows it, in the order of the schema.
-fn element(device: &Device, products: &Products) -> Element {
+fn element(device: &Device, scene: &Scene<'_>) -> Element {
+    let products = scene.products;
     let leaf = |name, text: Option<&str>| text.map(|text| Element::sr(name).with_text(text));
     let commissioned = device
         .commissioned()
@@ -68,7 +68,9 @@ fn element(device: &Device, products: &Products) -> Element {
     let mpxn = device.mpxn.map(|mpxn| mpxn.to_string());
     let secondary = more.secondary_import.map(|mpan| mpan.to_string());
     let export = more.export.map(|mpan| mpan.to_string());
-    let property = device.property.as_deref();
+    let points = scene.inventory.metering_points(device);
+    let properties = scene.access.directory.properties();
+    let property = points.into_iter().find_map(|mpxn| properties.of(mpxn));
     let filter = property.and_then(|property| {
         let (post_code, address) = (property.post_code.as_ref()?, property.address_identifier.as_ref()?);
         let filter = Element::sr("PropertyFilter").with_leaf("PostCode", post_code.as_str());

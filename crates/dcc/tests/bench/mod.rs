@@ -528,7 +528,17 @@ pub(crate) fn directory() -> Directory {
             ..Registration::always(mpan, UserRole::ImportSupplier, OTHER)
         },
     ];
-    Directory::new(users, registrations).unwrap()
+    let mut directory = Directory::new(users, registrations).unwrap();
+    // The second home has no device yet.
+    for (number, points) in [("7", &["1200000000001", "770000001"][..]), ("9", &["1200000000009"])] {
+        let home = Arc::new(Property {
+            uprn: Some(format!("10000000000{number}")),
+            post_code: Some("ZZ1 1AA".into()),
+            address_identifier: Some(number.into()),
+        });
+        directory.locate(points.iter().map(|mpxn| (point(mpxn), Arc::clone(&home))));
+    }
+    directory
 }
 
 pub(crate) fn inventory() -> Inventory {
@@ -543,11 +553,6 @@ pub(crate) fn inventory() -> Inventory {
         hub: Some(HUB),
         mpxn: mpxn.map(|mpxn| mpxn.parse().unwrap()),
         s1sp: Some("S1SP-A".into()),
-        property: Some(Arc::new(Property {
-            uprn: Some("100000000007".into()),
-            post_code: Some("ZZ1 1AA".into()),
-            address_identifier: Some("7".into()),
-        })),
         esme_variant: (kind == DeviceKind::Esme).then(|| "A".into()),
         ..Device::new(id, kind, Arc::clone(&model), status, since)
     };
@@ -559,7 +564,6 @@ pub(crate) fn inventory() -> Inventory {
         Device {
             hub: None,
             mpxn: None,
-            property: None,
             ..device(HELD, DeviceKind::Esme, None, SmiStatus::Suspended)
         },
     ])

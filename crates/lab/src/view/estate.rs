@@ -42,6 +42,7 @@ impl LabHandle {
             devices: sites.iter().flat_map(|site| parts.inventory_of(site, now)).collect(),
             credentials: registration::records_of(parts, &sites, now)?,
             registrations: registrations.copied().collect(),
+            properties: sites.iter().flat_map(registration::located).collect(),
         })
         .await?;
         for site in &sites {

@@ -304,12 +304,13 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         .pki
         .clone()
         .filter(|_| options.state.is_some() && !options.resume);
-    let (parts, lists, all) = prepare(config, &file, &options.file).inspect_err(|_| {
+    let prepared = Prepared::of(config, &file, &options.file).inspect_err(|_| {
         // A campaign that cannot begin leaves nothing that the next one would find.
         if let Some(Err(error)) = made.map(std::fs::remove_dir_all) {
             tracing::warn!(%error, "the keys of a campaign that did not begin were not removed");
         }
-    })?;
+    });
+    let Prepared { parts, lists, all } = prepared?;
     let mut began = file.start;
     let mut after_kill = false;
     if let Some(state) = &options.state {
@@ -393,16 +394,22 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     })
 }
 
-/// What the files of a campaign come to: the lab, what may be enrolled, what is known of those who migrate.
-fn prepare(
-    config: Config,
-    file: &CampaignFile,
-    path: &Path,
-) -> Result<(Arc<Parts>, Arc<Eligible>, Vec<Facts>), CampaignError> {
-    let parts = Parts::build(config)?;
-    let lists = Arc::new(Eligible::read(file, Some(&parts.catalogue))?);
-    let all = facts::of_estate(&parts, file, path).map_err(ReadError::File)?;
-    Ok((parts, lists, all))
+/// What the files of a campaign come to.
+struct Prepared {
+    parts: Arc<Parts>,
+    /// What may be enrolled.
+    lists: Arc<Eligible>,
+    /// What is known of those who migrate.
+    all: Vec<Facts>,
+}
+
+impl Prepared {
+    fn of(config: Config, file: &CampaignFile, path: &Path) -> Result<Self, CampaignError> {
+        let parts = Parts::build(config)?;
+        let lists = Arc::new(Eligible::read(file, Some(&parts.catalogue))?);
+        let all = facts::of_estate(&parts, file, path).map_err(ReadError::File)?;
+        Ok(Self { parts, lists, all })
+    }
 }
 
 /// The control centre's core on its journal, and the files that suppliers will have sent until the end.
