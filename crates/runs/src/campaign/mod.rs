@@ -113,6 +113,8 @@ pub struct Progress {
     pub states: BTreeMap<State, usize>,
     /// What proves messages.
     pub signatures: Scheme,
+    /// It is the run before the campaign's own, to see that the same comes of it (invariant I12).
+    pub twin: bool,
 }
 
 impl Progress {
@@ -129,11 +131,26 @@ impl Progress {
         let states = self.states.iter().map(|(state, count)| format!("{count} {state}"));
         let label = self.signatures.label().map(|label| format!("{label}, "));
         format!(
-            "{}{}: {}",
+            "{}{}{}: {}",
             label.unwrap_or_default(),
+            if self.twin { "twin, " } else { "" },
             self.now,
             states.collect::<Vec<_>>().join(", ")
         )
+    }
+
+    /// Whether there is something to say to whoever was told `last` before and reads every line: another day of the calendar
+    /// (UTC) began, or a quarter of the installations stands elsewhere.
+    #[must_use]
+    pub fn is_news_after(&self, last: &Self) -> bool {
+        const DAY_MS: i64 = 86_400_000;
+        let day = |progress: &Self| (progress.twin, progress.now.0.div_euclid(DAY_MS));
+        let moved = last.states.iter().map(|(state, count)| {
+            let still = self.states.get(state).copied().unwrap_or(0);
+            count.saturating_sub(still)
+        });
+        let all: usize = self.states.values().sum();
+        day(self) != day(last) || moved.sum::<usize>() * 4 >= all.max(1)
     }
 }
 
@@ -272,6 +289,14 @@ pub fn run(options: &Options) -> Result<CampaignRun, CampaignError> {
 
 /// The digest of how the same campaign ends, run once more beside it.
 fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignError> {
+    let progress = options.progress.clone().map(|tell| -> Tell {
+        Arc::new(move |progress: &Progress| {
+            tell(&Progress {
+                twin: true,
+                ..progress.clone()
+            });
+        })
+    });
     let alone = Options {
         file: options.file.clone(),
         config: options.config.clone(),
@@ -281,7 +306,7 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
         state: None,
         resume: false,
         until: options.until,
-        progress: None,
+        progress,
         live: None,
         journal: None,
     };

@@ -135,6 +135,7 @@ impl Shared {
                 began: self.began,
                 until: self.until,
                 states,
+                twin: false,
                 signatures: campaign.signatures,
             }
         })

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use control::messages::ActOnExceptionsRequest;
 use control::{CampaignClient, CampaignServer, StateFile};
@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
                 (None, false) => Until::End,
             };
             let bar = bar();
-            let shown = bar.clone();
+            let shown = Shown::new(bar.clone());
             let live = Live::default();
             let options = Options {
                 file: file.clone(),
@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, args: &Migrate) -> Result<(), Failure> {
                 state: (!args.in_memory).then(|| state.clone()),
                 resume: args.resume,
                 until,
-                progress: Some(Arc::new(move |progress: &Progress| show(&shown, progress))),
+                progress: Some(Arc::new(move |progress: &Progress| shown.tell(progress))),
                 live: Some(live.clone()),
                 journal: None,
             };
@@ -79,6 +79,7 @@ fn served<T>(address: SocketAddr, live: Live, state: Option<&Path>, work: impl F
     let server = runtime
         .block_on(CampaignServer::bind(address, live))
         .map_err(|error| Failure::Start(anyhow::Error::from(error).context(format!("listen on {address}"))))?;
+    eprintln!("{:8} {}", "control", server.address());
     // Only a folder that has a campaign already may be written into before the campaign is judged.
     let note = state.map(|state| StateFile::write(state, server.address()));
     let note = note.transpose().map_err(Failure::start)?;
@@ -206,10 +207,32 @@ fn bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The bar is the calendar; the estimate of the end follows from how fast it went so far.
-fn show(bar: &ProgressBar, progress: &Progress) {
-    let (done, all) = progress.minutes();
-    bar.set_length(all);
-    bar.set_position(done);
-    bar.set_message(progress.words());
+/// How far a campaign is, on standard error.
+struct Shown {
+    bar: ProgressBar,
+    /// What was said last, where nobody sees a bar: to a file, to a log. It says nothing that depends on the machine.
+    last: Mutex<Option<Progress>>,
+}
+
+impl Shown {
+    fn new(bar: ProgressBar) -> Self {
+        let last = Mutex::default();
+        Self { bar, last }
+    }
+
+    /// The bar is the calendar; the estimate of the end follows from how fast it went so far.
+    fn tell(&self, progress: &Progress) {
+        let (done, all) = progress.minutes();
+        if !self.bar.is_hidden() {
+            self.bar.set_length(all);
+            self.bar.set_position(done);
+            self.bar.set_message(progress.words());
+            return;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|last| progress.is_news_after(last)) {
+            eprintln!("{:3} % {}", done * 100 / all.max(1), progress.words());
+            *last = Some(progress.clone());
+        }
+    }
 }
