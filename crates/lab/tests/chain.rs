@@ -1,8 +1,6 @@
 //! One lab in memory, from the user's request to the device and back.
 
-use domain::operation::{
-    AnyDate, AnyDay, Prices, SwitchingTable, TariffAction, TariffDay, TariffSeason, TariffTables, TariffWeek,
-};
+use domain::operation::{Prices, SwitchingTable, TariffAction, TariffTables};
 use domain::{DeviceKind, Eui64, SimDuration, UserRole};
 use lab::{Config, Lab, Role};
 use users::orders::{self, Period};
@@ -88,26 +86,8 @@ async fn requests_reach_their_device_and_come_back_signed() {
 async fn a_gas_tariff_with_its_prices_takes_one_wake_and_the_way_back() {
     let lab = Lab::start(Config::default()).expect("started");
     let gsme = device(&lab, DeviceKind::Gsme);
-    let any = AnyDate {
-        year: None,
-        month: Some(1),
-        day: Some(AnyDay::Day(1)),
-        day_of_week: None,
-    };
     let tables = TariffTables {
-        switching: SwitchingTable {
-            days: vec![TariffDay {
-                id: 1,
-                switches: vec![(0, TariffAction::Tou(1))],
-            }],
-            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
-            seasons: vec![TariffSeason {
-                name: String::new(),
-                from: any,
-                week: 1,
-            }],
-            special_days: Vec::new(),
-        },
+        switching: SwitchingTable::every_day(vec![(0, TariffAction::Tou(1))]),
         thresholds: vec![vec![30_000]],
         ..TariffTables::default()
     };

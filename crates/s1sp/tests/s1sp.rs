@@ -7,9 +7,7 @@ mod rig;
 use std::collections::BTreeMap;
 
 use dialects::Notification;
-use domain::operation::{
-    AnyDate, AnyDay, Prices, SwitchingTable, TariffAction, TariffDay, TariffSeason, TariffTables, TariffWeek,
-};
+use domain::operation::{Prices, SwitchingTable, TariffAction, TariffTables};
 use domain::seed::mix;
 use domain::{Association, DeviceKind, Operation, SimDuration, SimInstant};
 use duis::{Element, SignedBody};
@@ -213,26 +211,8 @@ fn a_sleeping_gas_meter_answers_late_but_to_its_request() {
 
 /// A gas tariff with its prices: two approved acts at a sleeping meter.
 fn gas_tariff() -> Element {
-    let any = AnyDate {
-        year: None,
-        month: Some(1),
-        day: Some(AnyDay::Day(1)),
-        day_of_week: None,
-    };
     let tables = TariffTables {
-        switching: SwitchingTable {
-            days: vec![TariffDay {
-                id: 1,
-                switches: vec![(0, TariffAction::Tou(1))],
-            }],
-            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
-            seasons: vec![TariffSeason {
-                name: String::new(),
-                from: any,
-                week: 1,
-            }],
-            special_days: Vec::new(),
-        },
+        switching: SwitchingTable::every_day(vec![(0, TariffAction::Tou(1))]),
         thresholds: vec![vec![30_000]],
         ..TariffTables::default()
     };

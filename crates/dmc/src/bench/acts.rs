@@ -3,8 +3,8 @@
 use domain::keys::Purpose;
 use domain::operation::{
     AnyDate, AnyDay, DebtChange, LoadLimit, NonDisablementCalendar, NonDisablementRule, PaymentMode, PaymentSetting,
-    PrepaymentConfiguration, Prices, RecoveryPeriod, Setting, SettingKind, SwitchingTable, TariffAction, TariffDay,
-    TariffSeason, TariffTables, TariffWeek, Token, Value, VoltageSettings,
+    PrepaymentConfiguration, Prices, RecoveryPeriod, Setting, SettingKind, SwitchingTable, TariffAction, TariffTables,
+    Token, Value, VoltageSettings,
 };
 use domain::utrn::{CodeUse, LongCode, NativeToken};
 use domain::{Answer, DataItem, DeviceKind, Eui64, Operation, Outcome, SecurityEvent, SimDuration};
@@ -219,16 +219,7 @@ fn payment(mode: &str, threshold_mp: i64) -> Result<Setting, String> {
 fn tables(count: u8, action: fn(u8) -> TariffAction, thresholds: Vec<Vec<u64>>) -> Setting {
     let switches = (1..=count).map(|n| (u16::from(n - 1) * 30, action(n))).collect();
     Setting::Tariff(TariffTables {
-        switching: SwitchingTable {
-            days: vec![TariffDay { id: 1, switches }],
-            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
-            seasons: vec![TariffSeason {
-                name: String::new(),
-                from: on(1, 1),
-                week: 1,
-            }],
-            special_days: Vec::new(),
-        },
+        switching: SwitchingTable::every_day(switches),
         thresholds,
         ..TariffTables::default()
     })

@@ -91,6 +91,28 @@ pub struct SwitchingTable {
     pub special_days: Vec<(AnyDate, u8)>,
 }
 
+impl SwitchingTable {
+    /// The same switches, each a minute of the day with what counts from then on, every day of every year.
+    #[must_use]
+    pub fn every_day(switches: Vec<(u16, TariffAction)>) -> Self {
+        Self {
+            days: vec![TariffDay { id: 1, switches }],
+            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
+            seasons: vec![TariffSeason {
+                name: String::new(),
+                from: AnyDate {
+                    year: None,
+                    month: Some(1),
+                    day: Some(AnyDay::Day(1)),
+                    day_of_week: None,
+                },
+                week: 1,
+            }],
+            special_days: Vec::new(),
+        }
+    }
+}
+
 /// A currency.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Currency {
