@@ -18,6 +18,5 @@ mod trial;
 pub mod verdict;
 
 pub use rule_rows::{RowVerdict, RuleRow, rows as rule_rows};
-pub use surroundings::{LabImages, LabSurroundings};
 pub use trial::{Trial, TrialError};
 pub use verdict::{Cell, Check, Hop, HopKind, RunResult, Verdict};

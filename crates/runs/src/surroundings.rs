@@ -15,7 +15,7 @@ use proto::InstallationRecord;
 
 /// The rooms of a lab that answer the commissioning party.
 #[derive(Clone)]
-pub struct LabSurroundings {
+pub(crate) struct LabSurroundings {
     /// Inventory and registration.
     pub dcc: KnownToDcc,
     /// EPCL and CPL.
@@ -52,7 +52,7 @@ impl Surroundings for LabSurroundings {
 
 /// The lab's own images, for want of those that installing suppliers gave.
 #[derive(Clone)]
-pub struct LabImages(pub Arc<Parts>);
+pub(crate) struct LabImages(pub Arc<Parts>);
 
 impl Images for LabImages {
     fn image(&self, device: &DeviceFacts, to: &ListedModel) -> Option<Image> {

@@ -13,7 +13,7 @@ use world::worlds::{WorldContext, world_of};
 
 use super::file::CampaignFile;
 use super::observer::{Observer, Signatures};
-use super::parties::{self, Eligible, Parties};
+use super::parties::{Eligible, Parties, PartiesOptions};
 use super::regression::{self, Regression};
 use super::shared::Shared;
 use super::{CampaignError, truth};
@@ -49,8 +49,14 @@ pub(super) async fn campaign(
     }
     let mut lab = Lab::start_in(world.clone(), Arc::clone(parts))?;
     let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
-    let Parties { rp, cp, links } = parties::start(&mut lab, file, lists, &own, &mut tasks, &shutdown)?;
-    let mut desk = Desk::new(&world, links);
+    let options = PartiesOptions {
+        settings: Arc::new(file.settings.clone()),
+        lists: Arc::clone(lists) as _,
+        faults: &file.faults,
+        installations: &own,
+    };
+    let parties = Parties::start(&mut lab, options, &mut tasks, &shutdown)?;
+    let mut desk = Desk::new(&world, parties.answer_centre(&world, &mut tasks, &shutdown));
     while shared.runs() {
         tokio::select! {
             biased;
@@ -65,7 +71,7 @@ pub(super) async fn campaign(
     let signatures = seen.signatures;
     let (mut observations, mut found) = (Observations::default(), Regression::default());
     if let Some(campaign) = shared.campaign() {
-        observations = truth::observe(&lab, &campaign, seen, (&rp, &cp)).await;
+        observations = truth::observe(&lab, &campaign, seen, (&parties.rp, &parties.cp)).await;
         if file.regression {
             found = regression::of_world(&lab, &campaign).await;
         }

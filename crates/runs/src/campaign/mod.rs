@@ -49,6 +49,7 @@ pub use migration::machine::operator::{CaseFilter, Operator};
 pub use migration::settings::{CohortSlug, Owner};
 pub use observer::Signatures;
 pub use output::OutputError;
+pub use parties::{Parties, PartiesOptions};
 pub use regression::Regression;
 pub use status::{Status, StatusError, status};
 

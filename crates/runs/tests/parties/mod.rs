@@ -7,22 +7,20 @@ use std::sync::{Arc, Mutex};
 use domain::{DeviceKind, Eui64, SimDuration, SimInstant};
 use jiff::civil::{Date, date, time};
 use lab::parts::Parts;
-use lab::pki::{CP_EUI, RP_EUI};
 use lab::{Config, Lab};
 use migration::day::{instant, plus_days};
-use migration::faults::{Draft, FaultRule, Rule, Spoilt, Target};
+use migration::faults::{Draft, FaultRule, Rule, Target};
 use migration::machine::control::{Control, Options};
 use migration::machine::event::Event;
 use migration::machine::model::{Facts, Installation};
 use migration::machine::{State, journal};
-use migration::party::{Cp, CpOptions, Enrolment, Office, Requests, Rp, RpOptions};
+use migration::party::{Cp, Office, Rp};
 use migration::planning::authorisation::AuthorisationRow;
 use migration::planning::gates::{Combination, Environment, ListedModel, Lists};
 use migration::{InstallationId, Settings};
 use proto::{Envelope, FileDelivery, Kind, Message};
-use runs::campaign::facts_of;
-use runs::{LabImages, LabSurroundings};
-use tokio::task::JoinHandle;
+use runs::campaign::{Parties, PartiesOptions, facts_of};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use world::{LinkName, Verdict, World};
 
@@ -188,7 +186,7 @@ pub(crate) struct Rig {
     /// Every set of files that left, with the link it left on.
     pub(crate) sets: Arc<Mutex<Vec<Sent>>>,
     shutdown: CancellationToken,
-    running: Vec<JoinHandle<()>>,
+    running: JoinSet<()>,
 }
 
 /// Between two looks at how far something is.
@@ -227,62 +225,22 @@ impl Rig {
                 Verdict::Pass
             });
         let rules = rules(&settings, &all);
-        let about = |rule: &FaultRule| {
-            let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));
-            about.map(|facts| (facts.id, Target::of(facts))).collect::<Vec<_>>()
-        };
         for rule in &rules {
-            if let Some(rule) = Rule::new(rule.clone(), about(rule)) {
+            let about = all.iter().filter(|facts| rule.is_about(&world.seed, facts));
+            let targets: Vec<_> = about.map(|facts| (facts.id, Target::of(facts))).collect();
+            if let Some(rule) = Rule::new(rule.clone(), targets) {
                 world.faults.install(rule);
             }
         }
-        let named: Vec<_> = rules
-            .iter()
-            .map(|rule| (rule.clone(), about(rule).into_iter().map(|(id, _)| id).collect()))
-            .collect();
-
         let mut lab = Lab::start_in(world.clone(), Arc::clone(parts)).unwrap();
-        let links = lab.take_migration_links().unwrap();
-        let shutdown = CancellationToken::new();
-        let (rp_end, cp_end) = world.link("rp", "cp");
-        let rp_options = RpOptions {
-            eui: RP_EUI,
-            key: parts.signing_key("the RP", &parts.pki.rp).unwrap(),
-            opening: parts.pki.rp_opening.key().unwrap(),
-            s1sp: parts.pki.s1sp_opening.key().unwrap().public_key(),
-            dco: parts.pki.dco_opening.key().unwrap().public_key(),
-            cp: parts.certificate("the CP", &parts.pki.cp).unwrap(),
-            images: Arc::new(LabImages(Arc::clone(parts))),
+        let (mut running, shutdown) = (JoinSet::new(), CancellationToken::new());
+        let options = PartiesOptions {
             settings: Arc::clone(&settings),
+            lists: Arc::clone(&lists),
+            faults: &rules,
+            installations: &all.iter().collect::<Vec<_>>(),
         };
-        let store = parts.journals.open("rp").unwrap();
-        let (rp, rp_routers) = Rp::new(world.clone(), [links.smso, rp_end], rp_options, store).unwrap();
-        let (client, task) = parts.commissioning_client(&world, links.dcc).unwrap();
-        let (commissioning, certificates) = (client.clone(), Arc::clone(parts));
-        let enrolment: Arc<dyn Requests> = Arc::new(Enrolment {
-            client,
-            certificates: Arc::new(move |user| certificates.organisation_certificates(user)),
-            variant: Arc::new(parts.esme_variants()),
-            limit: settings.timers.service_request(),
-        });
-        let cp_options = CpOptions {
-            eui: CP_EUI,
-            key: parts.signing_key("the CP", &parts.pki.cp).unwrap(),
-            rp: parts.certificate("the RP", &parts.pki.rp).unwrap(),
-            settings: Arc::clone(&settings),
-            surroundings: Arc::new(LabSurroundings {
-                dcc: lab.known_to_dcc(),
-                lists: Arc::clone(&lists),
-            }),
-            requests: Arc::new(Spoilt::new(enrolment, world.clock.clone(), named)),
-        };
-        let store = parts.journals.open("cp").unwrap();
-        let (cp, cp_routers) = Cp::new(world.clone(), [cp_end, links.s1sp, links.dco], cp_options, store).unwrap();
-        let running = vec![
-            tokio::spawn(rp.clone().run(rp_routers, shutdown.clone())),
-            tokio::spawn(cp.clone().run(cp_routers, shutdown.clone())),
-            tokio::spawn(task.run(shutdown.clone())),
-        ];
+        let Parties { rp, cp, commissioning } = Parties::start(&mut lab, options, &mut running, &shutdown).unwrap();
         let options = Options {
             name: "parties".into(),
             environment: Environment::Live,
@@ -423,12 +381,9 @@ impl Rig {
     }
 
     /// Ends everything as a crash would. What was committed stays in the journals of the parts.
-    pub(crate) async fn kill(self) -> Vec<Sent> {
+    pub(crate) async fn kill(mut self) -> Vec<Sent> {
         let sets = std::mem::take(&mut *self.sets.lock().unwrap());
-        for task in self.running {
-            task.abort();
-            let _ended = task.await;
-        }
+        self.running.shutdown().await;
         drop(self.office);
         drop(self.lab);
         tokio::task::yield_now().await;
@@ -438,9 +393,7 @@ impl Rig {
     pub(crate) async fn stop(self) {
         drop(self.office);
         self.shutdown.cancel();
-        for task in self.running {
-            task.await.unwrap();
-        }
+        let _ended = self.running.join_all().await;
         self.lab.stop().await;
     }
 }
