@@ -38,6 +38,33 @@ async fn what_was_delivered_comes_once_more_when_asked_for() {
     assert_eq!(running.supplier.take_all(MINUTE).await, [first, second].concat());
 }
 
+/// A refusal that is refused again is the same dead letter: after it was asked for once more, and over a restart meanwhile.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_once_more_is_one_dead_letter() {
+    for bench in [Bench::new(), Bench::without_snapshots()] {
+        let mut running = bench.start();
+        answered(&bench, &mut running, 1).await;
+        let refused = running.supplier.delivery(MINUTE).await.unwrap();
+        running.supplier.answer(&refused, 400).await;
+        for restarts in [false, true] {
+            assert!(running.supplier.delivery(MINUTE).await.is_none());
+            assert_eq!(running.handle.deliver_since(SUPPLIER, SimInstant(0)).await.unwrap(), 1);
+            if restarts {
+                running.crash().await;
+                running = bench.start();
+            }
+            assert_eq!(running.handle.dead_letters().await.unwrap(), [], "on its way again");
+            let again = running.supplier.delivery(MINUTE).await.unwrap();
+            assert_eq!(again.1, refused.1);
+            running.supplier.answer(&again, 400).await;
+            assert!(running.supplier.delivery(MINUTE).await.is_none());
+            let letters = running.handle.dead_letters().await.unwrap();
+            assert_eq!(letters.len(), 1, "restarts {restarts}: {letters:?}");
+        }
+        running.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_user_that_does_not_listen_fetches() {
     let bench = Bench::new();

@@ -96,6 +96,8 @@ impl Core {
         let not_before = now + self.options.limits.delivery_gap;
         for message in entry.deliveries {
             let outbox = self.outboxes.entry(Eui64(message.user)).or_default();
+            // What is put back is no dead letter meanwhile.
+            outbox.exhume(message.id);
             outbox.put(delivery_of(message), Some(not_before));
         }
         if let Some(settled) = entry.settled {
