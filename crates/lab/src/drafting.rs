@@ -51,7 +51,7 @@ pub struct Listed {
     pub smets1: &'static str,
     /// How sure that is.
     pub confidence: &'static str,
-    /// `end to end`, `by the DCC`, `not yet`.
+    /// `end to end`, `by the DCC`, `refused`.
     pub state: &'static str,
 }
 
@@ -78,7 +78,7 @@ pub fn list() -> Vec<Listed> {
         state: match row.state {
             State::Dcc => "by the DCC",
             State::EndToEnd => "end to end",
-            State::Later => "not yet",
+            State::Refused => "refused",
         },
     };
     steps::table().rows().map(listed).collect()

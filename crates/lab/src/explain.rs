@@ -187,7 +187,7 @@ fn service(srv: Srv) -> Option<Explained> {
             match row.state {
                 State::Dcc => "answered by the mock DCC",
                 State::EndToEnd => "runs to the device and back",
-                State::Later => "known, not emulated",
+                State::Refused => "refused by the table",
             }
             .to_owned(),
         ),

@@ -51,8 +51,8 @@ pub enum State {
     Dcc,
     /// Runs from the user to the device and back.
     EndToEnd,
-    /// Known but not emulated.
-    Later,
+    /// Refused, whatever the device: not for SMETS1, or not known to be.
+    Refused,
 }
 
 /// One service request variant.
@@ -321,7 +321,7 @@ fn read_row(cells: &Cells) -> Result<Row, TableError> {
             &[
                 ("dcc", State::Dcc),
                 ("end-to-end", State::EndToEnd),
-                ("later", State::Later),
+                ("refused", State::Refused),
             ],
         )?,
         acts: cells
@@ -350,6 +350,10 @@ mod tests {
         for row in table().rows() {
             assert_eq!(row.mode == Mode::DccOnly, row.kinds.is_empty(), "{}", row.srv);
             assert!(row.acts.is_empty() || row.mode == Mode::Device, "{}", row.srv);
+            let applies = matches!(row.smets1, Applicability::ByModel | Applicability::Yes);
+            if applies || row.mode == Mode::Device {
+                assert_eq!(row.state == State::Refused, !applies, "{}", row.srv);
+            }
         }
     }
 
