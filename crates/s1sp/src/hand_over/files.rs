@@ -1,5 +1,7 @@
 //! Files: an S1SP Required File Set makes an installation known, an activation file releases it to users.
 
+use std::sync::Arc;
+
 use domain::{DeviceKind, Eui64};
 use duis::signature;
 use head_end::survey::has_keys;
@@ -109,10 +111,10 @@ impl HandOver {
         let hub = Eui64(record.hub);
         let mut state = self.state();
         state.taken.admit_installation(record)?;
-        let live = state
-            .installations
-            .iter()
-            .any(|(other, known)| known.hub == hub && (!known.rotated.is_empty() || other != id));
+        let live = state.by_hub.get(&hub).is_some_and(|other| {
+            let known = state.installations.get(other);
+            other != id || known.is_some_and(|known| !known.rotated.is_empty())
+        });
         let operated = self.directory.site(hub).is_some_and(|site| {
             let mut devices = site.devices.iter().filter(|device| has_keys(device.slot));
             devices.any(|device| device.keys.standing == Standing::InForce)
@@ -128,15 +130,18 @@ impl HandOver {
         }
         self.directory.insert(Site { hub, devices });
         self.held.lock().insert(hub);
+        state.take_out(id);
         for device in &in_scope {
             state.tried.remove(&Eui64(device.device));
+            state.by_device.insert(Eui64(device.device), id.clone());
         }
+        state.by_hub.insert(hub, id.clone());
         let installation = Installation {
             hub,
             devices: in_scope,
             rotated: Default::default(),
         };
-        state.installations.insert(id.clone(), installation);
+        state.installations.insert(id.clone(), Arc::new(installation));
         Ok(())
     }
 

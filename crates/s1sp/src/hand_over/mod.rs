@@ -82,7 +82,10 @@ pub(crate) struct HandOver {
 struct State {
     journal: Journal,
     taken: Taken,
-    installations: BTreeMap<String, Installation>,
+    installations: BTreeMap<String, Arc<Installation>>,
+    /// The installation that was learned last with this hub, and with this device: a day has tens of thousands of them.
+    by_hub: BTreeMap<Eui64, String>,
+    by_device: BTreeMap<Eui64, String>,
     /// Devices whose activation was asked for at least once.
     tried: BTreeSet<Eui64>,
     /// References of probes that were sent before this start and never answered.
@@ -96,6 +99,23 @@ struct Installation {
     /// As the files describe them; those this attempt moves.
     devices: Vec<DeviceRecord>,
     rotated: BTreeSet<Eui64>,
+}
+
+impl State {
+    /// Takes an installation out, where it is there, and whatever leads to it.
+    fn take_out(&mut self, id: &str) -> Option<Arc<Installation>> {
+        let installation = self.installations.remove(id)?;
+        let drop_from = |index: &mut BTreeMap<Eui64, String>, key: Eui64| {
+            if index.get(&key).is_some_and(|of| of == id) {
+                index.remove(&key);
+            }
+        };
+        drop_from(&mut self.by_hub, installation.hub);
+        for device in &installation.devices {
+            drop_from(&mut self.by_device, Eui64(device.device));
+        }
+        Some(installation)
+    }
 }
 
 /// What every command is answered with in the end.
@@ -129,6 +149,8 @@ impl HandOver {
                 journal,
                 taken: Taken::default(),
                 installations: BTreeMap::new(),
+                by_hub: BTreeMap::new(),
+                by_device: BTreeMap::new(),
                 tried: BTreeSet::new(),
                 probing: BTreeSet::new(),
             }),
@@ -303,7 +325,7 @@ impl HandOver {
 
     fn forget(&self, state: &mut State, id: &str, attempt: u32) {
         state.taken.end(id, attempt);
-        if let Some(installation) = state.installations.remove(id) {
+        if let Some(installation) = state.take_out(id) {
             self.directory.remove(installation.hub);
             self.held.lock().remove(&installation.hub);
             for device in &installation.devices {
@@ -313,10 +335,9 @@ impl HandOver {
     }
 
     fn note_rotated(&self, state: &mut State, device: Eui64) {
-        let mut installations = state.installations.values_mut();
-        let found = installations.find(|known| known.devices.iter().any(|record| record.device == device.0));
-        if let Some(installation) = found {
-            installation.rotated.insert(device);
+        let id = state.by_device.get(&device);
+        if let Some(installation) = id.and_then(|id| state.installations.get_mut(id)) {
+            Arc::make_mut(installation).rotated.insert(device);
         }
         self.directory
             .change(device, |known| known.keys.standing = Standing::InForce);
