@@ -152,7 +152,7 @@ async fn the_gaining_supplier_authorises_anew() {
     control.change_of_supplier(now, point.mpxn, to, true, today).unwrap();
     assert_eq!(rig.state(id), State::Cancelled);
     // The gaining supplier's file is for the same week.
-    let facts = rig.known(id).facts.clone();
+    let facts = rig.known(id).facts.as_ref().clone();
     for mut draft in drafts(&rig.settings, &[facts], now + SimDuration::from_hours(1)) {
         rig.office.run_until(draft.at).await.unwrap();
         draft.rows.retain(|row| row.mpxn == point.mpxn);

@@ -134,10 +134,15 @@ impl Errand {
     /// The part of it that is about some installations alone; none when it is about none of them.
     #[must_use]
     pub fn about(&self, mut whom: impl FnMut(InstallationId) -> bool) -> Option<Self> {
-        let mut part = self.clone();
-        part.known.retain(|known| whom(known.id()));
-        part.instruction.installations = part.known.iter().map(Installation::id).collect();
-        (!part.known.is_empty()).then_some(part)
+        let known: Vec<_> = self.known.iter().filter(|known| whom(known.id())).cloned().collect();
+        if known.is_empty() {
+            return None;
+        }
+        let instruction = Instruction {
+            installations: known.iter().map(Installation::id).collect(),
+            ..self.instruction.clone()
+        };
+        Some(Self { instruction, known })
     }
 }
 

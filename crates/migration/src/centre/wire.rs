@@ -534,7 +534,7 @@ mod tests {
 
     #[test]
     fn every_report_comes_over_as_it_was_sent() {
-        let devices = known().facts.devices;
+        let devices = known().facts.devices.clone();
         let model = devices[0].model.clone();
         let found = Found {
             device: Some(Eui64(0)),

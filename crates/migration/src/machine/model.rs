@@ -1,5 +1,7 @@
 //! What is known of one installation: its facts, and where its migration stands.
 
+use std::sync::Arc;
+
 use domain::{CommunicationsProvider, DeviceKind, Eui64, Mpxn, SimInstant};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -69,8 +71,8 @@ pub struct PointFacts {
 /// Where an installation stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Installation {
-    /// What it is.
-    pub facts: Facts,
+    /// What it is. Shared: an installation is copied with every instruction about it, its facts seldom change.
+    pub facts: Arc<Facts>,
     /// State.
     pub state: State,
     /// Since when.
@@ -325,7 +327,7 @@ impl Installation {
         Self {
             devices: vec![DeviceProgress::default(); facts.devices.len()],
             points: vec![PointProgress::default(); facts.points.len()],
-            facts,
+            facts: Arc::new(facts),
             state: State::Discovered,
             since: at,
             epcl: None,

@@ -1,5 +1,7 @@
 //! What an entry changes in one installation, and what people's acts change in one case.
 
+use std::sync::Arc;
+
 use domain::{Eui64, SimInstant};
 
 use super::{Case, NOTES_MAX};
@@ -17,7 +19,7 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
     let attempt = &mut installation.attempt;
     match &entry.event {
         Event::Extracted { devices } => {
-            installation.facts.devices.clone_from(devices);
+            Arc::make_mut(&mut installation.facts).devices.clone_from(devices);
             installation.devices = vec![DeviceProgress::default(); devices.len()];
         }
         Event::UpgradeNeeded { epcl, upgrades } => {
@@ -33,8 +35,10 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
             installation.retry_at = None;
             installation.upgrades.retain(|upgrade| upgrade.device != *id);
             if let Some(at) = device(installation, id) {
-                installation.facts.devices[at].model = model.clone();
-                installation.facts.devices[at].profile.clone_from(profile);
+                Arc::make_mut(&mut installation.facts).devices[at].model = model.clone();
+                Arc::make_mut(&mut installation.facts).devices[at]
+                    .profile
+                    .clone_from(profile);
             }
         }
         Event::ConfigurationNeeded { epcl, needed } => {
@@ -48,7 +52,9 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
             installation.configurations.retain(|(needed, _)| needed != id);
             clear_tries(attempt);
             if let Some(at) = device(installation, id) {
-                installation.facts.devices[at].configuration.clone_from(configuration);
+                Arc::make_mut(&mut installation.facts).devices[at]
+                    .configuration
+                    .clone_from(configuration);
             }
         }
         Event::Eligible { epcl } => {
@@ -82,8 +88,8 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
             attempt.frozen_at = Some(entry.at);
             attempt.snapshot_at = Some(*taken_at);
             for read in devices {
-                if let Some(at) = device(installation, &read.id) {
-                    installation.facts.devices[at] = read.clone();
+                if let Some(at) = device(installation, &read.id).filter(|at| installation.facts.devices[*at] != *read) {
+                    Arc::make_mut(&mut installation.facts).devices[at] = read.clone();
                 }
             }
         }
@@ -111,7 +117,7 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
             attempt.rotated_at.get_or_insert(entry.at);
             if let Some(at) = device(installation, id) {
                 installation.devices[at].rotated = true;
-                installation.facts.devices[at].epoch = *epoch;
+                Arc::make_mut(&mut installation.facts).devices[at].epoch = *epoch;
             }
         }
         Event::Activated => {
@@ -192,8 +198,8 @@ pub(super) fn change(installation: &mut Installation, entry: &Entry) {
         }
         Event::SupplierChanged { mpxn, supplier, active } => {
             if let Some(at) = installation.facts.points.iter().position(|point| point.mpxn == *mpxn) {
-                installation.facts.points[at].supplier = *supplier;
-                installation.facts.points[at].active = *active;
+                Arc::make_mut(&mut installation.facts).points[at].supplier = *supplier;
+                Arc::make_mut(&mut installation.facts).points[at].active = *active;
                 installation.points[at].pending = None;
             }
         }

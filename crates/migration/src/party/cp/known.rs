@@ -1,6 +1,7 @@
 //! What a commissioning party knows from its books.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::Eui64;
 use proto::{
@@ -18,7 +19,7 @@ pub(super) struct Known {
     pub(super) outbox: Outbox,
     pub(super) taken: Taken,
     /// What the last files said of each installation.
-    pub(super) records: BTreeMap<InstallationId, InstallationRecord>,
+    pub(super) records: BTreeMap<InstallationId, Arc<InstallationRecord>>,
 }
 
 impl Known {
@@ -64,7 +65,7 @@ impl Known {
     pub(super) fn learn(&mut self, records: Vec<InstallationRecord>) {
         let named = records
             .into_iter()
-            .filter_map(|record| Some((record.installation_id.parse().ok()?, record)));
+            .filter_map(|record| Some((record.installation_id.parse().ok()?, Arc::new(record))));
         self.records.extend(named);
     }
 

@@ -329,7 +329,7 @@ impl Cp {
             Work::Step { planned, .. } => {
                 let record = self.state().known.records.get(&known.id()).cloned();
                 let requests = &self.options.requests;
-                requests.request(*planned, known, record.as_ref()).await
+                requests.request(*planned, known, record.as_deref()).await
             }
             Work::Configure { .. }
             | Work::Decommission
