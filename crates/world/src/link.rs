@@ -103,14 +103,16 @@ pub struct LinkSender {
     parcels: mpsc::Sender<Parcel>,
 }
 
-/// Octets under way; due at once when the fault rules let them pass.
+/// An envelope under way; due at once when the fault rules let it pass.
 #[derive(Debug)]
 struct Parcel {
     due: Option<SimInstant>,
     octets: Bytes,
+    /// What the octets say, where somebody read them already.
+    read: Option<Envelope>,
 }
 
-/// An envelope on its way out. It is read again only where somebody wants to know what is in it.
+/// An envelope on its way out. It is read at most once, and only where somebody wants to know what is in it.
 struct Outgoing {
     kind: Kind,
     octets: Bytes,
@@ -302,34 +304,36 @@ impl LinkSender {
         let now = self.world.clock.now();
         let (verdict, body) = self.world.faults.judge(&self.name, now, || outgoing.envelope());
         let verdict = self.break_off(&outgoing, verdict);
-        let tape = |verdict, octets: &Bytes| {
+        let tape = |verdict, outgoing: &Outgoing| {
             self.world
                 .tape
-                .record(self.world.number, now, &self.name, verdict, octets);
+                .record(self.world.number, now, &self.name, verdict, &outgoing.octets, || {
+                    outgoing.envelope()
+                });
         };
-        tape(verdict, &outgoing.octets);
+        tape(verdict, &outgoing);
         let span = match verdict {
             Verdict::Drop => return Ok(()),
             Verdict::Delay(span) => span,
             Verdict::Duplicate | Verdict::Pass | Verdict::Replace => SimDuration::ZERO,
         };
         let due = self.due(&outgoing, now, span);
-        let octets = match body {
+        let outgoing = match body {
             Some(body) if verdict == Verdict::Replace => {
                 let other = Envelope {
                     body,
                     ..outgoing.envelope().clone()
                 };
-                let octets = Bytes::from(other.encode_to_vec());
-                tape(Verdict::Pass, &octets);
-                octets
+                let other = Outgoing::new(outgoing.kind, Bytes::from(other.encode_to_vec()));
+                tape(Verdict::Pass, &other);
+                other
             }
-            _ => outgoing.octets,
+            _ => outgoing,
         };
         if verdict == Verdict::Duplicate {
-            self.deliver(due, octets.clone()).await?;
+            self.deliver(due, outgoing.octets.clone(), None).await?;
         }
-        self.deliver(due, octets).await
+        self.deliver(due, outgoing.octets, outgoing.envelope.into_inner()).await
     }
 
     /// A lost piece of a connection takes with it what follows.
@@ -367,8 +371,8 @@ impl LinkSender {
         due
     }
 
-    async fn deliver(&self, due: Option<SimInstant>, octets: Bytes) -> Result<(), LinkClosed> {
-        match self.parcels.try_send(Parcel { due, octets }) {
+    async fn deliver(&self, due: Option<SimInstant>, octets: Bytes, read: Option<Envelope>) -> Result<(), LinkClosed> {
+        match self.parcels.try_send(Parcel { due, octets, read }) {
             Ok(()) => Ok(()),
             // Those who wait for room already go first.
             Err(TrySendError::Full(parcel)) => self.parcels.send(parcel).await.map_err(|_| self.closed()),
@@ -400,7 +404,9 @@ impl LinkReceiver {
     /// The octets of the next envelope, for a tunnel; `None` once every sender is gone and nothing is under way. Safe to
     /// cancel.
     pub async fn recv_octets(&mut self) -> Option<Bytes> {
-        poll_fn(|context| self.poll_octets(context)).await
+        poll_fn(|context| self.poll_parcel(context))
+            .await
+            .map(|(octets, _)| octets)
     }
 
     /// The next envelope; `None` once every sender is gone and nothing is under way. Octets that are no envelope are
@@ -412,10 +418,11 @@ impl LinkReceiver {
     /// [`LinkReceiver::recv`] as a poll, for roles that watch many links.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Envelope>> {
         loop {
-            match self.poll_octets(context) {
+            match self.poll_parcel(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(octets)) => match Envelope::decode(octets) {
+                Poll::Ready(Some((_, Some(read)))) => return Poll::Ready(Some(read)),
+                Poll::Ready(Some((octets, None))) => match Envelope::decode(octets) {
                     Ok(envelope) => return Poll::Ready(Some(envelope)),
                     Err(error) => tracing::warn!(link = %self.name, %error, "octets that are no envelope"),
                 },
@@ -423,11 +430,18 @@ impl LinkReceiver {
         }
     }
 
-    fn poll_octets(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next octets, with what they say where somebody read them already.
+    fn poll_parcel(&mut self, context: &mut Context<'_>) -> Poll<Option<(Bytes, Option<Envelope>)>> {
         let closed = loop {
             match self.parcels.poll_recv(context) {
-                Poll::Ready(Some(Parcel { due: None, octets })) => return Poll::Ready(Some(octets)),
-                Poll::Ready(Some(Parcel { due: Some(due), octets })) => {
+                Poll::Ready(Some(Parcel {
+                    due: None,
+                    octets,
+                    read,
+                })) => return Poll::Ready(Some((octets, read))),
+                Poll::Ready(Some(Parcel {
+                    due: Some(due), octets, ..
+                })) => {
                     self.late.push(Reverse(Late {
                         due,
                         arrival: self.arrivals,
@@ -440,6 +454,7 @@ impl LinkReceiver {
             }
         };
         self.poll_late(context, closed)
+            .map(|late| late.map(|octets| (octets, None)))
     }
 
     fn poll_late(&mut self, context: &mut Context<'_>, closed: bool) -> Poll<Option<Bytes>> {

@@ -340,7 +340,7 @@ where
         world: number,
         barrier,
         sums: exchange.take_own(),
-        hashed: tape.take_hashed(),
+        tape: &tape,
         over,
     };
     let result = loop {

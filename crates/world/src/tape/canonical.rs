@@ -1,6 +1,8 @@
 //! The canonical view: decoded messages without what differs between two runs of the same seed.
 
 use bytes::Bytes;
+use domain::SimInstant;
+use memchr::memchr;
 use proto::{
     ApprovalReply, ApprovalRequest, Countersigned, CountersignedServiceRequest, DcoMigrationOutcome, DuisDelivery,
     DuisReply, DuisRequest, Envelope, FileDelivery, Kind, Message, MigrationFile, MigrationFileContent,
@@ -11,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::TapeRecord;
 use crate::fault::Verdict;
+use crate::link::LinkName;
 
 /// Elements whose text is left out, by local name: signatures, certificates and their hashes. Serial numbers and issuers
 /// stay: they come from the seed.
@@ -32,16 +35,29 @@ const APPROVAL_MAC: usize = 16;
 
 /// The hash of one record's canonical view: when, where, what became of it, and the message.
 pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
+    let read = Envelope::decode(record.octets.clone());
+    let read = read.as_ref().map_err(|_| &record.octets);
+    hash(record.world, record.at, &record.link, record.verdict, read)
+}
+
+/// [`record_hash`] of what is not on a tape yet: with the envelope, or with octets that are none.
+pub(super) fn hash(
+    world: u32,
+    at: SimInstant,
+    link: &LinkName,
+    verdict: Verdict,
+    read: Result<&Envelope, &Bytes>,
+) -> [u8; 32] {
     let mut hasher = Sha256::new();
     let mut part = |octets: &[u8]| {
         hasher.update((octets.len() as u64).to_be_bytes());
         hasher.update(octets);
     };
-    part(&record.at.0.to_be_bytes());
-    part(&record.world.to_be_bytes());
-    part(record.link.from.as_bytes());
-    part(record.link.to.as_bytes());
-    let (verdict, delay_ms) = match record.verdict {
+    part(&at.0.to_be_bytes());
+    part(&world.to_be_bytes());
+    part(link.from.as_bytes());
+    part(link.to.as_bytes());
+    let (verdict, delay_ms) = match verdict {
         Verdict::Pass => (0u8, 0),
         Verdict::Drop => (1, 0),
         Verdict::Delay(span) => (2, span.0),
@@ -50,7 +66,7 @@ pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
     };
     part(&[verdict]);
     part(&delay_ms.to_be_bytes());
-    match Envelope::decode(record.octets.clone()) {
+    match read {
         Ok(envelope) => {
             part(envelope.trace_id.as_bytes());
             part(&envelope.kind.to_be_bytes());
@@ -58,7 +74,7 @@ pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
             part(&envelope.in_reply_to.to_be_bytes());
             part(&canonical_body(envelope.kind(), &envelope.body));
         }
-        Err(_) => part(&record.octets),
+        Err(octets) => part(octets),
     }
     hasher.finalize().into()
 }
@@ -67,13 +83,16 @@ pub(super) fn record_hash(record: &TapeRecord) -> [u8; 32] {
 /// and, of what crosses the WAN, the octets themselves (they are ciphertext): only their length counts.
 ///
 /// Octets that do not decode are kept as they are.
-#[must_use]
-pub fn canonical_body(kind: Kind, body: &Bytes) -> Vec<u8> {
-    cleaned(kind, body.clone()).unwrap_or_else(|_| body.to_vec())
+fn canonical_body(kind: Kind, body: &Bytes) -> Bytes {
+    match cleaned(kind, body.clone()) {
+        Ok(Some(cleaned)) => cleaned.into(),
+        Ok(None) | Err(_) => body.clone(),
+    }
 }
 
-fn cleaned(kind: Kind, body: Bytes) -> Result<Vec<u8>, prost::DecodeError> {
-    Ok(match kind {
+/// None where nothing in messages of this kind is left out.
+fn cleaned(kind: Kind, body: Bytes) -> Result<Option<Vec<u8>>, prost::DecodeError> {
+    Ok(Some(match kind {
         Kind::DuisRequest => {
             let message = DuisRequest::decode(body)?;
             DuisRequest {
@@ -177,8 +196,8 @@ fn cleaned(kind: Kind, body: Bytes) -> Result<Vec<u8>, prost::DecodeError> {
             clean_approval(&mut message.approval);
             message.encode_to_vec()
         }
-        _ => body.to_vec(),
-    })
+        _ => return Ok(None),
+    }))
 }
 
 /// A file without its signature and without its ciphertext.
@@ -248,17 +267,14 @@ fn length_of(octets: &Bytes) -> Bytes {
 pub fn canonical_xml(xml: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(xml.len());
     let mut rest = xml;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'<') {
-        let end = rest
-            .iter()
-            .skip(at)
-            .position(|byte| *byte == b'>')
-            .map_or(rest.len(), |length| at + length + 1);
+    while let Some(at) = memchr(b'<', rest) {
+        let tag = rest.get(at..).unwrap_or_default();
+        let end = memchr(b'>', tag).map_or(rest.len(), |length| at + length + 1);
         let (kept, after) = rest.split_at(end);
         out.extend_from_slice(kept);
         rest = after;
         if leaves_out(kept.get(at..).unwrap_or_default()) {
-            let text = rest.iter().position(|byte| *byte == b'<').unwrap_or(rest.len());
+            let text = memchr(b'<', rest).unwrap_or(rest.len());
             rest = rest.get(text..).unwrap_or_default();
         }
     }

@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::{SimDuration, SimInstant};
+use proto::Envelope;
 use sha2::{Digest as _, Sha256};
 
 use crate::fault::Verdict;
 use crate::link::LinkName;
 
-pub use canonical::{canonical_body, canonical_xml};
+pub use canonical::canonical_xml;
 pub use view::{Hop, hop, line};
 
 /// One recorded envelope.
@@ -183,20 +184,21 @@ impl Tape {
         })))
     }
 
-    pub(crate) fn record(&self, world: u32, at: SimInstant, link: &LinkName, verdict: Verdict, octets: &Bytes) {
+    /// Records an envelope; `read` gives what its octets say.
+    pub(crate) fn record<'e>(
+        &self,
+        world: u32,
+        at: SimInstant,
+        link: &LinkName,
+        verdict: Verdict,
+        octets: &Bytes,
+        read: impl FnOnce() -> &'e Envelope,
+    ) {
         self.lock(|inner| {
             let sequence = inner.next_sequence;
             inner.next_sequence += 1;
-            let record = TapeRecord {
-                world,
-                sequence,
-                at,
-                link: link.clone(),
-                verdict,
-                octets: octets.clone(),
-            };
             if let Some(short) = &mut inner.short {
-                let hash = canonical::record_hash(&record);
+                let hash = canonical::hash(world, at, link, verdict, Ok(read()));
                 match &mut short.pending {
                     Some(pending) => pending.push(Hashed { at, hash }),
                     None => short.running.update(hash),
@@ -206,7 +208,14 @@ impl Tape {
                 if inner.records.len() >= inner.keep {
                     inner.records.pop_front();
                 }
-                inner.records.push_back(record);
+                inner.records.push_back(TapeRecord {
+                    world,
+                    sequence,
+                    at,
+                    link: link.clone(),
+                    verdict,
+                    octets: octets.clone(),
+                });
             }
         });
     }
@@ -240,16 +249,12 @@ impl Tape {
         })
     }
 
-    /// Takes the hashes collected for merging, in order of time.
-    pub(crate) fn take_hashed(&self) -> Vec<Hashed> {
+    /// Takes the hashes collected for merging out, in order of time. Their room stays for the next ones.
+    pub(crate) fn drain_hashed(&self, each: impl FnMut(Hashed)) {
         self.lock(|inner| {
-            inner
-                .short
-                .as_mut()
-                .and_then(|short| short.pending.as_mut())
-                .map(std::mem::take)
-                .unwrap_or_default()
-        })
+            let pending = inner.short.as_mut().and_then(|short| short.pending.as_mut());
+            pending.into_iter().flat_map(|pending| pending.drain(..)).for_each(each);
+        });
     }
 
     fn lock<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {

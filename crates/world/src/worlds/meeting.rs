@@ -8,19 +8,20 @@ use domain::SimInstant;
 use sha2::{Digest as _, Sha256};
 
 use super::WorldsError;
-use crate::tape::{Digest, Hashed};
+use crate::tape::{Digest, Hashed, Tape};
 
 /// The run was broken off by a world that failed.
 #[derive(Debug)]
 pub(super) struct Aborted;
 
 /// What a world brings to a barrier.
-pub(super) struct Report {
+pub(super) struct Report<'t> {
     pub(super) world: u32,
     /// The instant of this barrier; the same for all worlds that meet.
     pub(super) barrier: SimInstant,
     pub(super) sums: BTreeMap<String, i64>,
-    pub(super) hashed: Vec<Hashed>,
+    /// Where its hashes are collected.
+    pub(super) tape: &'t Tape,
     /// Its work is over.
     pub(super) over: bool,
 }
@@ -68,7 +69,7 @@ impl<'h> Meeting<'h> {
     }
 
     /// Waits for all worlds and exchanges what they bring. Blocks the thread: virtual time stands still meanwhile.
-    pub(super) fn meet(&self, report: Report) -> Result<Agreement, Aborted> {
+    pub(super) fn meet(&self, report: Report<'_>) -> Result<Agreement, Aborted> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.failed.is_some() {
             return Err(Aborted);
@@ -77,9 +78,9 @@ impl<'h> Meeting<'h> {
             let sum = state.coming.entry(name).or_insert(0);
             *sum = sum.saturating_add(amount);
         }
-        state
-            .hashed
-            .extend(report.hashed.into_iter().map(|hashed| (report.world, hashed)));
+        report
+            .tape
+            .drain_hashed(|hashed| state.hashed.push((report.world, hashed)));
         state.arrived += 1;
         if report.over {
             state.over += 1;
