@@ -76,6 +76,11 @@ fn it_comes_to_the_same_end_and_says_in_every_result_what_it_is() {
     assert_eq!(unsigned.outcomes(), signed.outcomes());
     assert_eq!((unsigned.digest, unsigned.messages), (signed.digest, signed.messages));
     assert_eq!(unsigned.signatures, signed.signatures);
+    let passed = |run: &CampaignRun| {
+        let kinds = run.traffic.0.iter();
+        kinds.map(|(kind, passed)| (*kind, passed.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(passed(&unsigned), passed(&signed));
     for run in [&signed, &unsigned] {
         let codes = run.campaign.cases.values().map(|case| case.record.code.as_str());
         assert_eq!(codes.collect::<Vec<_>>(), ["LAB-DV-01"], "{:?}", run.outcomes());

@@ -526,8 +526,14 @@ fn device(messages: &Messages, request: &duis::Request, step: &mut Measure<'_>, 
     Ok(())
 }
 
-/// One connection, from the hub's first word to the release.
-fn session(house: &mut House, custody: &mut Custody, operations: &[(Operation, bool)], number: &mut u32) -> Result<()> {
+/// One connection, from the hub's first word to the release. Gives the number of frames that passed.
+pub(super) fn session(
+    house: &mut House,
+    custody: &mut Custody,
+    operations: &[(Operation, bool)],
+    number: &mut u32,
+) -> Result<u32> {
+    let mut frames = 1;
     let devices = [DeviceKind::Chf, DeviceKind::Esme, DeviceKind::Gpf, DeviceKind::Gsme];
     let devices = devices.into_iter().map(|slot| (slot, house.device(slot))).collect();
     let mut meter = MeterSession::new(&house.face_profile().clone());
@@ -562,6 +568,7 @@ fn session(house: &mut House, custody: &mut Custody, operations: &[(Operation, b
         let mut finished = false;
         while !octets.is_empty() {
             let answer = meter.input(&octets, &mut house.face()).octets;
+            frames += 2;
             octets.clear();
             for event in head_end.input(custody, &answer)? {
                 match event {
@@ -581,5 +588,5 @@ fn session(house: &mut House, custody: &mut Custody, operations: &[(Operation, b
     let last = head_end.release(custody);
     let answer = meter.input(&last, &mut house.face()).octets;
     head_end.input(custody, &answer)?;
-    Ok(())
+    Ok(frames + 2)
 }

@@ -9,6 +9,7 @@ mod house;
 mod machine;
 mod meter;
 mod migration;
+mod migration_steps;
 mod plan;
 mod request;
 mod rules;
@@ -17,6 +18,7 @@ mod table;
 use std::path::Path;
 
 use anyhow::Result;
+use runs::campaign::SignatureScheme;
 use table::Table;
 
 /// Most installations of the migration benchmark: a day as the programme planned it.
@@ -68,7 +70,8 @@ pub(crate) fn child(name: &str, count: u32) -> Result<()> {
         "memory" => fleet::memory_here(count),
         "roles" => fleet::roles_here(count),
         "speed" => fleet::speed_here(count),
-        "migration" => migration::run_here(count),
+        migration::SIGNED => migration::run_here(count, SignatureScheme::P256),
+        migration::UNSIGNED => migration::run_here(count, SignatureScheme::None),
         _ => anyhow::bail!("there is no measurement {name}"),
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use world::worlds::{WorldContext, world_of};
 
 use super::file::CampaignFile;
-use super::observer::{Observer, Signatures};
+use super::observer::{Observer, Signatures, Traffic};
 use super::parties::{Eligible, Parties, PartiesOptions};
 use super::regression::{self, Regression};
 use super::shared::Shared;
@@ -22,6 +22,7 @@ use super::{CampaignError, truth};
 pub(super) struct End {
     pub(super) observations: Observations,
     pub(super) signatures: Signatures,
+    pub(super) traffic: Traffic,
     pub(super) regression: Regression,
 }
 
@@ -67,8 +68,8 @@ pub(super) async fn campaign(
         }
     }
     drop(desk);
-    let seen = observer.take();
-    let signatures = seen.signatures;
+    let mut seen = observer.take();
+    let (signatures, traffic) = (seen.signatures, std::mem::take(&mut seen.traffic));
     let (mut observations, mut found) = (Observations::default(), Regression::default());
     if let Some(campaign) = shared.campaign() {
         observations = truth::observe(&lab, &campaign, seen, (&parties.rp, &parties.cp)).await;
@@ -82,6 +83,7 @@ pub(super) async fn campaign(
     Ok(End {
         observations,
         signatures,
+        traffic,
         regression: found,
     })
 }

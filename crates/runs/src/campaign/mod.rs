@@ -47,7 +47,7 @@ pub use live::Live;
 pub use messages::Unknown;
 pub use migration::machine::operator::{CaseFilter, Operator};
 pub use migration::settings::{CohortSlug, Owner};
-pub use observer::Signatures;
+pub use observer::{Passed, Signatures, Traffic};
 pub use output::OutputError;
 pub use parties::{Parties, PartiesOptions};
 pub use regression::Regression;
@@ -244,6 +244,8 @@ pub struct CampaignRun {
     pub messages: u64,
     /// Signatures that those messages need.
     pub signatures: Signatures,
+    /// What those messages were, this time.
+    pub traffic: Traffic,
     /// The regression at the end, where the file asks for one.
     pub regression: Regression,
     lists: Arc<Eligible>,
@@ -387,11 +389,13 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
     let Some(campaign) = shared.campaign() else {
         return Err(worlds::WorldsError::Count(0).into());
     };
-    let (mut seen, mut signatures, mut regression) = (Vec::new(), Signatures::default(), Regression::default());
+    let (mut seen, mut signatures, mut traffic) = (Vec::new(), Signatures::default(), Traffic::default());
+    let mut regression = Regression::default();
     for world in run.results {
         let end = world?;
         seen.push(end.observations);
         signatures += end.signatures;
+        traffic += end.traffic;
         regression.extend(end.regression);
     }
     let mut observations = truth::together(seen);
@@ -409,6 +413,7 @@ fn run_file(options: &Options, file: CampaignFile, twin: Option<[u8; 32]>) -> Re
         digest: run.digest,
         messages: run.recorded,
         signatures,
+        traffic,
         regression,
         file,
         campaign,

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use domain::{Eui64, SimInstant};
 use migration::InstallationId;
 use migration::invariants::Executed;
 use proto::{
-    ApprovalReply, DeviceRecord, Envelope, FileDelivery, Kind, Message, MigrationFileContent, S1spMigrationCommand,
-    S1spMigrationOutcome, S1spResponse, SmsoMigrationCommand, SmsoMigrationOutcome, approval_reply,
-    s1sp_migration_command, smso_migration_command,
+    ApprovalReply, DeviceRecord, Envelope, FileDelivery, Kind, Message, MigrationFileContent, MigrationFileKind,
+    S1spMigrationCommand, S1spMigrationOutcome, S1spResponse, SmsoMigrationCommand, SmsoMigrationOutcome,
+    approval_reply, s1sp_migration_command, smso_migration_command,
 };
 use world::{LinkName, Verdict};
 
@@ -39,6 +40,8 @@ pub(super) struct Seen {
     asked: BTreeSet<String>,
     /// Signatures that what passed needs.
     pub(super) signatures: Signatures,
+    /// What passed.
+    pub(super) traffic: Traffic,
     /// The run before this one was killed: what was on its way then is seen in part only.
     pub(super) after_kill: bool,
 }
@@ -51,6 +54,8 @@ pub struct Signatures {
     pub made: u64,
     /// Verified.
     pub verified: u64,
+    /// Beside them: secrets sealed to one party and opened by it, which takes key agreement and no signature.
+    pub sealed: u64,
 }
 
 impl Signatures {
@@ -75,8 +80,10 @@ impl Signatures {
                 let delivery = FileDelivery::decode(envelope.body.clone()).unwrap_or_default();
                 let files = delivery.set.iter().flat_map(|set| &set.files);
                 let content = files.filter_map(|file| MigrationFileContent::decode(file.signed.clone()).ok());
-                let here = content.filter(|content| content.recipient == *link.to).count() as u64;
-                self.add(here, here);
+                for content in content.filter(|content| content.recipient == *link.to) {
+                    self.add(1, 1);
+                    self.sealed += u64::from(content.kind() == MigrationFileKind::GroupEncrypted);
+                }
             }
             _ => {}
         }
@@ -86,6 +93,40 @@ impl Signatures {
 impl std::ops::AddAssign for Signatures {
     fn add_assign(&mut self, other: Self) {
         self.add(other.made, other.verified);
+        self.sealed += other.sealed;
+    }
+}
+
+/// What passed on all links, by kind of message.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic(pub BTreeMap<Kind, Passed>);
+
+/// Messages of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// How many.
+    pub count: u64,
+    /// Bodies of the first, second, fourth and so on of each world: for measuring what such messages cost.
+    pub sample: Vec<Bytes>,
+}
+
+impl Traffic {
+    fn note(&mut self, envelope: &Envelope) {
+        let passed = self.0.entry(envelope.kind()).or_default();
+        passed.count += 1;
+        if passed.count.is_power_of_two() {
+            passed.sample.push(envelope.body.clone());
+        }
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        for (kind, passed) in other.0 {
+            let sum = self.0.entry(kind).or_default();
+            sum.count += passed.count;
+            sum.sample.extend(passed.sample);
+        }
     }
 }
 
@@ -125,6 +166,7 @@ impl Observer {
 impl Seen {
     fn note(&mut self, link: &LinkName, envelope: &Envelope, now: SimInstant) {
         self.signatures.count(link, envelope);
+        self.traffic.note(envelope);
         let body = envelope.body.clone();
         match envelope.kind() {
             Kind::SmsoMigrationCommand => {
