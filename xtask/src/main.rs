@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
-/// As in `s1lab`: of a day of migrations the system's own heap takes a quarter more time (`docs/numbers.md`).
+/// As in `s1lab`: a day of migrations splinters the system's own heap, which then takes a fifth of its time (`docs/numbers.md`).
 #[global_allocator]
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use args::Cli;
 
-/// Of a day of migrations the system's own heap takes a quarter more time (`docs/numbers.md`).
+/// A day of migrations splinters the system's own heap, which then takes a fifth of its time (`docs/numbers.md`).
 #[global_allocator]
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
