@@ -73,7 +73,6 @@ impl Running {
             devices_csv: devices.into(),
             registration_file: "points.csv".into(),
             registration_csv: registration.into(),
-            ..m::AddDevicesRequest::default()
         };
         self.client
             .add_devices(request)
