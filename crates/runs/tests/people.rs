@@ -66,22 +66,25 @@ fn a_file_says_who_is_vulnerable_and_the_estate_who_pays_in_advance() {
 fn a_home_that_the_estate_does_not_have_is_refused_and_nothing_has_begun() {
     let folder = tempfile::tempdir().unwrap();
     let (file, state) = (folder.path().join("campaign.toml"), folder.path().join("state"));
-    let begin = |vulnerable: &str| {
+    let begin = |vulnerable: &str, fault: &str| {
         let text = format!(
             "[campaign]\nname = \"x\"\nsource = \"invented\"\nstart = \"2019-06-03T05:00:00Z\"\nuntil = \"2019-06-03\"\n\
-             estate = \"{}\"\nvulnerable = [\n  \"{vulnerable}\",\n]\n\n[[fault]]\nerror = \"LAB-VI-01\"\nmpxn = [\"9909999999999\"]\n",
+             estate = \"{}\"\nvulnerable = [\n  \"{vulnerable}\",\n]\n\n[[fault]]\nerror = \"LAB-VI-01\"\nmpxn = [\"{fault}\"]\n",
             fixture().join("estate.toml").display()
         );
         std::fs::write(&file, text).unwrap();
         campaign::run(&options(file.clone(), Some(&state)))
     };
-    for (vulnerable, words) in [
-        ("9909999999999", "9909999999999 is at no installation of the estate"),
-        ("home", "home"),
+    let (known, unknown) = ("9901000000008", "9909999999999");
+    let at_none = format!("{unknown} is at no installation of the estate");
+    for (vulnerable, fault, line, words) in [
+        (unknown, known, 8, at_none.as_str()),
+        (known, unknown, 13, &at_none),
+        ("home", known, 8, "home"),
     ] {
-        let error = begin(vulnerable).err().unwrap().to_string();
-        let place = format!("{}:8: ", file.display());
+        let error = begin(vulnerable, fault).err().unwrap().to_string();
+        let place = format!("{}:{line}: ", file.display());
         assert!(error.starts_with(&place) && error.contains(words), "{error}");
     }
-    begin("9901000000008").unwrap();
+    begin(known, known).unwrap();
 }

@@ -36,11 +36,11 @@ const NOBODY: Eui64 = Eui64(0);
 /// Where the file, which is at this path, names a metering point that none of them has.
 pub(super) fn of_estate(parts: &Parts, file: &CampaignFile, path: &Path) -> Result<Vec<Facts>, FileError> {
     let sites = parts.estate.sites().filter(|site| !site.enrolled());
-    let mut unknown = file.vulnerable.clone();
+    let mut unknown = file.named.clone();
     let all = sites.map(|site| {
         let mut facts = facts_of(parts, &site);
         for point in &facts.points {
-            facts.vulnerable |= file.vulnerable.contains_key(&point.mpxn);
+            facts.vulnerable |= file.vulnerable.contains(&point.mpxn);
             unknown.remove(&point.mpxn);
         }
         facts

@@ -1,6 +1,6 @@
 //! Campaign files: what is migrated, when, and what goes wrong on the way. Strict TOML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dmc::FileError;
@@ -146,8 +146,10 @@ pub struct CampaignFile {
     pub phase: Option<Phase>,
     /// Whether what was migrated is put through the pack of service requests at the end.
     pub regression: bool,
-    /// Metering points where vulnerable customers live, each with its line in the file.
-    pub vulnerable: BTreeMap<Mpxn, usize>,
+    /// Metering points where vulnerable customers live.
+    pub vulnerable: BTreeSet<Mpxn>,
+    /// Metering points that it names, each with its line: the estate must have them.
+    pub named: BTreeMap<Mpxn, usize>,
     /// Weeks for which every supplier authorises its active points, each with when the files are sent.
     pub authorisations: Vec<(Date, SimInstant)>,
     /// Demand that every supplier sends. Where there is a commitment among it, capacity is allocated by what is committed;
@@ -234,26 +236,32 @@ impl CampaignFile {
                 mpxn.map_err(|error: domain::ParseError| fault(&place.file, line, format!("vulnerable: {error}")))?;
             vulnerable.insert(mpxn, line);
         }
+        let mut named: BTreeMap<Mpxn, usize> = vulnerable.clone();
+        let campaign = (start, until);
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
-            authorisations.push((place.monday(&one.week)?, place.instant(&one.at)?));
+            authorisations.push((place.monday(&one.week)?, place.instant_within(&one.at, campaign)?));
         }
         authorisations.sort_by_key(|(_, at)| *at);
         let mut demand = Vec::new();
         for one in &raw.demand {
             demand.push(Demand {
                 week: place.monday(&one.week)?,
-                at: place.instant(&one.at)?,
+                at: place.instant_within(&one.at, campaign)?,
                 per_day: one.per_day,
                 request: one.request,
             });
         }
         let mut files = Vec::new();
         for one in &raw.files {
-            files.push(one.read(&place, &settings, (start, until))?);
+            files.push(one.read(&place, &settings, campaign)?);
         }
         let faults = faults::check(&place.file, &text, &raw.faults, &settings)?;
         for rule in &faults {
+            for point in &rule.points {
+                let line = || place.line_from("mpxn", &point.to_string());
+                named.entry(*point).or_insert_with(line);
+            }
             match way(&rule.row.id) {
                 Some(Way::Gate) => rule.close_gate(&mut settings),
                 Some(Way::Act(_)) => {
@@ -279,7 +287,8 @@ impl CampaignFile {
             worlds: head.worlds,
             phase: head.phase,
             regression: head.regression,
-            vulnerable,
+            vulnerable: vulnerable.into_keys().collect(),
+            named,
             authorisations,
             demand,
             files,
@@ -335,6 +344,20 @@ impl<'a> Place<'a> {
     pub(super) fn instant(&self, word: &str) -> Result<SimInstant, FileError> {
         word.parse()
             .map_err(|error: domain::ParseError| self.wrong(word, error.to_string()))
+    }
+
+    /// An instant at which a supplier sends something: outside the campaign nobody would.
+    pub(super) fn instant_within(
+        &self,
+        word: &str,
+        (start, until): (SimInstant, Date),
+    ) -> Result<SimInstant, FileError> {
+        let at = self.instant(word)?;
+        if at < start || migration::day::day_of(at) > until {
+            let text = format!("{at} is not in the campaign, which goes from {start} to the end of {until}");
+            return Err(self.wrong(word, text));
+        }
+        Ok(at)
     }
 
     fn date(&self, word: &str) -> Result<Date, FileError> {

@@ -7,7 +7,6 @@ use dmc::FileError;
 use domain::{Eui64, SimInstant};
 use jiff::civil::Date;
 use migration::Settings;
-use migration::day::day_of;
 use migration::machine::event::Event;
 use migration::machine::journal;
 use migration::machine::model::Facts;
@@ -41,7 +40,7 @@ impl RawFile {
         &self,
         place: &Place<'_>,
         settings: &Settings,
-        (start, until): (SimInstant, Date),
+        campaign: (SimInstant, Date),
     ) -> Result<ReceivedFile, FileError> {
         let path = self.path.display().to_string();
         let full = place.beside(&self.path);
@@ -67,11 +66,7 @@ impl RawFile {
                 place.wrong(&path, text)
             })?,
         };
-        let at = place.instant(&self.at)?;
-        if at < start || day_of(at) > until {
-            let text = format!("{at} is not in the campaign, which goes from {start} to the end of {until}");
-            return Err(place.wrong(&self.at, text));
-        }
+        let at = place.instant_within(&self.at, campaign)?;
         // What is no text is no good file either way, and is refused as one.
         let mut text = String::from_utf8_lossy(&octets).into_owned();
         if let Some(password) = &self.protect {
