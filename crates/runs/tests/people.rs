@@ -88,3 +88,21 @@ fn a_home_that_the_estate_does_not_have_is_refused_and_nothing_has_begun() {
     }
     begin(known, known).unwrap();
 }
+
+#[test]
+fn what_would_be_sent_after_the_end_is_refused_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("campaign.toml");
+    for sent in ["authorisation", "demand"] {
+        let text = format!(
+            "[campaign]\nname = \"x\"\nsource = \"invented\"\nstart = \"2019-06-03T05:00:00Z\"\nuntil = \"2019-06-12\"\n\
+             estate = \"{}\"\n\n[[{sent}]]\nweek = \"2019-06-17\"\nat = \"2019-06-13T09:00:00Z\"\n{}",
+            fixture().join("estate.toml").display(),
+            if sent == "demand" { "per_day = 1\n" } else { "" }
+        );
+        std::fs::write(&file, text).unwrap();
+        let error = campaign::run(&options(file.clone(), None)).err().unwrap().to_string();
+        let place = format!("{}:10: 2019-06-13T09:00:00.000Z is not in the campaign", file.display());
+        assert!(error.starts_with(&place), "{error}");
+    }
+}
