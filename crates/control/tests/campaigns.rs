@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use control::messages::{ActOnExceptionsRequest, WhichExceptions};
 use control::{CampaignClient, CampaignServer, StateFile};
 use domain::SimInstant;
-use runs::campaign::{self, Live, Options, Progress, SignatureScheme, Until, Which};
+use runs::campaign::{self, Live, Options, Progress, Which};
 use tokio_util::sync::CancellationToken;
 
 /// A street where some installations' files have a wrong shape until somebody has them tried again.
@@ -65,17 +65,10 @@ fn people_see_a_campaign_and_act_in_it_while_it_runs() {
         go_on: Mutex::new(Some(go_on)),
     };
     let options = Options {
-        file: campaign_file(folder.path()),
-        config: lab::Config::default(),
-        seed: None,
-        worlds: None,
-        signatures: SignatureScheme::P256,
         state: Some(state.clone()),
-        resume: false,
-        until: Until::End,
         progress: Some(Arc::new(move |progress: &Progress| pause.told(progress))),
         live: Some(live),
-        journal: None,
+        ..Options::new(campaign_file(folder.path()))
     };
     let running = std::thread::spawn(move || campaign::run(&options));
     let now = standing.recv().unwrap();

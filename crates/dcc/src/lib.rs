@@ -35,6 +35,7 @@ pub mod credentials;
 pub mod directory;
 mod front_door;
 pub mod images;
+mod index;
 pub mod inventory;
 mod journal;
 mod options;

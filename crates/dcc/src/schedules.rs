@@ -8,6 +8,8 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
+use crate::index::take_out;
+
 /// How often a schedule runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Frequency {
@@ -223,12 +225,7 @@ impl Schedules {
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<Schedule> {
         let schedule = self.by_id.remove(&id)?;
-        if let Some(of_device) = self.by_device.get_mut(&schedule.device) {
-            of_device.retain(|other| *other != id);
-            if of_device.is_empty() {
-                self.by_device.remove(&schedule.device);
-            }
-        }
+        take_out(&mut self.by_device, &schedule.device, &id);
         Some(schedule)
     }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use domain::RequestId;
 
+use crate::index::take_out;
+
 /// Remembers the outcomes of requests of sequences, and who waits for whom.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
@@ -52,12 +54,7 @@ impl Sequences {
 
     /// `id` waits no longer.
     pub(crate) fn forget(&mut self, id: RequestId, preceding: RequestId) {
-        if let Some(waiting) = self.waiting.get_mut(&preceding) {
-            waiting.retain(|other| *other != id);
-            if waiting.is_empty() {
-                self.waiting.remove(&preceding);
-            }
-        }
+        take_out(&mut self.waiting, &preceding, &id);
     }
 }
 

@@ -87,7 +87,7 @@ async fn a_gas_tariff_with_its_prices_takes_one_wake_and_the_way_back() {
     let lab = Lab::start(Config::default()).expect("started");
     let gsme = device(&lab, DeviceKind::Gsme);
     let tables = TariffTables {
-        switching: SwitchingTable::every_day(vec![(0, TariffAction::Tou(1))]),
+        switching: SwitchingTable::every_day("", vec![(0, TariffAction::Tou(1))]),
         thresholds: vec![vec![30_000]],
         ..TariffTables::default()
     };

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use domain::Refusal;
 use domain::operation::{
-    AnyDate, AnyDay, BillingCalendar, BillingPeriod, Currency, Prices, SwitchingTable, TariffAction, TariffDay,
-    TariffSeason, TariffTables, TariffWeek, octets,
+    BillingCalendar, BillingPeriod, Currency, Prices, SwitchingTable, TariffAction, TariffTables, octets,
 };
 
 use crate::profile::TariffRules;
@@ -173,24 +172,7 @@ impl Tariff {
 impl Rates {
     /// The same every day.
     fn uniform(switches: &[(u16, TariffAction)], tou_mp: &[u32], standing_charge_mp: i64) -> Self {
-        let table = SwitchingTable {
-            days: vec![TariffDay {
-                id: 1,
-                switches: switches.to_vec(),
-            }],
-            weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
-            seasons: vec![TariffSeason {
-                name: "all year".into(),
-                from: AnyDate {
-                    year: None,
-                    month: Some(1),
-                    day: Some(AnyDay::Day(1)),
-                    day_of_week: None,
-                },
-                week: 1,
-            }],
-            special_days: Vec::new(),
-        };
+        let table = SwitchingTable::every_day("all year", switches.to_vec());
         Self {
             currency: Currency::Gbp,
             switching: Arc::new(Switching::of_checked(table)),

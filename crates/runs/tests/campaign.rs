@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::SimInstant;
-use lab::Config;
 use migration::invariants::{Accepted, LetThrough, Verdict};
 use migration::machine::State;
 use migration::machine::event::{Entry, Event};
-use runs::campaign::{self, CampaignError, CampaignRun, Options, SignatureScheme, Until};
+use runs::campaign::{self, CampaignError, CampaignRun, Options, Until};
 use world::{Store, StoreError};
 
 fn street() -> PathBuf {
@@ -23,17 +22,8 @@ const UPGRADE: &str = "fixtures/campaigns/upgrade/";
 
 fn options(state: Option<&Path>) -> Options {
     Options {
-        file: street(),
-        config: Config::default(),
-        seed: None,
-        worlds: None,
-        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
-        resume: false,
-        until: Until::End,
-        progress: None,
-        live: None,
-        journal: None,
+        ..Options::new(street())
     }
 }
 

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
 use migration::{InstallationType, Settings};
-use runs::campaign::{self, CampaignRun, Options, SignatureScheme, Until};
+use runs::campaign::{self, CampaignRun, Options};
 
 const SETS: [&str; 3] = ["dormant", "dust", "solution"];
 const CAMPAIGNS: &str = "fixtures/campaigns/cohorts/";
@@ -33,20 +32,7 @@ fn names(in_folder: &str) -> BTreeSet<String> {
 
 /// Every installation migrates, and no invariant that was observed is broken.
 fn runs_through(cohort: &str, set: &str) {
-    let run = campaign::run(&Options {
-        file: file(cohort, set),
-        config: Config::default(),
-        seed: None,
-        worlds: None,
-        signatures: SignatureScheme::P256,
-        state: None,
-        resume: false,
-        until: Until::End,
-        progress: None,
-        live: None,
-        journal: None,
-    })
-    .unwrap();
+    let run = campaign::run(&Options::new(file(cohort, set))).unwrap();
     let text = format!("{cohort}-{set}: {:?}", run.outcomes());
     let known: Vec<_> = run.campaign.installations().collect();
     assert!(

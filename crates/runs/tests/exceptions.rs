@@ -4,11 +4,10 @@
 
 use std::path::Path;
 
-use lab::Config;
 use migration::machine::State;
 use migration::machine::operator::{CaseFilter, Operator};
 use migration::settings::Owner;
-use runs::campaign::{self, Deed, Options, SignatureScheme, Until, Which};
+use runs::campaign::{self, Deed, Options, Until, Which};
 
 /// A street where one installation's files have a wrong shape once, and another's SMSO disagrees with its supplier.
 fn campaign_file(folder: &Path) -> std::path::PathBuf {
@@ -30,17 +29,10 @@ fn people_act_on_the_queue_between_two_days() {
     let (file, state) = (campaign_file(folder.path()), folder.path().join("state"));
     let run = |resume, until| {
         let options = Options {
-            file: file.clone(),
-            config: Config::default(),
-            seed: None,
-            worlds: None,
-            signatures: SignatureScheme::P256,
             state: Some(state.clone()),
             resume,
             until,
-            progress: None,
-            live: None,
-            journal: None,
+            ..Options::new(file.clone())
         };
         campaign::run(&options).unwrap()
     };

@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
-use runs::campaign::{self, CampaignFile, CampaignRun, Options, SignatureScheme, Until};
+use runs::campaign::{self, CampaignFile, CampaignRun, Options, Until};
 
 /// A campaign of files, good and bad.
 const OWN_FILES: &str = "fixtures/campaigns/own-files/";
@@ -19,17 +18,8 @@ fn fixture() -> PathBuf {
 
 fn options(state: Option<&Path>) -> Options {
     Options {
-        file: fixture().join("campaign.toml"),
-        config: Config::default(),
-        seed: None,
-        worlds: None,
-        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
-        resume: false,
-        until: Until::End,
-        progress: None,
-        live: None,
-        journal: None,
+        ..Options::new(fixture().join("campaign.toml"))
     }
 }
 

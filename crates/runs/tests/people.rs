@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::State;
 use migration::machine::event::Event;
-use runs::campaign::{self, Options, SignatureScheme, Until};
+use runs::campaign::{self, Options};
 
 /// A campaign with vulnerable customers and prepayment.
 const PEOPLE: &str = "fixtures/campaigns/people/";
@@ -17,17 +16,8 @@ fn fixture() -> PathBuf {
 
 fn options(file: PathBuf, state: Option<&Path>) -> Options {
     Options {
-        file,
-        config: Config::default(),
-        seed: None,
-        worlds: None,
-        signatures: SignatureScheme::P256,
         state: state.map(Path::to_owned),
-        resume: false,
-        until: Until::End,
-        progress: None,
-        live: None,
-        journal: None,
+        ..Options::new(file)
     }
 }
 

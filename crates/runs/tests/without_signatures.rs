@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lab::Config;
 use migration::invariants::Verdict;
 use migration::machine::event::Event;
 use migration::reports::LAB_MODE;
@@ -31,17 +30,8 @@ fn file(folder: &Path) -> PathBuf {
 
 fn options(file: &Path, signatures: SignatureScheme) -> Options {
     Options {
-        file: file.to_owned(),
-        config: Config::default(),
-        seed: None,
-        worlds: None,
         signatures,
-        state: None,
-        resume: false,
-        until: Until::End,
-        progress: None,
-        live: None,
-        journal: None,
+        ..Options::new(file.to_owned())
     }
 }
 

@@ -212,7 +212,7 @@ fn a_sleeping_gas_meter_answers_late_but_to_its_request() {
 /// A gas tariff with its prices: two approved acts at a sleeping meter.
 fn gas_tariff() -> Element {
     let tables = TariffTables {
-        switching: SwitchingTable::every_day(vec![(0, TariffAction::Tou(1))]),
+        switching: SwitchingTable::every_day("", vec![(0, TariffAction::Tou(1))]),
         thresholds: vec![vec![30_000]],
         ..TariffTables::default()
     };

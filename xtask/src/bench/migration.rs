@@ -6,13 +6,12 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use domain::SimInstant;
-use lab::Config;
 use migration::Settings;
 use migration::invariants::Verdict;
 use migration::machine::{Campaign, State};
-use runs::campaign::{self, Options, Progress, SignatureScheme, Until};
+use runs::campaign::{self, Options, Progress, SignatureScheme};
 
 use super::fleet::ask_child;
 use super::machine::{Stretch, peak_octets, process_seconds};
@@ -56,43 +55,28 @@ struct Measured {
 
 impl Measured {
     fn ask(child: &str, installations: u32) -> Result<Self> {
-        let numbers = ask_child(child, installations)?;
-        let (Some(whole), Some(days), Some(steps)) = (
-            numbers.first_chunk().copied(),
-            numbers.get(10..).and_then(|rest| rest.first_chunk().copied()),
-            numbers.last_chunk().copied(),
-        ) else {
-            bail!("{child}: {numbers:?}")
+        let mut numbers = ask_child(child, installations)?.into_iter();
+        let mut next = || numbers.next().with_context(|| format!("{child}: numbers are missing"));
+        let mut measured = Self {
+            processor: next()?,
+            clock: next()?,
+            messages: next()?,
+            records: next()?,
+            made: next()?,
+            verified: next()?,
+            memory: next()?,
+            reports: next()?,
+            fold: next()?,
+            rows: next()?,
+            on_the_day: next()?,
+            idle_day: next()?,
+            days: next()?,
+            steps: Default::default(),
         };
-        let [
-            processor,
-            clock,
-            messages,
-            records,
-            made,
-            verified,
-            memory,
-            reports,
-            fold,
-            rows,
-        ] = whole;
-        let [on_the_day, idle_day, days] = days;
-        Ok(Self {
-            processor,
-            clock,
-            messages,
-            records,
-            made,
-            verified,
-            memory,
-            reports,
-            fold,
-            rows,
-            on_the_day,
-            idle_day,
-            days,
-            steps,
-        })
+        for step in &mut measured.steps {
+            *step = next()?;
+        }
+        Ok(measured)
     }
 }
 
@@ -218,17 +202,10 @@ fn measure(file: &Path, installations: u32, signatures: SignatureScheme) -> Resu
         noted.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
     };
     let run = campaign::run(&Options {
-        file: file.to_owned(),
-        config: Config::default(),
-        seed: None,
         worlds: Some(WORLDS),
         signatures,
-        state: None,
-        resume: false,
-        until: Until::End,
         progress: Some(Arc::new(progress)),
-        live: None,
-        journal: None,
+        ..Options::new(file.to_owned())
     })?;
     let (end, clock) = (process_seconds(), clock.clock_seconds());
     let processor = end - processor;

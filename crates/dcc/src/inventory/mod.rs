@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use domain::{DeviceKind, DeviceModel, Eui64, Mpxn, SimInstant};
 
+use crate::index::take_out;
 use crate::properties::Properties;
 
 pub use device::{Device, More};
@@ -78,13 +79,13 @@ impl Inventory {
     pub fn remove(&mut self, id: Eui64) -> Option<Device> {
         let old = self.devices.remove(&id)?;
         if let Some(hub) = old.hub {
-            take_out(&mut self.by_hub, hub, id);
+            take_out(&mut self.by_hub, &hub, &id);
         }
         for mpxn in old.points() {
-            take_out(&mut self.by_mpxn, mpxn, id);
+            take_out(&mut self.by_mpxn, &mpxn, &id);
         }
         if let Some(proxy) = old.more().proxy {
-            take_out(&mut self.by_proxy, proxy, id);
+            take_out(&mut self.by_proxy, &proxy, &id);
         }
         Some(old)
     }
@@ -213,15 +214,6 @@ impl Inventory {
             ..(*device.model).clone()
         });
         true
-    }
-}
-
-fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Eui64>>, key: K, id: Eui64) {
-    if let Some(ids) = index.get_mut(&key) {
-        ids.retain(|other| *other != id);
-        if ids.is_empty() {
-            index.remove(&key);
-        }
     }
 }
 

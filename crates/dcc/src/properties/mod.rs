@@ -11,6 +11,7 @@ use std::sync::Arc;
 use domain::Mpxn;
 
 use self::place::{AtAddress, AtUprn};
+use crate::index::take_out;
 
 /// Where a metering point is, as 8.2 can look it up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,10 +37,10 @@ impl Properties {
     pub fn put(&mut self, mpxn: Mpxn, property: Arc<Property>) {
         if let Some(old) = self.of_point.insert(mpxn, Arc::clone(&property)) {
             if let Some(place) = AtUprn::of(&old) {
-                take_out(&mut self.by_uprn, place, mpxn);
+                take_out(&mut self.by_uprn, &place, &mpxn);
             }
             if let Some(place) = AtAddress::of(&old) {
-                take_out(&mut self.by_address, place, mpxn);
+                take_out(&mut self.by_address, &place, &mpxn);
             }
         }
         // Most properties have one point, or one of each fuel.
@@ -75,15 +76,6 @@ impl Properties {
 impl Extend<(Mpxn, Arc<Property>)> for Properties {
     fn extend<T: IntoIterator<Item = (Mpxn, Arc<Property>)>>(&mut self, more: T) {
         more.into_iter().for_each(|(mpxn, property)| self.put(mpxn, property));
-    }
-}
-
-fn take_out<K: Ord>(index: &mut BTreeMap<K, Vec<Mpxn>>, key: K, mpxn: Mpxn) {
-    if let Some(points) = index.get_mut(&key) {
-        points.retain(|other| *other != mpxn);
-        if points.is_empty() {
-            index.remove(&key);
-        }
     }
 }
 

@@ -219,7 +219,7 @@ fn payment(mode: &str, threshold_mp: i64) -> Result<Setting, String> {
 fn tables(count: u8, action: fn(u8) -> TariffAction, thresholds: Vec<Vec<u64>>) -> Setting {
     let switches = (1..=count).map(|n| (u16::from(n - 1) * 30, action(n))).collect();
     Setting::Tariff(TariffTables {
-        switching: SwitchingTable::every_day(switches),
+        switching: SwitchingTable::every_day("", switches),
         thresholds,
         ..TariffTables::default()
     })

@@ -92,14 +92,15 @@ pub struct SwitchingTable {
 }
 
 impl SwitchingTable {
-    /// The same switches, each a minute of the day with what counts from then on, every day of every year.
+    /// The same switches, each a minute of the day with what counts from then on, every day of every year: one season of that
+    /// name ([`TariffSeason::name`]).
     #[must_use]
-    pub fn every_day(switches: Vec<(u16, TariffAction)>) -> Self {
+    pub fn every_day(season: &str, switches: Vec<(u16, TariffAction)>) -> Self {
         Self {
             days: vec![TariffDay { id: 1, switches }],
             weeks: vec![TariffWeek { id: 1, days: [1; 7] }],
             seasons: vec![TariffSeason {
-                name: String::new(),
+                name: season.to_owned(),
                 from: AnyDate {
                     year: None,
                     month: Some(1),

@@ -12,8 +12,8 @@ pub enum Scheme {
     /// ECDSA P-256 over SHA-256: what DUIS has.
     #[default]
     P256,
-    /// No asymmetric signatures: in the place of each stands a digest, twice to fill the 64 octets, over the certificate's public key
-    /// and what is signed. It shows that nothing was altered and whose certificate is meant; anybody could have made it. It is
+    /// No asymmetric signatures: in the place of each stands a digest over the certificate's public key and what is signed,
+    /// twice to fill the 64 octets. It shows that nothing was altered and whose certificate is meant; anybody could have made it. It is
     /// for measuring what everything else costs, and whoever runs it names it in every result.
     None,
 }

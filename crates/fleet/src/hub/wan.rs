@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dialects::external::{End, FromFace, Line};
-use dialects::{MeterSession, Notification, text_message, wake_up};
+use dialects::{MeterSession, Notification, SessionOutput, text_message, wake_up};
 use domain::keys::{Party, Purpose};
 use domain::seed::mix;
 use domain::{DeviceKind, SecurityEvent, SimDuration, SimInstant};
@@ -236,6 +236,11 @@ impl Hub {
         let mut face = Face::new(self.parts(now));
         let output = link.session.said(*message, &mut face);
         let changed = face.changed;
+        self.answer(now, party, link, (changed, output));
+    }
+
+    /// Sends on a connection what the devices answer there, and whether they changed.
+    fn answer(&mut self, now: SimInstant, party: Party, link: Box<Link>, (changed, output): (bool, SessionOutput)) {
         self.note(changed);
         self.side(party).link = Some(link);
         self.put_data(party, output.octets);
@@ -297,13 +302,7 @@ impl Hub {
         let mut face = Face::new(self.parts(now));
         let output = link.session.input(payload, &mut face);
         let changed = face.changed;
-        self.note(changed);
-        self.side(party).link = Some(link);
-        self.put_data(party, output.octets);
-        self.touch(now, party);
-        if output.close {
-            self.close(now, party, "closed by device");
-        }
+        self.answer(now, party, link, (changed, output));
     }
 
     pub(super) fn closed(&mut self, now: SimInstant, number: u64, reason: &str) {

@@ -228,15 +228,15 @@ impl CampaignFile {
             let text = format!("until {until} lies before the start at {start}");
             return Err(place.wrong(&head.until, text).into());
         }
-        let mut vulnerable = BTreeMap::new();
+        let (mut vulnerable, mut named) = (BTreeSet::new(), BTreeMap::new());
         for word in &head.vulnerable {
             let line = place.line_from("vulnerable", word);
             let mpxn = word.parse();
             let mpxn: Mpxn =
                 mpxn.map_err(|error: domain::ParseError| fault(&place.file, line, format!("vulnerable: {error}")))?;
-            vulnerable.insert(mpxn, line);
+            vulnerable.insert(mpxn);
+            named.insert(mpxn, line);
         }
-        let mut named: BTreeMap<Mpxn, usize> = vulnerable.clone();
         let campaign = (start, until);
         let mut authorisations = Vec::new();
         for one in &raw.authorisations {
@@ -287,7 +287,7 @@ impl CampaignFile {
             worlds: head.worlds,
             phase: head.phase,
             regression: head.regression,
-            vulnerable: vulnerable.into_keys().collect(),
+            vulnerable,
             named,
             authorisations,
             demand,

@@ -83,6 +83,27 @@ pub struct Options {
     pub journal: Option<Wrap>,
 }
 
+impl Options {
+    /// A campaign as its file has it, with signatures as they should be, from its beginning to its end in memory, in the
+    /// built-in lab.
+    #[must_use]
+    pub fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            config: Config::default(),
+            seed: None,
+            worlds: None,
+            signatures: Scheme::default(),
+            state: None,
+            resume: false,
+            until: Until::End,
+            progress: None,
+            live: None,
+            journal: None,
+        }
+    }
+}
+
 /// Is told how far a campaign is.
 pub type Tell = Arc<dyn Fn(&Progress) + Send + Sync>;
 
@@ -301,17 +322,13 @@ fn twin(options: &Options, file: &CampaignFile) -> Result<[u8; 32], CampaignErro
         })
     });
     let alone = Options {
-        file: options.file.clone(),
         config: options.config.clone(),
         seed: options.seed,
         worlds: options.worlds,
         signatures: options.signatures,
-        state: None,
-        resume: false,
         until: options.until,
         progress,
-        live: None,
-        journal: None,
+        ..Options::new(options.file.clone())
     };
     let run = run_file(&alone, file.clone(), None)?;
     Ok(invariants::outcome_digest(&run.campaign))
